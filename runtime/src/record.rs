@@ -1,0 +1,20 @@
+//! The nouns that every room shares: records as they came, columns as components see them, documents as they leave.
+//! Nothing here knows Kafka, JSON, wasmtime or HTTP.
+
+mod batch;
+mod columns;
+mod document;
+mod message;
+mod origin;
+mod reason;
+mod time;
+
+pub use batch::{BatchBuilder, Budget, Permit, RecordBatch};
+pub use columns::{
+    Accumulated, Batch, Column, Field, Kind, Output, Ports, Rejection, Slices, StateSchema, Values, Verdicts,
+};
+pub use document::{Document, DocumentBatch};
+pub use message::Message;
+pub use origin::{Offset, Origin, Partition};
+pub use reason::{Reason, ReasonKind};
+pub use time::EventTime;

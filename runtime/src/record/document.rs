@@ -1,0 +1,59 @@
+//! Documents on their way to the index: columns again, one allocation for all bytes.
+
+use std::sync::Arc;
+
+use super::Slices;
+
+/// One document, borrowed from its batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Document<'a> {
+    pub index: &'a str,
+    pub id: &'a str,
+    pub version: u64,
+    /// A JSON object without a line break.
+    pub body: &'a [u8],
+}
+
+/// Documents of one lane, in order.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct DocumentBatch {
+    indices: Vec<Arc<str>>,
+    ids: Slices,
+    versions: Vec<u64>,
+    bodies: Slices,
+}
+
+impl DocumentBatch {
+    pub fn len(&self) -> usize {
+        self.versions.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.ids.bytes.len() + self.bodies.bytes.len()
+    }
+
+    /// Adds a document whose body `write` appends. Ids are built from text, so they are UTF-8.
+    pub fn push(&mut self, index: &Arc<str>, id: &str, version: u64, write: impl FnOnce(&mut Vec<u8>)) {
+        self.indices.push(index.clone());
+        self.ids.push(id.as_bytes());
+        self.versions.push(version);
+        self.bodies.push_with(write);
+    }
+
+    pub fn get(&self, row: usize) -> Document<'_> {
+        Document {
+            index: &self.indices[row],
+            id: std::str::from_utf8(self.ids.get(row)).expect("push takes ids as text"),
+            version: self.versions[row],
+            body: self.bodies.get(row),
+        }
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Document<'_>> {
+        (0..self.len()).map(|row| self.get(row))
+    }
+}
