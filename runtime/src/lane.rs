@@ -1,7 +1,9 @@
 //! Lanes: one assigned partition each, a plain state machine from events to effects. It neither waits nor reads a clock
 //! nor does I/O; calling a component is computation. What it is told and what it asks for is all here.
 
-use crate::record::{DocumentBatch, Message, Offset, Reason, RecordBatch};
+use crate::record::{DocumentBatch, Message, Reason, RecordBatch};
+
+pub use crate::record::{Commitment, Resume};
 
 /// What a lane is told, in order.
 #[derive(Debug)]
@@ -38,22 +40,6 @@ pub enum Effect {
 /// Names an effect until it is answered; unique within a lane.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);
-
-/// Where a lane begins.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Resume {
-    /// The group has no position here: the start rule said where.
-    Fresh { offset: Offset },
-    /// The group's position and what was committed with it.
-    Position { offset: Offset, metadata: String },
-}
-
-/// A position that may be committed now, with what must be remembered beside it (text, at most 4,096 bytes).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Commitment {
-    pub offset: Offset,
-    pub metadata: String,
-}
 
 /// What happened in a step, by count; added up by whoever shows it.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]

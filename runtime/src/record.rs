@@ -6,6 +6,7 @@ mod columns;
 mod document;
 mod message;
 mod origin;
+mod position;
 mod reason;
 mod time;
 
@@ -16,5 +17,6 @@ pub use columns::{
 pub use document::{Document, DocumentBatch};
 pub use message::Message;
 pub use origin::{Offset, Origin, Partition};
+pub use position::{Commitment, Resume};
 pub use reason::{Reason, ReasonKind};
 pub use time::EventTime;
