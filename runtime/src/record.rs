@@ -4,6 +4,7 @@
 mod batch;
 mod columns;
 mod document;
+mod error_kind;
 mod message;
 mod origin;
 mod position;
@@ -15,6 +16,7 @@ pub use columns::{
     Accumulated, Batch, Column, Field, Kind, Output, Ports, Rejection, Slices, StateSchema, Values, Verdicts,
 };
 pub use document::{Document, DocumentBatch};
+pub use error_kind::{ErrorKind, HasKind};
 pub use message::Message;
 pub use origin::{Offset, Origin, Partition};
 pub use position::{Commitment, Resume};
