@@ -1,9 +1,9 @@
 //! Lanes: one assigned partition each, a plain state machine from events to effects. It neither waits nor reads a clock
 //! nor does I/O; calling a component is computation. What it is told and what it asks for is all here.
 
-use crate::record::{DocumentBatch, Message, Reason, RecordBatch};
+use crate::record::{DocumentBatch, Message, RecordBatch};
 
-pub use crate::record::{Commitment, Resume};
+pub use crate::record::{Commitment, RejectedDocument, Resume};
 
 /// What a lane is told, in order.
 #[derive(Debug)]
@@ -17,14 +17,6 @@ pub enum Event {
     /// The broker says that the partition is at its end, it is not paused, and nothing came for `idle_after` (or it never
     /// had a record). Told once until the next batch.
     Idle,
-}
-
-/// A document of a batch that the index refused for good.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RejectedDocument {
-    /// Its place in the document batch.
-    pub row: u32,
-    pub reason: Reason,
 }
 
 /// What a lane asks the shell to do. The shell answers each `Index` and `Write` once, whenever it is done, in any order; it

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Slices;
+use super::{Reason, Slices};
 
 /// One document, borrowed from its batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,4 +56,20 @@ impl DocumentBatch {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Document<'_>> {
         (0..self.len()).map(|row| self.get(row))
     }
+}
+
+/// A document of a batch that the index refused for good. It carries the document itself, so that nobody has to keep
+/// one for the case that it is refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RejectedDocument {
+    /// Its place in the document batch.
+    pub row: u32,
+    pub reason: Reason,
+    /// HTTP status of the answer; none where it was refused before it was sent.
+    pub status: Option<u16>,
+    /// The index's word for the error; empty where it gave none.
+    pub error_type: String,
+    pub index: String,
+    pub id: String,
+    pub body: Vec<u8>,
 }
