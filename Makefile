@@ -1,0 +1,53 @@
+# What one does with this repository. `make` alone lists it.
+
+SERVERS ?= auto
+CARGO ?= cargo
+# The plugins are a workspace of their own; a shared target folder is divided between the two.
+PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
+
+.PHONY: help setup test check demo components build prerequisites clean
+
+help:
+	@echo 'make setup    install what is missing (root on Debian), else say how'
+	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch'
+	@echo 'make check    clippy, rustfmt, cargo deny'
+	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
+	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
+
+setup:
+	@scripts/prerequisites.sh --install build servers lint
+	@cd plugins && ../scripts/wasm-target.sh >/dev/null
+
+prerequisites:
+	@scripts/prerequisites.sh build
+
+components: prerequisites
+	@scripts/components.sh
+
+build: components
+	@$(CARGO) build --release -p tidegate
+
+# One call builds all that the tests need, the program included, so that both runs below find it fresh.
+test: components
+	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) test --quiet
+	@$(CARGO) build --quiet --workspace --bins --tests
+	@$(CARGO) test --workspace
+	@SERVERS=$(SERVERS) scripts/server-tests.sh
+
+check:
+	@scripts/prerequisites.sh lint
+	@$(CARGO) fmt --all --check
+	@cd plugins && $(CARGO) fmt --all --check
+	@$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) clippy --quiet --all-targets -- -D warnings
+	@scripts/deny.sh
+
+demo: build
+	@TIDEGATE=$(TARGET)/release/tidegate SERVERS=$(SERVERS) scripts/demo.sh
+
+clean:
+	@scripts/servers/pair.sh test clean
+	@scripts/servers/pair.sh demo clean
+	@$(CARGO) clean
+	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) clean

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# One Elasticsearch node, security off, for tests and for `make demo SERVERS=real`. It is the official build that
+# Maven Central has for integration tests: without a JDK and with few modules (no scripts, no reindex, no ingest).
+#   elasticsearch.sh install|start|wait|status|stop|kill|pause|resume|clean [DIR]
+# DIR holds all of an instance: configuration, data, log, pid. `start` installs when needed, returns when the node
+# answers, and is harmless when it runs.
+# Env: ES_VERSION ES_PORT ES_TRANSPORT_PORT ES_HEAP ES_DIR ES_CONFIG (extra elasticsearch.yml lines)
+#      ES_JVM (extra flags) ES_RUN_AS (a user, when started by root) ES_JAVA_HOME (Elasticsearch 9 needs Java 21 or newer)
+#      TIDEGATE_SERVERS (where installs and instances go) JAVA_HOME
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+version="${ES_VERSION:-8.19.21}"
+port="${ES_PORT:-9200}"
+transport_port="${ES_TRANSPORT_PORT:-$((port + 100))}"
+home="$servers/elasticsearch-$version"
+dir=$(absolute "${2:-${ES_DIR:-$servers/run/elasticsearch-$port}}")
+log="$dir/elasticsearch.log"
+
+# Maven Central has no checksum files for these zips, so the ones used here are pinned.
+sha256() {
+    case "$1" in
+        8.19.21) echo 215d5f3dbf0609a149f6218a9e47b6ae2df34ebbff3c5754e35f15a5e5393c8a ;;
+        8.19.16) echo c3d95992e27741b33a8057118379cda8b17cfda9e46ff4ec25e3f5b94fc22b52 ;;
+        9.2.0) echo bf44938a0490ba2a303d39c9cb64b38963dd08c812ce93e10816e878585bcb6b ;;
+    esac
+}
+
+checked() { if command -v sha256sum >/dev/null; then sha256sum --check --quiet; else shasum -a 256 --check --quiet; fi; }
+
+install() { [ -f "$home/complete" ] || with_lock elasticsearch install_locked; }
+
+install_locked() {
+    [ ! -f "$home/complete" ] || return 0
+    local zip="$servers/elasticsearch-$version.zip" sum
+    say "installing Elasticsearch $version into $home"
+    rm -rf "$home"
+    fetch "$servers/elasticsearch-maven.log" copy -DoutputDirectory="$servers" \
+        -Dartifact="org.elasticsearch.distribution.integ-test-zip:elasticsearch:$version:zip"
+    sum=$(sha256 "$version")
+    [ -z "$sum" ] || echo "$sum  $zip" | checked || die "unexpected content: $zip"
+    unzip -q -d "$servers" "$zip"
+    chmod +x "$home"/bin/*
+    rm -f "$zip"
+    touch "$home/complete"
+}
+
+# Elasticsearch refuses uid 0. As root it runs in a user namespace where root's files belong to uid 1000, so nothing has to
+# be chowned and private home directories stay readable; where namespaces are forbidden, as ES_RUN_AS (default nobody).
+unprivileged() {
+    if [ "$(id -u)" != 0 ]; then
+        "$@"
+    elif [ -z "${ES_RUN_AS:-}" ] && unshare --user --map-user=1000 --map-group=1000 true 2>/dev/null; then
+        chown -R "$(id -u)" "$dir" # an earlier start may have used ES_RUN_AS
+        unshare --user --map-user=1000 --map-group=1000 "$@"
+    else
+        local user="${ES_RUN_AS:-nobody}"
+        chown -R "$user" "$dir"
+        setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups test -r "$home/complete" -a -w "$dir/data" \
+            || die "$user cannot reach $home and $dir: set TIDEGATE_SERVERS and ES_DIR to directories outside root's home"
+        setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups env HOME="$dir" "$@"
+    fi
+}
+
+configure() {
+    mkdir -p "$dir"/{config,data,logs,tmp}
+    cp "$home/config/log4j2.properties" "$dir/config/"
+    # No GC log: at test scale it only fills the disk. The vector module is missing from small JDKs and not needed.
+    sed -e '/-Xlog:gc/d' -e '/jdk.incubator.vector/d' "$home/config/jvm.options" >"$dir/config/jvm.options"
+    cat >"$dir/config/elasticsearch.yml" <<CONF
+cluster.name: tidegate-test
+node.name: n1
+discovery.type: single-node
+network.host: 127.0.0.1
+http.port: $port
+transport.port: $transport_port
+path.data: $dir/data
+path.logs: $dir/logs
+node.store.allow_mmap: false
+xpack.security.enabled: false
+${ES_CONFIG:-}
+CONF
+}
+
+java_home() { "$java" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java\.home = //p'; }
+
+start() {
+    claim_port "$port"
+    configure
+    export ES_JAVA_HOME="${ES_JAVA_HOME:-${JAVA_HOME:-$(java_home)}}"
+    export ES_PATH_CONF="$dir/config" ES_TMPDIR="$dir/tmp" ES_JAVA_OPTS="-Xms${ES_HEAP:-1g} -Xmx${ES_HEAP:-1g} -Dtidegate.dir=$dir ${ES_JVM:-}"
+    # With -d the launcher returns when the node is up, and the pid file names the server itself.
+    [ ! -f "$log" ] || mv "$log" "$log.old"
+    local session=()
+    ! command -v setsid >/dev/null || session=(setsid)
+    unprivileged ${session[@]+"${session[@]}"} "$home/bin/elasticsearch" -d -p "$dir/pid" >"$log" 2>&1 </dev/null \
+        || { tail -n 20 "$log" >&2; die "start failed, see $log and $dir/logs"; }
+}
+
+# Not `wait_for_status`: a test may leave an index red on purpose, and the node is up all the same.
+ready() {
+    curl -fsS -o /dev/null --max-time 2 "http://127.0.0.1:$port/_cluster/health?wait_for_no_initializing_shards=true&wait_for_events=languid&timeout=1s" 2>/dev/null
+}
+
+dispatch "${1:-}"
