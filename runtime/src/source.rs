@@ -1,1 +1,98 @@
-//! (under construction)
+//! The source: records in order, positions, assignment. The only room that knows Kafka's client and consumer groups; the
+//! writer of parts, markers and dead letters, the admin requests and the stand-in broker live here for that reason.
+//!
+//! One thread polls the group for the source topics and the parts topic, copies what comes into batches, and tells a
+//! [`Receiver`] of partitions, batches and idleness. It commits what the receiver says may be committed, with the text that
+//! belongs to the position.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::KafkaSettings;
+use crate::record::{Commitment, Offset, Partition, RecordBatch, Resume};
+
+mod error;
+
+pub use error::{Refusal, SourceError, WriteError};
+
+/// What the source tells, and asks. All calls are made on the poll thread; all but `revoked` return at once.
+///
+/// For each partition: `assigned`, then any number of `batch` and `idle`, then `revoked`; after that it may be assigned again.
+pub trait Receiver: Send {
+    /// A partition was assigned; its lane begins here. A refusal stops the source.
+    fn assigned(&mut self, partition: Partition, resume: Resume) -> Result<(), Refusal>;
+
+    /// May the next batch be handed over (nothing waits in the lane's queue)? Until then records collect in the batch;
+    /// when that is full it comes unasked.
+    fn ready(&self, partition: &Partition) -> bool;
+
+    /// The next records of the partition. The batch holds a permit of the partition's budget: dropping it frees the bytes.
+    fn batch(&mut self, partition: &Partition, batch: RecordBatch);
+
+    /// The broker says that the partition is at its end, it is not paused, and nothing came for `idle_after` (or it never had
+    /// a record). Told once until its next batch.
+    fn idle(&mut self, partition: &Partition);
+
+    /// These partitions go away: finish what is in flight until `deadline`, and say what may be committed for them. When they
+    /// are `lost` they belong to somebody else already: waiting is in vain, and nothing is committed.
+    fn revoked(&mut self, partitions: &[Partition], lost: bool, deadline: Instant) -> Vec<(Partition, Commitment)>;
+
+    /// What may be committed now; asked every second. Partitions of which nothing is known may be left out.
+    fn commitments(&mut self) -> Vec<(Partition, Commitment)>;
+
+    /// The source cannot go on: no batch comes any more. It stays in the group, as after [`Source::drain`], until it is closed.
+    fn failed(&mut self, error: SourceError);
+}
+
+/// What the source needs to know.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    pub kafka: KafkaSettings,
+    /// Read by the same group, always from its position or else its log's start. It must exist.
+    pub parts_topic: Option<Arc<str>>,
+    /// A partition at its end from which nothing came for this long is idle.
+    pub idle_after: Duration,
+    /// For what Kafka's client has fetched (a sixteenth, 1 to 16 MiB) and for the batches that are alive (the rest).
+    pub memory_bytes: usize,
+    /// What is committed with the positions that the start rule gives. A position with exactly this text is
+    /// [`Resume::Fresh`]: nothing of it was settled.
+    pub initial_metadata: String,
+}
+
+/// What health and metrics show.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SourceStatus {
+    /// When the group's queue was polled last.
+    pub polled: Instant,
+    /// Is any broker connected?
+    pub connected: bool,
+    /// The client's last words about a broker that is not.
+    pub word: Option<String>,
+    /// No more records are handed over: [`Source::drain`], or a failure.
+    pub draining: bool,
+    /// Records that came below their partition's position and were left out.
+    pub stale_records: u64,
+    /// Records that were gone from the log before they were read (`on_data_loss = "continue"`).
+    pub lost_records: u64,
+    pub partitions: Vec<PartitionStatus>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PartitionStatus {
+    pub partition: Partition,
+    /// The offset after the last record that was handed over or collected.
+    pub next: Offset,
+    /// The end of the log as the broker told it last.
+    pub end: Option<Offset>,
+    pub committed: Option<Offset>,
+    pub in_flight_bytes: usize,
+    pub paused: bool,
+    pub idle: bool,
+}
+
+impl PartitionStatus {
+    /// Records between the position and the end of the log.
+    pub fn lag(&self) -> Option<u64> {
+        self.end.map(|end| u64::try_from(end.0.saturating_sub(self.next.0)).unwrap_or(0))
+    }
+}

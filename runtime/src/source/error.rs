@@ -1,0 +1,97 @@
+//! What can go wrong between us and Kafka, and what it asks of the operator.
+
+use thiserror::Error;
+
+use crate::record::{ErrorKind, HasKind, Offset, Partition};
+
+/// Why the source did not start, or stopped. An unreachable broker is one of these at start only; later it is waited for.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    #[error("kafka's client refuses a setting, key=`{key}`: {word}; see `librdkafka` in [source.kafka]")]
+    Setting { key: String, word: String },
+    #[error(
+        "the runtime owns this setting of kafka's client, key=`{key}`; remove it from `librdkafka` in [source.kafka]"
+    )]
+    OwnedSetting { key: String },
+    #[error("kafka does not answer, brokers=`{brokers}`: {word}; is it running, and is the address right?")]
+    Unreachable { brokers: String, word: String },
+    #[error(
+        "kafka does not let us in, brokers=`{brokers}`: {word}; check the `sasl.*` and `ssl.*` keys of `librdkafka`"
+    )]
+    Authentication { brokers: String, word: String },
+    #[error("kafka forbids it, what=`{what}`: {word}; ask for the rights")]
+    Forbidden { what: String, word: String },
+    #[error("the topic does not exist, topic=`{topic}`; create it first")]
+    UnknownTopic { topic: String },
+    #[error(
+        "the position is gone from the log, topic=`{}` partition=`{}` position=`{position}` log_start=`{log_start}`: \
+         {} records can no longer be read; either `on_data_loss = \"continue\"` in [source.kafka] goes on at the log's start, \
+         or another group begins anew", partition.topic, partition.number, log_start.0 - position.0
+    )]
+    DataLoss { partition: Partition, position: Offset, log_start: Offset },
+    #[error(
+        "the position lies beyond the end of the log, topic=`{}` partition=`{}` position=`{position}` log_end=`{log_end}`: \
+         the topic was recreated or truncated; another group begins anew", partition.topic, partition.number
+    )]
+    BeyondEnd { partition: Partition, position: Offset, log_end: Offset },
+    #[error("{message}, partition=`{partition}`")]
+    Refused { partition: Partition, kind: ErrorKind, message: String },
+    #[error("kafka refuses a request, what=`{what}`: {word}")]
+    Request { what: String, word: String },
+    #[error("kafka's client gave up: {word}; start again")]
+    Fatal { word: String },
+    #[error(
+        "the source did not close by its deadline; its last positions may not be committed, which a restart makes good"
+    )]
+    CloseTimedOut,
+    #[error("a thread did not start: {word}")]
+    Thread { word: String },
+}
+
+impl HasKind for SourceError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            SourceError::Setting { .. } | SourceError::OwnedSetting { .. } | SourceError::UnknownTopic { .. } => {
+                ErrorKind::Config
+            }
+            SourceError::Unreachable { .. }
+            | SourceError::Authentication { .. }
+            | SourceError::Forbidden { .. }
+            | SourceError::Request { .. }
+            | SourceError::Fatal { .. }
+            | SourceError::CloseTimedOut => ErrorKind::Unavailable,
+            SourceError::DataLoss { .. } | SourceError::BeyondEnd { .. } => ErrorKind::Corrupt,
+            SourceError::Refused { kind, .. } => *kind,
+            SourceError::Thread { .. } => ErrorKind::Internal,
+        }
+    }
+}
+
+/// Why a partition's lane cannot begin: the receiver's words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    pub kind: ErrorKind,
+    pub message: String,
+}
+
+/// Why messages were not written. What passes by itself is tried for ever and never seen here.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum WriteError {
+    #[error(
+        "a message is too large for its topic, topic=`{topic}` bytes=`{bytes}`; raise the topic's `max.message.bytes`"
+    )]
+    TooLarge { topic: String, bytes: usize },
+    #[error("kafka's client gave up: {word}; start again")]
+    Fatal { word: String },
+    #[error("the writer was closed")]
+    Closed,
+}
+
+impl HasKind for WriteError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            WriteError::TooLarge { .. } => ErrorKind::Config,
+            WriteError::Fatal { .. } | WriteError::Closed => ErrorKind::Unavailable,
+        }
+    }
+}
