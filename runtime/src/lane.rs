@@ -1,9 +1,33 @@
 //! Lanes: one assigned partition each, a plain state machine from events to effects. It neither waits nor reads a clock
 //! nor does I/O; calling a component is computation. What it is told and what it asks for is all here.
 
-use crate::record::{DocumentBatch, Message, RecordBatch};
+use std::sync::Arc;
+
+use crate::record::{DocumentBatch, EventTime, Message, Offset, Partition, RecordBatch};
 
 pub use crate::record::{Commitment, RejectedDocument, Resume};
+
+mod error;
+pub mod format;
+mod group;
+pub mod id;
+mod index;
+mod metadata;
+mod parts;
+mod plan;
+mod settle;
+mod source;
+mod tickets;
+mod transform;
+mod window_documents;
+
+pub use error::LaneError;
+pub use plan::{
+    Components, Described, Instances, OutputComponents, OutputInstances, Plan, StateDescription, Topology, Transform,
+};
+
+use parts::PartsLane;
+use source::SourceLane;
 
 /// What a lane is told, in order.
 #[derive(Debug)]
@@ -44,4 +68,88 @@ pub struct Tally {
     pub documents: u64,
     /// By [`crate::record::ReasonKind`], in the order of `ReasonKind::ALL`.
     pub dead_letters: [u64; 9],
+}
+
+/// Where a lane is, for those who watch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LaneStatus {
+    /// Of a parts lane: the smallest watermark of the sources that are not idle.
+    pub watermark: EventTime,
+    pub open_windows: usize,
+    /// Over all open windows.
+    pub groups: usize,
+    /// The next record to read.
+    pub next: Offset,
+    pub idle: bool,
+}
+
+/// The lane of one partition: of a source topic, or of the parts topic.
+pub struct Lane(Kind);
+
+enum Kind {
+    Source(Box<SourceLane>),
+    Parts(Box<PartsLane>),
+}
+
+impl Lane {
+    /// A lane announces itself to the parts topic when it begins, hence the effects.
+    pub fn new(
+        plan: Arc<Plan>,
+        partition: Partition,
+        resume: Resume,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Self, LaneError> {
+        Ok(Lane(if plan.parts_topic() == Some(&partition.topic) {
+            Kind::Parts(Box::new(PartsLane::new(plan, partition, resume)?))
+        } else {
+            Kind::Source(Box::new(SourceLane::new(plan, partition, resume, effects)?))
+        }))
+    }
+
+    /// Takes an event; what it asks for is appended to `effects`. After an error the lane must not be used again.
+    pub fn step(&mut self, event: Event, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+        match &mut self.0 {
+            Kind::Source(lane) => lane.step(event, instances, effects),
+            Kind::Parts(lane) => lane.step(event, instances, effects),
+        }
+    }
+
+    /// What may be committed now.
+    pub fn commitment(&self) -> Result<Commitment, LaneError> {
+        match &self.0 {
+            Kind::Source(lane) => Ok(lane.commitment()),
+            Kind::Parts(lane) => lane.commitment(),
+        }
+    }
+
+    /// Whether every effect was answered.
+    pub fn is_settled(&self) -> bool {
+        match &self.0 {
+            Kind::Source(lane) => lane.is_settled(),
+            Kind::Parts(lane) => lane.is_settled(),
+        }
+    }
+
+    /// What happened since the last call.
+    pub fn take_tally(&mut self) -> Tally {
+        match &mut self.0 {
+            Kind::Source(lane) => lane.take_tally(),
+            Kind::Parts(lane) => lane.take_tally(),
+        }
+    }
+
+    pub fn status(&self) -> LaneStatus {
+        match &self.0 {
+            Kind::Source(lane) => lane.status(),
+            Kind::Parts(lane) => lane.status(),
+        }
+    }
+}
+
+/// The partition of the parts topic that an output's group belongs to: a function of both alone, for ever.
+pub(crate) fn parts_partition(output: &str, group: &[u8], partitions: i32) -> i32 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(output.as_bytes()).update(&[0]).update(group);
+    let hash = u64::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().expect("a hash has 32 bytes"));
+    (hash % u64::from(partitions.max(1).unsigned_abs())) as i32
 }

@@ -148,6 +148,20 @@ impl Column {
     pub fn is_present(&self, row: usize) -> bool {
         self.present.is_empty() || self.present[row] != 0
     }
+
+    /// The column of these rows, in this order.
+    pub fn take(&self, rows: &[u32]) -> Column {
+        let rows = || rows.iter().map(|row| *row as usize);
+        let values = match &self.values {
+            Values::Presence => Values::Presence,
+            Values::Booleans(values) => Values::Booleans(rows().map(|row| values[row]).collect()),
+            Values::Integers(values) => Values::Integers(rows().map(|row| values[row]).collect()),
+            Values::Floats(values) => Values::Floats(rows().map(|row| values[row]).collect()),
+            Values::Slices(values) => Values::Slices(rows().map(|row| values.get(row)).collect()),
+        };
+        let present = if self.present.is_empty() { Vec::new() } else { rows().map(|row| self.present[row]).collect() };
+        Column { values, present }
+    }
 }
 
 /// A column for each field that was asked for, in that order.

@@ -1,0 +1,56 @@
+//! What stops a lane, and the pipeline with it. Positions stay where they are.
+
+use thiserror::Error;
+
+use crate::plugin::CallError;
+
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum LaneError {
+    #[error("plugin={plugin} failed: {error}; its batch is read again after a restart")]
+    Call { plugin: String, error: CallError },
+
+    #[error("the plugin={plugin} gave states that the contract does not allow: {what}")]
+    State { plugin: String, what: String },
+
+    #[error(
+        "the consumer group's position was not committed by this pipeline (metadata=`{metadata}`): it was reset by hand or \
+         belongs to another program; choose another group, or delete the group's offsets to begin afresh"
+    )]
+    ForeignPosition { metadata: String },
+
+    #[error(
+        "what must be remembered with a position takes {bytes} bytes for sources={sources}, the broker allows {max}; \
+         use a topic with fewer partitions"
+    )]
+    MetadataTooLong { bytes: usize, max: usize, sources: usize },
+
+    #[error(
+        "the parts topic has partitions={now}, but had {then} when the position was committed; it must not change, \
+         because groups would move between partitions"
+    )]
+    PartsPartitions { now: i32, then: i32 },
+
+    #[error("the parts topic holds something else at offset={offset}: {what}")]
+    ForeignPart { offset: i64, what: String },
+
+    #[error(
+        "the parts topic holds parts of output=`{output}`, which is not in the pipeline file; put it back, or run once \
+         with --accept-removed {output} to drop what its open windows hold"
+    )]
+    UnknownOutput { output: String },
+
+    #[error(
+        "the parts topic holds parts of output=`{output}` that were made with another window, group_by or settings; \
+         run with the former ones until its windows have closed, or give the output another name"
+    )]
+    Fingerprint { output: String },
+
+    #[error(
+        "the parts topic holds states of output=`{output}` with schema={found}, the aggregate here writes {known} and \
+         cannot take them over{why}"
+    )]
+    StateSchema { output: String, found: String, known: String, why: String },
+
+    #[error("the pipeline cannot be built: {0}")]
+    Plan(String),
+}

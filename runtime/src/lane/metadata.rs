@@ -1,0 +1,180 @@
+//! What is committed with a position, as text in the offset's metadata. `docs/formats.md` describes it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::record::EventTime;
+
+use super::LaneError;
+use super::id::Revision;
+
+/// What brokers allow by default.
+const BYTES_MAX: usize = 4096;
+
+/// What the text begins with: whose it is, and its version.
+const PREFIX: &str = "tidegate1:";
+
+/// Of a source lane.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct SourceMetadata {
+    pub revision: Revision,
+    /// W: the watermark before the record at the position.
+    pub watermark_micros: i64,
+    /// S: documents, drops and dead letters of earlier records are settled.
+    pub settled: i64,
+    /// How many partitions the parts topic has; 0 without one.
+    pub parts_partitions: i32,
+    /// E: through which window end each output has emitted.
+    pub emitted: Vec<Emitted>,
+}
+
+/// An output, by a hash of its name, and the window end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Emitted {
+    pub output: u64,
+    pub end_micros: i64,
+}
+
+/// Of a parts lane.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct PartsMetadata {
+    pub revision: Revision,
+    /// R: the next message that was not read, or the first of which something is unsettled.
+    pub read: i64,
+    /// T: how far the lane's time had come, as of the position.
+    pub time_micros: i64,
+    /// The largest watermark of a source; the others are told by how far they are behind it, which is shorter.
+    pub base_micros: i64,
+    pub emitted: Vec<Emitted>,
+    /// For each topic, by a hash of its name, its sources as of the position.
+    pub topics: Vec<TopicSources>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct TopicSources {
+    pub topic: u64,
+    /// How many partitions it has, as its markers say.
+    pub partitions: i32,
+    pub sources: Vec<SourceAsOf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct SourceAsOf {
+    pub partition: i32,
+    pub revision: Revision,
+    /// 0 where `known` is not set.
+    pub behind_micros: i64,
+    /// Whether it has a watermark.
+    pub known: bool,
+    pub idle: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Metadata<'a> {
+    Source(std::borrow::Cow<'a, SourceMetadata>),
+    Parts(std::borrow::Cow<'a, PartsMetadata>),
+}
+
+/// A stable short name for something that has a name.
+pub(crate) fn hash_of(name: &str) -> u64 {
+    let hash = blake3::hash(name.as_bytes());
+    u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
+}
+
+impl SourceMetadata {
+    pub fn encode(&self) -> String {
+        encode(&Metadata::Source(std::borrow::Cow::Borrowed(self)))
+    }
+
+    pub fn decode(text: &str) -> Result<Self, LaneError> {
+        match decode(text)? {
+            Metadata::Source(metadata) => Ok(metadata.into_owned()),
+            Metadata::Parts(_) => Err(LaneError::ForeignPosition { metadata: shown(text) }),
+        }
+    }
+}
+
+impl PartsMetadata {
+    /// An error when it is longer than a broker takes.
+    pub fn encode(&self) -> Result<String, LaneError> {
+        let text = encode(&Metadata::Parts(std::borrow::Cow::Borrowed(self)));
+        if text.len() > BYTES_MAX {
+            let sources = self.topics.iter().map(|topic| topic.sources.len()).sum();
+            return Err(LaneError::MetadataTooLong { bytes: text.len(), max: BYTES_MAX, sources });
+        }
+        Ok(text)
+    }
+
+    pub fn decode(text: &str) -> Result<Self, LaneError> {
+        match decode(text)? {
+            Metadata::Parts(metadata) => Ok(metadata.into_owned()),
+            Metadata::Source(_) => Err(LaneError::ForeignPosition { metadata: shown(text) }),
+        }
+    }
+}
+
+fn encode(metadata: &Metadata<'_>) -> String {
+    let bytes = postcard::to_allocvec(metadata).expect("plain values are written into memory");
+    format!("{PREFIX}{}", STANDARD_NO_PAD.encode(bytes))
+}
+
+fn decode(text: &str) -> Result<Metadata<'static>, LaneError> {
+    let foreign = || LaneError::ForeignPosition { metadata: shown(text) };
+    let body = text.strip_prefix(PREFIX).ok_or_else(foreign)?;
+    let bytes = STANDARD_NO_PAD.decode(body).map_err(|_| foreign())?;
+    postcard::from_bytes(&bytes).map_err(|_| foreign())
+}
+
+/// Enough of a foreign text to recognise it.
+fn shown(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+/// A time as an output's end, where there is one.
+pub(crate) fn emitted_of(emitted: &[Emitted], output: u64) -> Option<EventTime> {
+    emitted.iter().find(|entry| entry.output == output).map(|entry| EventTime::from_micros(entry.end_micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_comes_back_as_it_went_in() {
+        let metadata = SourceMetadata {
+            revision: Revision(3),
+            watermark_micros: i64::MIN,
+            settled: 17,
+            parts_partitions: 4,
+            emitted: vec![Emitted { output: hash_of("counts"), end_micros: 60 }],
+        };
+        let text = metadata.encode();
+        assert_eq!(SourceMetadata::decode(&text).ok(), Some(metadata));
+        assert!(PartsMetadata::decode(&text).is_err());
+        assert!(SourceMetadata::decode("").is_err() && SourceMetadata::decode("tidegate1:!").is_err());
+    }
+
+    #[test]
+    fn three_hundred_sources_fit() {
+        let source = |partition| SourceAsOf {
+            partition,
+            revision: Revision(0),
+            behind_micros: 600_000_000,
+            known: true,
+            idle: false,
+        };
+        let mut metadata = PartsMetadata {
+            revision: Revision(0),
+            read: 1 << 40,
+            time_micros: 1_800_000_000_000_000,
+            base_micros: 1_800_000_000_000_000,
+            emitted: vec![Emitted { output: u64::MAX, end_micros: 1_800_000_000_000_000 }; 4],
+            topics: vec![TopicSources { topic: u64::MAX, partitions: 300, sources: (0..300).map(source).collect() }],
+        };
+        let text = metadata.encode().expect("it fits");
+        assert_eq!(PartsMetadata::decode(&text).ok(), Some(metadata.clone()));
+        metadata.topics[0].sources = (0..500).map(source).collect();
+        assert!(metadata.encode().is_err());
+    }
+}

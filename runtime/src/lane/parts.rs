@@ -1,0 +1,398 @@
+//! A parts lane: parts and markers in, documents out. It merges what the source lanes folded of a group, once the
+//! markers say that nothing more can come. Time here is what the topic says, never a clock.
+
+use std::sync::Arc;
+
+use crate::record::{
+    Commitment, DocumentBatch, EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument,
+    Resume,
+};
+use crate::sink::LatePart;
+use crate::window::Hold;
+
+use super::format::{self, Part, PartsMessage};
+use super::index::NameCache;
+use super::metadata::{Emitted, PartsMetadata, emitted_of};
+use super::plan::{Instances, Plan};
+use super::settle::SettleTracker;
+use super::tickets::Tickets;
+use super::window_documents::{Due, STATES_MAX, emit};
+use super::{Effect, Event, LaneError, LaneStatus, Tally, Ticket, id};
+
+mod merging;
+mod schema;
+mod sources;
+
+use merging::{Incoming, Merging};
+use sources::{MarkerWord, SourceHistory, SourceKey, Sources};
+
+/// Why a ticket is in flight: what waits for it.
+#[derive(Debug)]
+enum InFlight {
+    Documents { output: usize, windows: Vec<EventTime> },
+    /// Dead letters of documents.
+    Refused { output: usize, windows: Vec<EventTime> },
+    /// Dead letters of parts.
+    LateParts,
+}
+
+pub(super) struct PartsLane {
+    plan: Arc<Plan>,
+    partition: Partition,
+    next: Offset,
+    /// R: what an earlier owner of the position had read and settled.
+    read: Offset,
+    sources: SourceHistory,
+    /// For each output of the plan, its windows, and E as it was committed.
+    merging: Vec<Option<(Merging, EventTime)>>,
+    /// E of outputs that are gone: their parts are known up to there.
+    gone: Vec<Emitted>,
+    tracker: SettleTracker,
+    in_flight: Tickets<InFlight>,
+    names: NameCache,
+    tally: Tally,
+}
+
+/// What a batch gives for one output.
+#[derive(Default)]
+struct Emission {
+    documents: DocumentBatch,
+    refused: Vec<RejectedDocument>,
+    windows: Vec<EventTime>,
+}
+
+impl PartsLane {
+    pub fn new(plan: Arc<Plan>, partition: Partition, resume: Resume) -> Result<Self, LaneError> {
+        let (next, metadata) = match resume {
+            Resume::Fresh { offset } => (offset, None),
+            Resume::Position { offset, metadata } => (offset, Some(PartsMetadata::decode(&metadata)?)),
+        };
+        let mut sources = Sources::new(plan.topology.sources.iter().map(|(topic, _)| &**topic));
+        let mut gone = Vec::new();
+        if let Some(metadata) = &metadata {
+            sources.restore(metadata);
+            let known = |hash| plan.outputs.iter().any(|output| output.hash == hash);
+            gone.extend(metadata.emitted.iter().filter(|emitted| !known(emitted.output)));
+        }
+        let merging = plan.outputs.iter().map(|output| {
+            let aggregate = output.aggregate.as_ref().filter(|aggregate| aggregate.merged)?;
+            let emitted = metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, output.hash));
+            let emitted = emitted.unwrap_or(EventTime::MIN);
+            Some((Merging::new(aggregate.tumbling, emitted), emitted))
+        });
+        Ok(PartsLane {
+            merging: merging.collect(),
+            gone,
+            read: metadata.as_ref().map_or(next, |metadata| Offset(metadata.read)),
+            sources: SourceHistory::new(sources),
+            plan,
+            partition,
+            next,
+            tracker: SettleTracker::default(),
+            in_flight: Tickets::default(),
+            names: NameCache::default(),
+            tally: Tally::default(),
+        })
+    }
+
+    pub fn step(&mut self, event: Event, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+        match event {
+            Event::Batch(batch) => self.take_batch(&batch, instances, effects)?,
+            Event::Indexed { ticket, rejected } => self.indexed(ticket, &rejected, effects),
+            Event::Written { ticket } => self.written(ticket),
+            // Whether time goes on is for the source lanes to say.
+            Event::Idle => {}
+        }
+        let finished = self.sources.now.finished(self.plan.idle_grace());
+        self.merging.iter_mut().flatten().for_each(|(merging, _)| merging.release(finished));
+        let position = self.position();
+        self.sources.move_to(position);
+        Ok(())
+    }
+
+    pub fn commitment(&self) -> Result<Commitment, LaneError> {
+        let emitted = self.plan.outputs.iter().zip(&self.merging).filter_map(|(output, merging)| {
+            let end_micros = merging.as_ref()?.0.released().micros();
+            Some(Emitted { output: output.hash, end_micros })
+        });
+        let read = self.tracker.hold().map_or(self.next, |hold| hold.offset).max(self.read);
+        let mut metadata = PartsMetadata {
+            revision: super::id::Revision::default(),
+            read: read.0,
+            time_micros: 0,
+            base_micros: 0,
+            emitted: emitted.chain(self.gone.iter().copied()).collect(),
+            topics: Vec::new(),
+        };
+        self.sources.as_of().save(&mut metadata);
+        Ok(Commitment { offset: self.position(), metadata: metadata.encode()? })
+    }
+
+    /// The oldest part that something still needs.
+    fn position(&self) -> Offset {
+        let windows = self.merging.iter().flatten().filter_map(|(merging, _)| merging.hold()).min();
+        let pending = self.tracker.hold().map(|hold| hold.offset);
+        windows.into_iter().chain(pending).min().unwrap_or(self.next)
+    }
+
+    pub fn is_settled(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    pub fn status(&self) -> LaneStatus {
+        let merging = || self.merging.iter().flatten();
+        LaneStatus {
+            watermark: self.sources.now.time(),
+            open_windows: merging().map(|(one, _)| one.windows()).sum(),
+            groups: merging().map(|(one, _)| one.groups()).sum(),
+            next: self.next,
+            idle: false,
+        }
+    }
+
+    fn take_batch(
+        &mut self,
+        batch: &RecordBatch,
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LaneError> {
+        let Some(last) = batch.len().checked_sub(1) else { return Ok(()) };
+        let begin = Hold { offset: batch.offset(0), watermark: EventTime::MIN };
+        let mut emissions: Vec<Emission> = self.merging.iter().map(|_| Emission::default()).collect();
+        let mut late = Vec::new();
+        for row in 0..batch.len() {
+            let offset = batch.offset(row);
+            let message = format::decode(batch.value(row).unwrap_or_default())
+                .map_err(|what| LaneError::ForeignPart { offset: offset.0, what })?;
+            match message {
+                PartsMessage::Part(part) => self.take_part(offset, &part, instances, &mut emissions, &mut late)?,
+                PartsMessage::Marker(marker) => {
+                    let before = self.sources.now.time();
+                    self.sources.apply(offset, MarkerWord::new(&marker));
+                    self.emit_ended(offset, before, instances, &mut emissions)?;
+                }
+            }
+        }
+        self.next = batch.offset(last).next();
+        for (output, emission) in emissions.into_iter().enumerate() {
+            self.send(output, emission, effects);
+        }
+        if !late.is_empty() {
+            self.tally.dead_letters[ReasonKind::LatePart as usize] += late.len() as u64;
+            let ticket = self.in_flight.open(InFlight::LateParts);
+            self.tracker.open(begin, &[ticket]);
+            effects.push(Effect::Write { ticket, messages: late });
+        }
+        Ok(())
+    }
+
+    fn take_part(
+        &mut self,
+        offset: Offset,
+        part: &Part<'_>,
+        instances: &mut Instances,
+        emissions: &mut [Emission],
+        late: &mut Vec<Message>,
+    ) -> Result<(), LaneError> {
+        let plan = self.plan.clone();
+        let found = plan.outputs.iter().position(|output| *output.name == *part.output);
+        let Some(place) = found.filter(|place| self.merging[*place].is_some()) else {
+            return self.take_part_of_removed(offset, part);
+        };
+        let output = &plan.outputs[place];
+        let (Some(aggregate), Some((merging, known_through))) = (&output.aggregate, &mut self.merging[place]) else {
+            return Ok(());
+        };
+        let window = aggregate.tumbling.starting_at(EventTime::from_micros(part.window_start_micros));
+        let seen = offset < self.read;
+        if seen && window.end <= *known_through {
+            return Ok(());
+        }
+        if part.fingerprint != aggregate.fingerprint {
+            return Err(LaneError::Fingerprint { output: part.output.to_owned() });
+        }
+        let source = SourceKey::new(part.topic, part.partition);
+        let sources = &self.sources.now;
+        if part.revision < sources.revision_of(source) {
+            return Ok(());
+        }
+        let emitted = window.end <= sources.time();
+        if emitted && window.end <= sources.watermark(source) {
+            return Ok(()); // a replay
+        }
+        if emitted && window.end <= sources.finished(plan.idle_grace()) {
+            if !seen {
+                late.push(late_part(&plan, part, offset));
+            }
+            return Ok(());
+        }
+        let state = schema::state(aggregate, part, instances.outputs[place].aggregate.as_deref_mut())?;
+        let incoming = Incoming {
+            group: part.group,
+            source,
+            revision: part.revision,
+            last: Offset(part.last_offset),
+            state: &state,
+        };
+        if merging.keep(window.start, offset, &incoming) && emitted {
+            let group = vec![Box::from(part.group)];
+            self.emit(place, window.start, &group, offset, instances, &mut emissions[place])?;
+        }
+        Ok(())
+    }
+
+    /// A part of an output that is not in the pipeline file is dropped where its window had been emitted, or by consent.
+    fn take_part_of_removed(&mut self, offset: Offset, part: &Part<'_>) -> Result<(), LaneError> {
+        let known = emitted_of(&self.gone, super::metadata::hash_of(part.output)).unwrap_or(EventTime::MIN);
+        let end = part.window_start_micros.saturating_add(part.window_length_micros);
+        if offset < self.read && end <= known.micros() {
+            return Ok(());
+        }
+        if self.plan.topology.accept_removed.iter().any(|name| name == part.output) {
+            self.tally.dropped += part.count;
+            return Ok(());
+        }
+        Err(LaneError::UnknownOutput { output: part.output.to_owned() })
+    }
+
+    /// Time went on from `before`: windows that ended since are merged and emitted.
+    fn emit_ended(
+        &mut self,
+        offset: Offset,
+        before: EventTime,
+        instances: &mut Instances,
+        emissions: &mut [Emission],
+    ) -> Result<(), LaneError> {
+        let now = self.sources.now.time();
+        if now == before {
+            return Ok(());
+        }
+        for (place, emission) in emissions.iter_mut().enumerate() {
+            let Some((merging, _)) = &self.merging[place] else { continue };
+            for start in merging.ended(before, now) {
+                let groups = self.merging[place].as_ref().map(|(one, _)| one.groups_of(start)).unwrap_or_default();
+                for groups in groups.chunks(STATES_MAX) {
+                    self.emit(place, start, groups, offset, instances, emission)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the documents of these groups; `offset` is that of the part or marker that triggered it.
+    fn emit(
+        &mut self,
+        place: usize,
+        start: EventTime,
+        groups: &[Box<[u8]>],
+        offset: Offset,
+        instances: &mut Instances,
+        emission: &mut Emission,
+    ) -> Result<(), LaneError> {
+        let output = &self.plan.outputs[place];
+        let (Some(plan), Some((merging, _))) = (&output.aggregate, &self.merging[place]) else { return Ok(()) };
+        let Some(aggregate) = instances.outputs[place].aggregate.as_deref_mut() else { return Ok(()) };
+        let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
+        let due = Due {
+            window: plan.tumbling.starting_at(start),
+            of: None,
+            keys: groups.iter().map(|group| &**group).collect(),
+            states: merging.merge(start, groups, aggregate).map_err(failed)?,
+            versions: vec![id::version(self.sources.now.revision(), offset); groups.len()],
+        };
+        let refused = emit(output, plan, &due, aggregate, &mut self.names, &mut emission.documents)?;
+        emission.refused.extend(refused);
+        if !emission.windows.contains(&start) {
+            emission.windows.push(start);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, output: usize, emission: Emission, effects: &mut Vec<Effect>) {
+        let Emission { documents, refused, windows } = emission;
+        if !refused.is_empty() {
+            self.tally.dead_letters[ReasonKind::Plugin as usize] += refused.len() as u64;
+            self.write_refused(output, &refused, windows.clone(), effects);
+        }
+        if !documents.is_empty() {
+            self.tally.documents += documents.len() as u64;
+            self.wait(output, &windows);
+            let ticket = self.in_flight.open(InFlight::Documents { output, windows });
+            effects.push(Effect::Index { ticket, documents });
+        }
+    }
+
+    fn write_refused(
+        &mut self,
+        output: usize,
+        refused: &[RejectedDocument],
+        windows: Vec<EventTime>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (letters, name) = (&self.plan.dead_letters, &self.plan.outputs[output].name);
+        let messages = refused.iter().map(|refused| letters.document(&self.partition, name, refused)).collect();
+        self.wait(output, &windows);
+        let ticket = self.in_flight.open(InFlight::Refused { output, windows });
+        effects.push(Effect::Write { ticket, messages });
+    }
+
+    fn wait(&mut self, output: usize, windows: &[EventTime]) {
+        if let Some((merging, _)) = &mut self.merging[output] {
+            windows.iter().for_each(|start| merging.wait(*start));
+        }
+    }
+
+    fn settle(&mut self, output: usize, windows: &[EventTime]) {
+        if let Some((merging, _)) = &mut self.merging[output] {
+            windows.iter().for_each(|start| merging.settled(*start));
+        }
+    }
+
+    fn indexed(&mut self, ticket: Ticket, rejected: &[RejectedDocument], effects: &mut Vec<Effect>) {
+        match self.in_flight.close(ticket) {
+            Some(InFlight::Documents { output, windows }) => {
+                if !rejected.is_empty() {
+                    self.tally.dead_letters[ReasonKind::Sink as usize] += rejected.len() as u64;
+                    self.write_refused(output, rejected, windows.clone(), effects);
+                }
+                self.settle(output, &windows);
+            }
+            Some(InFlight::Refused { .. } | InFlight::LateParts) | None => {
+                debug_assert!(false, "only documents are indexed");
+            }
+        }
+    }
+
+    fn written(&mut self, ticket: Ticket) {
+        match self.in_flight.close(ticket) {
+            Some(InFlight::Refused { output, windows }) => self.settle(output, &windows),
+            Some(InFlight::LateParts) => drop(self.tracker.answer(ticket, None)),
+            Some(InFlight::Documents { .. }) | None => debug_assert!(false, "documents are not written"),
+        }
+    }
+}
+
+fn late_part(plan: &Plan, part: &Part<'_>, offset: Offset) -> Message {
+    let start = EventTime::from_micros(part.window_start_micros);
+    let end = EventTime::from_micros(part.window_start_micros.saturating_add(part.window_length_micros));
+    let message = format!(
+        "a part of records={} at offset={offset} of the parts topic came after its window, which ended at {end}, was final",
+        part.count
+    );
+    let late = LatePart {
+        source: &Partition::new(part.topic, part.partition),
+        offset: Offset(part.last_offset),
+        output: part.output,
+        group: part.group,
+        window_start: start,
+        window_end: end,
+        revision: part.revision.0.into(),
+        records: part.count,
+        state: part.state,
+    };
+    plan.dead_letters.part(&late, &Reason::new(ReasonKind::LatePart, message))
+}

@@ -1,0 +1,274 @@
+//! The pipeline as lanes need it: what reads what is resolved once, and shared by all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{AggregateSettings, OnLate, OutputSettings, PipelineSettings, WatermarkSettings, WindowSettings};
+use crate::decode::{Composer, Decoder, Reads, Writes};
+use crate::plugin::{Aggregate, Enrich, Filter};
+use crate::record::{Field, Kind, Partition, Ports, StateSchema};
+use crate::sink::DeadLetters;
+use crate::window::Tumbling;
+
+use super::LaneError;
+use super::id::Revision;
+use super::index::{IdPlan, IndexNames};
+use super::metadata::{SourceMetadata, hash_of};
+
+/// What the configured components of a pipeline say of themselves, in the order of the pipeline file.
+#[derive(Clone, Default, Debug)]
+pub struct Components {
+    pub transforms: Vec<Described>,
+    pub outputs: Vec<OutputComponents>,
+}
+
+#[derive(Clone, Default, Debug)]
+pub struct OutputComponents {
+    pub transforms: Vec<Described>,
+    pub aggregate: Option<Described>,
+}
+
+/// A configured component.
+#[derive(Clone, Default, Debug)]
+pub struct Described {
+    pub ports: Ports,
+    /// Of an aggregate.
+    pub state: Option<StateDescription>,
+    /// The hash of its bytes.
+    pub digest: String,
+}
+
+/// What an aggregate says of its states and of the fields that its documents are made with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StateDescription {
+    pub schema: StateSchema,
+    pub emit_reads: Vec<Field>,
+}
+
+/// The topics around the lanes.
+#[derive(Clone, Default, Debug)]
+pub struct Topology {
+    /// The source topics, in the order of the pipeline file, with their numbers of partitions.
+    pub sources: Vec<(Arc<str>, i32)>,
+    /// The partitions of the parts topic; 0 without one.
+    pub parts_partitions: i32,
+    /// Outputs that are no longer in the pipeline file, and whose parts may be dropped.
+    pub accept_removed: Vec<String>,
+}
+
+/// A worker's own instances, in the order of the pipeline file.
+#[derive(Default)]
+pub struct Instances {
+    pub transforms: Vec<Transform>,
+    pub outputs: Vec<OutputInstances>,
+}
+
+#[derive(Default)]
+pub struct OutputInstances {
+    pub transforms: Vec<Transform>,
+    pub aggregate: Option<Box<dyn Aggregate>>,
+}
+
+pub enum Transform {
+    Filter(Box<dyn Filter>),
+    Enrich(Box<dyn Enrich>),
+}
+
+/// The pipeline, resolved.
+pub struct Plan {
+    pub(super) decoder: Decoder,
+    pub(super) watermark: WatermarkSettings,
+    pub(super) transforms: Vec<Step>,
+    pub(super) outputs: Vec<OutputPlan>,
+    pub(super) dead_letters: DeadLetters,
+    pub(super) topology: Topology,
+    parts_topic: Option<Arc<str>>,
+}
+
+/// A transform: its name, and what it reads and writes.
+pub(super) struct Step {
+    pub name: Arc<str>,
+    pub reads: Reads,
+    pub writes: Writes,
+}
+
+pub(super) struct OutputPlan {
+    pub name: Arc<str>,
+    pub hash: u64,
+    pub index: IndexNames,
+    pub id: IdPlan,
+    pub transforms: Vec<Step>,
+    pub aggregate: Option<AggregatePlan>,
+}
+
+pub(super) struct AggregatePlan {
+    pub name: Arc<str>,
+    pub reads: Reads,
+    pub group_by: Reads,
+    pub groups: Vec<String>,
+    pub tumbling: Tumbling,
+    pub late: OnLate,
+    /// Its windows are merged over partitions by the parts topic.
+    pub merged: bool,
+    pub schema: StateSchema,
+    pub component: String,
+    pub fingerprint: u64,
+    pub emit_reads: Vec<Field>,
+    /// The group's fields and the window's bounds, then what the aggregate writes.
+    pub composer: Composer,
+    /// The group's fields and the window's bounds alone.
+    pub own_composer: Composer,
+}
+
+impl Plan {
+    pub fn new(settings: &PipelineSettings, components: &Components, topology: Topology) -> Result<Plan, LaneError> {
+        let paths = paths(settings, components);
+        let decoder = Decoder::new(&settings.decode, paths.iter().map(String::as_str)).map_err(plan_error)?;
+        let step = |name: &str, described: &Described| -> Result<Step, LaneError> {
+            Ok(Step {
+                name: name.into(),
+                reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
+                writes: decoder.writes(&described.ports.writes).map_err(plan_error)?,
+            })
+        };
+        let steps = |names: &[crate::config::TransformSettings], described: &[Described]| {
+            names.iter().zip(described).map(|(settings, described)| step(&settings.name, described)).collect()
+        };
+        let mut outputs = Vec::new();
+        for (output, described) in settings.outputs.iter().zip(&components.outputs) {
+            let aggregate = match (&output.aggregate, &described.aggregate) {
+                (Some(aggregate), Some(described)) => Some(aggregate_plan(&decoder, aggregate, described)?),
+                (None, _) | (_, None) => None,
+            };
+            outputs.push(OutputPlan {
+                name: output.name.as_str().into(),
+                hash: hash_of(&output.name),
+                index: IndexNames::new(&decoder, &output.index)?,
+                id: IdPlan::new(&decoder, output.id.as_ref())?,
+                transforms: steps(&output.transforms, &described.transforms)?,
+                aggregate,
+            });
+        }
+        Ok(Plan {
+            transforms: steps(&settings.transforms, &components.transforms)?,
+            watermark: settings.watermark,
+            dead_letters: DeadLetters::new(&settings.name, &settings.dead_letters.topic),
+            parts_topic: Self::parts_topic_of(settings).map(Into::into),
+            decoder,
+            outputs,
+            topology,
+        })
+    }
+
+    /// The parts topic of a pipeline, where an aggregate merges over partitions.
+    pub fn parts_topic_of(settings: &PipelineSettings) -> Option<String> {
+        let merges = |output: &OutputSettings| output.aggregate.as_ref().is_some_and(|one| !one.partitioned_by_group);
+        settings.outputs.iter().any(merges).then(|| format!("{}.parts", settings.name))
+    }
+
+    pub fn parts_topic(&self) -> Option<&Arc<str>> {
+        self.parts_topic.as_ref()
+    }
+
+    /// What is committed with a first position, before any record was read.
+    pub fn initial_metadata(&self) -> String {
+        SourceMetadata {
+            revision: Revision::default(),
+            watermark_micros: i64::MIN,
+            settled: 0,
+            parts_partitions: self.topology.parts_partitions,
+            emitted: self.outputs.iter().filter_map(OutputPlan::not_emitted).collect(),
+        }
+        .encode()
+    }
+
+    pub(super) fn partitions_of(&self, partition: &Partition) -> i32 {
+        let known = self.topology.sources.iter().find(|(topic, _)| *topic == partition.topic).map_or(0, |(_, count)| *count);
+        known.max(partition.number + 1)
+    }
+
+    pub(super) fn idle_grace(&self) -> Duration {
+        self.watermark.idle_grace
+    }
+}
+
+impl OutputPlan {
+    fn not_emitted(&self) -> Option<super::metadata::Emitted> {
+        self.aggregate.as_ref().map(|_| super::metadata::Emitted { output: self.hash, end_micros: i64::MIN })
+    }
+}
+
+fn plan_error(error: impl std::fmt::Display) -> LaneError {
+    LaneError::Plan(error.to_string())
+}
+
+/// Every path that anybody reads or writes, so that the decoder looks for them and nothing else.
+fn paths(settings: &PipelineSettings, components: &Components) -> Vec<String> {
+    fn add(paths: &mut Vec<String>, described: &Described) {
+        paths.extend(described.ports.reads.iter().chain(&described.ports.writes).map(|field| field.path.clone()));
+    }
+    let mut paths = vec![settings.decode.event_time.clone()];
+    components.transforms.iter().for_each(|described| add(&mut paths, described));
+    for output in &components.outputs {
+        output.transforms.iter().for_each(|described| add(&mut paths, described));
+        if let Some(described) = &output.aggregate {
+            paths.extend(described.ports.reads.iter().map(|field| field.path.clone()));
+        }
+    }
+    for output in &settings.outputs {
+        paths.extend(output.aggregate.iter().flat_map(|aggregate| aggregate.group_by.iter().cloned()));
+        paths.extend(IndexNames::paths(&output.index));
+        paths.extend(output.id.iter().flat_map(|id| std::iter::once(&id.field).chain(&id.version)).cloned());
+    }
+    paths
+}
+
+fn aggregate_plan(
+    decoder: &Decoder,
+    settings: &AggregateSettings,
+    described: &Described,
+) -> Result<AggregatePlan, LaneError> {
+    let field = |path: &str, kind| Field { path: path.to_owned(), kind, required: false };
+    let groups: Vec<Field> = settings.group_by.iter().map(|path| field(path, Kind::Json)).collect();
+    let Some(StateDescription { schema, emit_reads }) = described.state.clone() else {
+        return Err(LaneError::Plan("an aggregate's component does not describe its state".to_owned()));
+    };
+    for read in &emit_reads {
+        let known = matches!(read.path.as_str(), "$window_start" | "$window_end") || settings.group_by.contains(&read.path);
+        if !known {
+            let path = &read.path;
+            return Err(LaneError::Plan(format!(
+                "the aggregate makes its documents with field=`{path}`, which is neither in group_by nor $window_start or \
+                 $window_end"
+            )));
+        }
+    }
+    let mut fields = groups.clone();
+    fields.push(field("window_start", Kind::Timestamp));
+    fields.push(field("window_end", Kind::Timestamp));
+    let own_composer = Composer::new(&fields).map_err(plan_error)?;
+    fields.extend(described.ports.writes.iter().cloned());
+    let WindowSettings::Tumbling { length } = settings.window;
+    let name = settings.plugin.file.file_stem().map_or_else(|| "aggregate".into(), |stem| stem.to_string_lossy());
+    Ok(AggregatePlan {
+        name: name.as_ref().into(),
+        reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
+        group_by: decoder.reads(&groups).map_err(plan_error)?,
+        groups: settings.group_by.clone(),
+        tumbling: Tumbling::new(length),
+        late: settings.late,
+        merged: !settings.partitioned_by_group,
+        schema,
+        component: described.digest.clone(),
+        fingerprint: fingerprint(settings),
+        emit_reads,
+        composer: Composer::new(&fields).map_err(plan_error)?,
+        own_composer,
+    })
+}
+
+/// Of what a state depends on: parts with different ones must not meet.
+fn fingerprint(settings: &AggregateSettings) -> u64 {
+    let WindowSettings::Tumbling { length } = settings.window;
+    hash_of(&format!("{:?} {} {}", settings.group_by, length.as_micros(), settings.plugin.settings))
+}

@@ -1,0 +1,317 @@
+//! A source lane: records in; documents, dead letters, parts and markers out. It folds its partition's records into
+//! windows and keeps the position behind whatever is not safe yet.
+
+use std::sync::Arc;
+
+use crate::decode::Table;
+use crate::record::{
+    Commitment, EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument, Resume,
+};
+use crate::window::{Hold, Watermark};
+
+use super::format::{Marker, encode_marker};
+use super::id::Revision;
+use super::index::NameCache;
+use super::metadata::{Emitted, SourceMetadata, emitted_of};
+use super::plan::{Instances, Plan};
+use super::settle::SettleTracker;
+use super::tickets::Tickets;
+use super::transform::{Departed, run};
+use super::{Effect, Event, LaneError, LaneStatus, Tally, Ticket};
+
+mod closing;
+mod ending;
+mod folding;
+mod records;
+mod time;
+
+use closing::Closings;
+use folding::Folding;
+use records::Sent;
+
+/// Why a ticket is in flight.
+#[derive(Debug)]
+enum InFlight {
+    /// Documents of records, to know the record of a refused one.
+    Documents { output: usize, batch: Arc<RecordBatch>, sent: Vec<Sent> },
+    DeadLetters,
+    /// Parts of windows that have ended.
+    Parts { closing: u64 },
+    /// Parts of windows that are open while the partition is idle.
+    Provisional { leave: u64 },
+    /// Documents of windows that have ended.
+    WindowDocuments { closing: u64, output: usize },
+    WindowDeadLetters { closing: u64 },
+    Marker,
+}
+
+pub(super) struct SourceLane {
+    plan: Arc<Plan>,
+    partition: Partition,
+    revision: Revision,
+    next: Offset,
+    watermark: Watermark,
+    /// S: what an earlier owner of the position had settled.
+    settled: Offset,
+    /// For each output of the plan, its windows.
+    folding: Vec<Option<Folding>>,
+    tracker: SettleTracker,
+    closings: Closings,
+    in_flight: Tickets<InFlight>,
+    names: NameCache,
+    tally: Tally,
+}
+
+impl SourceLane {
+    pub fn new(plan: Arc<Plan>, partition: Partition, resume: Resume, effects: &mut Vec<Effect>) -> Result<Self, LaneError> {
+        let (next, metadata) = match resume {
+            Resume::Fresh { offset } => (offset, None),
+            Resume::Position { offset, metadata } => (offset, Some(SourceMetadata::decode(&metadata)?)),
+        };
+        let now = plan.topology.parts_partitions;
+        if let Some(then) = metadata.as_ref().map(|metadata| metadata.parts_partitions).filter(|then| *then != 0) {
+            if now != 0 && now != then {
+                return Err(LaneError::PartsPartitions { now, then });
+            }
+        }
+        let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);
+        let watermark = Watermark::new(EventTime::from_micros(saved), plan.watermark.out_of_order);
+        let emitted = |hash| metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, hash));
+        let folding = plan
+            .outputs
+            .iter()
+            .map(|output| {
+                let aggregate = output.aggregate.as_ref()?;
+                Some(Folding::new(aggregate.tumbling, emitted(output.hash), &watermark))
+            })
+            .collect();
+        let mut lane = SourceLane {
+            closings: Closings::new(plan.parts_topic().is_some(), watermark.current()),
+            revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),
+            settled: metadata.as_ref().map_or(next, |metadata| Offset(metadata.settled).max(next)),
+            plan,
+            partition,
+            next,
+            watermark,
+            folding,
+            tracker: SettleTracker::default(),
+            in_flight: Tickets::default(),
+            names: NameCache::default(),
+            tally: Tally::default(),
+        };
+        lane.write_marker(effects);
+        Ok(lane)
+    }
+
+    pub fn step(&mut self, event: Event, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+        match event {
+            Event::Batch(batch) => self.take_batch(Arc::new(batch), instances, effects)?,
+            Event::Indexed { ticket, rejected } => self.indexed(ticket, rejected, effects),
+            Event::Written { ticket } => self.written(ticket),
+            Event::Idle => self.go_idle(effects),
+        }
+        self.write_marker(effects);
+        if let Some(released) = self.closings.release() {
+            self.folding.iter_mut().flatten().for_each(|folding| folding.released(released));
+        }
+        Ok(())
+    }
+
+    /// What may be committed: the oldest record that something still needs.
+    pub fn commitment(&self) -> Commitment {
+        let windows = self.folding.iter().flatten().fold(None, |oldest, one| Hold::older(oldest, one.windows.hold()));
+        let needed = Hold::older(Hold::older(self.tracker.hold(), self.closings.hold()), windows);
+        let here = Hold { offset: self.next, watermark: self.watermark.current() };
+        let position = needed.unwrap_or(here);
+        let settled = self.tracker.hold().map_or(self.next, |hold| hold.offset);
+        let emitted = self.plan.outputs.iter().zip(&self.folding).filter_map(|(output, folding)| {
+            let end_micros = folding.as_ref()?.emitted().micros();
+            Some(Emitted { output: output.hash, end_micros })
+        });
+        let metadata = SourceMetadata {
+            revision: self.revision,
+            watermark_micros: position.watermark.micros(),
+            settled: settled.max(self.settled).0,
+            parts_partitions: self.plan.topology.parts_partitions,
+            emitted: emitted.collect(),
+        };
+        Commitment { offset: position.offset, metadata: metadata.encode() }
+    }
+
+    pub fn is_settled(&self) -> bool {
+        self.tracker.is_settled() && self.closings.is_settled()
+    }
+
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    pub fn status(&self) -> LaneStatus {
+        let folding = || self.folding.iter().flatten();
+        LaneStatus {
+            watermark: self.watermark.current(),
+            open_windows: folding().map(|one| one.windows.windows()).sum(),
+            groups: folding().map(|one| one.windows.groups()).sum(),
+            next: self.next,
+            idle: self.closings.is_idle(),
+        }
+    }
+
+    fn take_batch(
+        &mut self,
+        batch: Arc<RecordBatch>,
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LaneError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.closings.wake();
+        let begin = Hold { offset: batch.offset(0), watermark: self.watermark.current() };
+        self.next = batch.offset(batch.len() - 1).next();
+        self.tally.records += batch.len() as u64;
+        self.tally.bytes += batch.bytes() as u64;
+
+        let plan = self.plan.clone();
+        let mut work = BatchWork::default();
+        let mut decoded = plan.decoder.decode(&self.partition, batch.clone());
+        work.departed.reject(None, std::mem::take(&mut decoded.rejected));
+        self.tally.tombstones += decoded.tombstones.len() as u64;
+        let watermarks = time::pass(&plan.watermark, &mut self.watermark, &mut decoded, &mut work.departed);
+        let mut table = decoded.table;
+        let mut columns = Default::default();
+        run(&plan.transforms, &mut instances.transforms, &mut table, &mut columns, &mut work.departed)?;
+        self.write_off(None, &batch, &mut work);
+
+        let outputs = plan.outputs.len();
+        for (place, (output, instances)) in plan.outputs.iter().zip(&mut instances.outputs).enumerate() {
+            let mut table = if place + 1 == outputs { std::mem::replace(&mut table, Table::empty()) } else { table.clone() };
+            run(&output.transforms, &mut instances.transforms, &mut table, &mut columns, &mut work.departed)?;
+            match (&output.aggregate, &mut self.folding[place], &mut instances.aggregate) {
+                (Some(aggregate), Some(folding), Some(instance)) => {
+                    let rows = folding::BatchTime { watermarks: &watermarks, settled: self.settled };
+                    folding.fold(aggregate, table, &rows, instance.as_mut(), &mut work)?;
+                }
+                (None, _, _) | (_, None, _) | (_, _, None) => self.index_records(place, table, &mut work, effects),
+            }
+            self.write_off(Some(&output.name), &batch, &mut work);
+        }
+        if !work.dead_letters.is_empty() {
+            let ticket = self.in_flight.open(InFlight::DeadLetters);
+            work.tickets.push(ticket);
+            effects.push(Effect::Write { ticket, messages: work.dead_letters });
+        }
+        self.tracker.open(begin, &work.tickets);
+        self.close_windows(instances, effects)
+    }
+
+    /// Turns rows that left into counts and dead letters; of records that an earlier owner had settled, into nothing.
+    fn write_off(&mut self, output: Option<&Arc<str>>, batch: &RecordBatch, work: &mut BatchWork) {
+        self.tally.dropped += std::mem::take(&mut work.departed.dropped);
+        for (by, rejected) in work.departed.rejected.drain(..) {
+            if batch.offset(rejected.record as usize) < self.settled {
+                continue;
+            }
+            self.tally.dead_letters[rejected.reason.kind as usize] += 1;
+            work.dead_letters.push(self.plan.dead_letters.record(
+                &self.partition,
+                batch,
+                rejected.record,
+                output.map(|name| &**name),
+                rejected.ordinal,
+                by.as_deref(),
+                &rejected.reason,
+            ));
+        }
+    }
+
+    fn indexed(&mut self, ticket: Ticket, rejected: Vec<RejectedDocument>, effects: &mut Vec<Effect>) {
+        match self.in_flight.close(ticket) {
+            Some(InFlight::Documents { output, batch, sent }) => {
+                let name = &self.plan.outputs[output].name;
+                let messages: Vec<Message> = rejected
+                    .iter()
+                    .filter_map(|rejected| {
+                        let Sent { record, ordinal } = *sent.get(rejected.row as usize)?;
+                        let letters = &self.plan.dead_letters;
+                        Some(letters.refused_record(&self.partition, &batch, record, name, ordinal, rejected))
+                    })
+                    .collect();
+                let instead = self.write_dead_letters(messages, InFlight::DeadLetters, effects);
+                self.tracker.answer(ticket, instead);
+            }
+            Some(InFlight::WindowDocuments { closing, output }) => {
+                let name = &self.plan.outputs[output].name;
+                let letters = rejected.iter().map(|rejected| self.plan.dead_letters.document(&self.partition, name, rejected));
+                let messages = letters.collect();
+                let instead = self.write_dead_letters(messages, InFlight::WindowDeadLetters { closing }, effects);
+                self.closings.documents_settled(closing, instead.is_some());
+            }
+            Some(InFlight::DeadLetters | InFlight::Parts { .. } | InFlight::Provisional { .. })
+            | Some(InFlight::WindowDeadLetters { .. } | InFlight::Marker)
+            | None => debug_assert!(false, "only documents are indexed"),
+        }
+    }
+
+    fn write_dead_letters(&mut self, messages: Vec<Message>, why: InFlight, effects: &mut Vec<Effect>) -> Option<Ticket> {
+        if messages.is_empty() {
+            return None;
+        }
+        self.tally.dead_letters[ReasonKind::Sink as usize] += messages.len() as u64;
+        let ticket = self.in_flight.open(why);
+        effects.push(Effect::Write { ticket, messages });
+        Some(ticket)
+    }
+
+    fn written(&mut self, ticket: Ticket) {
+        match self.in_flight.close(ticket) {
+            Some(InFlight::DeadLetters) => drop(self.tracker.answer(ticket, None)),
+            Some(InFlight::Parts { closing }) => self.closings.parts_written(closing),
+            Some(InFlight::Provisional { leave }) => self.closings.left(leave),
+            Some(InFlight::WindowDeadLetters { closing }) => self.closings.documents_settled(closing, false),
+            Some(InFlight::Marker) => self.closings.marker_written(),
+            Some(InFlight::Documents { .. } | InFlight::WindowDocuments { .. }) | None => {
+                debug_assert!(false, "documents are not written");
+            }
+        }
+    }
+
+    /// Writes the marker that is due, if one is, to every partition of the parts topic.
+    fn write_marker(&mut self, effects: &mut Vec<Effect>) {
+        let Some(topic) = self.plan.parts_topic().cloned() else { return };
+        let Some(word) = self.closings.next_marker(self.watermark.current()) else { return };
+        let value = encode_marker(&Marker {
+            topic: &self.partition.topic,
+            partition: self.partition.number,
+            partitions: self.plan.partitions_of(&self.partition),
+            parts_partitions: self.plan.topology.parts_partitions,
+            watermark_micros: word.watermark.micros(),
+            idle: word.idle,
+            revision: self.revision,
+        });
+        let message = |partition| Message {
+            topic: topic.clone(),
+            partition: Some(partition),
+            key: None,
+            value: Some(value.clone()),
+            headers: Vec::new(),
+        };
+        let messages = (0..self.plan.topology.parts_partitions).map(message).collect();
+        effects.push(Effect::Write { ticket: self.in_flight.open(InFlight::Marker), messages });
+    }
+}
+
+/// What a batch gives on its way.
+#[derive(Default)]
+struct BatchWork {
+    departed: Departed,
+    dead_letters: Vec<Message>,
+    tickets: Vec<Ticket>,
+}
+
+impl BatchWork {
+    fn late(&mut self, record: u32, ordinal: u32, message: String) {
+        let reason = Reason::new(ReasonKind::Late, message);
+        self.departed.rejected.push((None, crate::decode::Rejected { record, ordinal, reason }));
+    }
+}

@@ -1,0 +1,128 @@
+//! The documents of windows: group, bounds, and what the aggregate makes of a state.
+
+use std::sync::Arc;
+
+use crate::config::TimestampUnit;
+use crate::decode::column_of_json;
+use crate::plugin::Aggregate;
+use crate::record::{
+    Batch, Column, DocumentBatch, Partition, Reason, ReasonKind, RejectedDocument, Slices, Values,
+};
+use crate::window::Window;
+
+use super::index::NameCache;
+use super::plan::{AggregatePlan, OutputPlan};
+use super::{LaneError, group, id};
+
+/// So many states go to the aggregate at once.
+pub(super) const STATES_MAX: usize = 4096;
+
+/// The groups of one window that are due, with a state and a version for each.
+pub(super) struct Due<'a> {
+    pub window: Window,
+    /// The lane's own partition, where the window is not merged over partitions.
+    pub of: Option<&'a Partition>,
+    pub keys: Vec<&'a [u8]>,
+    pub states: Slices,
+    pub versions: Vec<u64>,
+}
+
+/// Appends the documents of these groups; a state that the aggregate rejects comes back as a document refused.
+pub(super) fn emit(
+    output: &OutputPlan,
+    plan: &AggregatePlan,
+    due: &Due<'_>,
+    aggregate: &mut dyn Aggregate,
+    names: &mut NameCache,
+    documents: &mut DocumentBatch,
+) -> Result<Vec<RejectedDocument>, LaneError> {
+    let groups = due.keys.len();
+    let own = own_columns(plan, due);
+    let context = Batch { rows: groups as u32, columns: context(plan, &own, groups)? };
+    let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
+    let emitted = aggregate.emit(&due.states, &context).map_err(failed)?;
+    let index = output.index.name(&Batch::default(), 0, due.window.start, names).map_err(LaneError::Plan)?;
+
+    let rejected_rows: Vec<u32> = emitted.rejected.iter().map(|rejection| rejection.row).collect();
+    let rows: Vec<u32> = match emitted.rows {
+        Some(rows) => rows,
+        None => (0..groups as u32).collect(),
+    };
+    let own_in_order: Vec<Column> = own.iter().map(|column| column.take(&rows)).collect();
+    let columns: Vec<&Column> = own_in_order.iter().chain(&emitted.columns).collect();
+    let (mut id_text, mut ordinal) = (String::new(), 0);
+    for (row, group) in rows.iter().enumerate().filter(|(_, group)| !rejected_rows.contains(group)) {
+        ordinal = if row > 0 && rows[row - 1] == *group { ordinal + 1 } else { 0 };
+        let key = due.keys[*group as usize];
+        id::window_id(&output.name, due.window, due.of, key, ordinal, &mut id_text);
+        documents.push(&index, &id_text, due.versions[*group as usize], |body| plan.composer.write(&columns, row, body));
+    }
+    let own: Vec<&Column> = own.iter().collect();
+    let refused = emitted.rejected.into_iter().map(|rejection| {
+        let row = rejection.row as usize;
+        id::window_id(&output.name, due.window, due.of, due.keys[row], 0, &mut id_text);
+        let mut body = Vec::new();
+        plan.own_composer.write(&own, row, &mut body);
+        refused(rejection.reason, &index, &id_text, body)
+    });
+    Ok(refused.collect())
+}
+
+fn refused(reason: String, index: &Arc<str>, id: &str, body: Vec<u8>) -> RejectedDocument {
+    RejectedDocument {
+        row: 0,
+        reason: Reason::new(ReasonKind::Plugin, reason),
+        status: None,
+        error_type: String::new(),
+        index: index.to_string(),
+        id: id.to_owned(),
+        body,
+    }
+}
+
+/// What the host writes into each document: the group's fields as JSON, then the window's start and end.
+fn own_columns(plan: &AggregatePlan, due: &Due<'_>) -> Vec<Column> {
+    let mut groups: Vec<Slices> = plan.groups.iter().map(|_| Slices::default()).collect();
+    for key in &due.keys {
+        let mut values = group::values(key);
+        for column in &mut groups {
+            let value = values.next().unwrap_or(group::Value::Null);
+            column.push_with(|json| group::write_json(value, json));
+        }
+    }
+    let bound = |micros: i64| Column { values: Values::Integers(vec![micros; due.keys.len()]), present: Vec::new() };
+    let mut columns: Vec<Column> =
+        groups.into_iter().map(|json| Column { values: Values::Slices(json), present: Vec::new() }).collect();
+    columns.extend([bound(due.window.start.micros()), bound(due.window.end.micros())]);
+    columns
+}
+
+/// The columns that the aggregate asked for with `emit-reads`.
+fn context(plan: &AggregatePlan, own: &[Column], groups: usize) -> Result<Vec<Column>, LaneError> {
+    let bounds = plan.groups.len();
+    let mut columns = Vec::new();
+    for field in &plan.emit_reads {
+        let place = match field.path.as_str() {
+            "$window_start" => bounds,
+            "$window_end" => bounds + 1,
+            path => plan.groups.iter().position(|group| group == path).unwrap_or(bounds),
+        };
+        let json: Vec<Option<Vec<u8>>> = (0..groups).map(|row| json_of(&own[place], row)).collect();
+        let unit = if place >= bounds { TimestampUnit::Microseconds } else { TimestampUnit::Auto };
+        let values = json.iter().map(|json| json.as_deref().filter(|json| *json != b"null"));
+        let column = column_of_json(values, field.kind, unit).map_err(|(_, what)| LaneError::State {
+            plugin: plan.name.to_string(),
+            what: format!("a group's field=`{}` cannot be read as {}: {what}", field.path, field.kind.name()),
+        })?;
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+fn json_of(column: &Column, row: usize) -> Option<Vec<u8>> {
+    match &column.values {
+        Values::Slices(json) => Some(json.get(row).to_vec()),
+        Values::Integers(micros) => Some(micros[row].to_string().into_bytes()),
+        Values::Presence | Values::Booleans(_) | Values::Floats(_) => None,
+    }
+}
