@@ -36,7 +36,7 @@ impl Clicks {
                 records.push(record(&mut rng, partition, clock));
             }
         }
-        let end = self.clock(self.partitions, self.span_millis) + 15 * MINUTE;
+        let end = self.clock(0, self.span_millis) + 15 * MINUTE;
         for partition in 0..self.partitions {
             let value = json!({"timestamp": end, "user_id": null, "event_type": "closing"});
             records.push(text(partition, end, value.to_string()));

@@ -151,7 +151,7 @@ mod tests {
             Record { timestamp_millis, value: Some(value.into_bytes()), ..Record::default() }
         };
         let expected = fold("t", 1, &[record(111), record(100), record(101)]);
-        let dead: Vec<_> = expected.dead_letters.keys().collect();
+        let dead: Vec<_> = expected.dead_letters.keys().map(String::as_str).collect();
         assert_eq!((dead, expected.open), (vec!["t-0-1"], 2));
     }
 }
