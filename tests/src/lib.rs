@@ -1,5 +1,34 @@
 //! What the tests of the whole program share: where things are, real servers, Kafka and Elasticsearch clients, a seeded
 //! generator and its oracle.
 
+pub mod clicks;
+pub mod fold;
+pub mod index;
+pub mod kafka;
+pub mod program;
+pub mod servers;
 pub mod source_text;
 pub mod workspace;
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Runs an asynchronous call of a client to its end.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime can be built"));
+    runtime.block_on(future)
+}
+
+/// Asks again and again until there is an answer; `what` is for the message when there is none in time.
+pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begin.elapsed() < limit, "waited {} s for {what}", limit.as_secs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,128 @@
+//! Kafka as a test needs it: topics, records with their own timestamps, everything in a topic.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Headers, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::block_on;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A record to produce, or one that was read.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Record {
+    pub partition: i32,
+    pub timestamp_millis: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Record {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().rev().find(|(header, _)| header == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+pub struct Kafka {
+    brokers: String,
+}
+
+impl Kafka {
+    pub fn new(brokers: &str) -> Self {
+        Kafka { brokers: brokers.into() }
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config
+    }
+
+    /// Creates a topic that keeps records of any age.
+    pub fn create_topic(&self, name: &str, partitions: i32) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().expect("valid settings");
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        let answers = block_on(admin.create_topics([&topic], &options)).expect("the broker answers");
+        for answer in answers {
+            answer.unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
+        }
+    }
+
+    /// Writes the records in order; returns when all are acknowledged.
+    pub fn produce(&self, topic: &str, records: &[Record]) {
+        let producer: ThreadedProducer<_> = self
+            .config()
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "60000")
+            .set("linger.ms", "20")
+            .create()
+            .expect("valid settings");
+        for record in records {
+            let mut headers = OwnedHeaders::new();
+            for (key, value) in &record.headers {
+                headers = headers.insert(rdkafka::message::Header { key, value: Some(value) });
+            }
+            let mut next = BaseRecord::<[u8], [u8]>::to(topic)
+                .partition(record.partition)
+                .timestamp(record.timestamp_millis)
+                .headers(headers);
+            next.key = record.key.as_deref();
+            next.payload = record.value.as_deref();
+            while let Err((error, again)) = producer.send(next) {
+                assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "produce to {topic}");
+                std::thread::sleep(Duration::from_millis(5)); // the producer's own thread makes room
+                next = again;
+            }
+        }
+        producer.flush(TIMEOUT).expect("all records are acknowledged");
+    }
+
+    /// All records that the topic has now, partition by partition.
+    pub fn read_all(&self, topic: &str) -> Vec<Record> {
+        let consumer: BaseConsumer = self
+            .config()
+            .set("group.id", "tests-read-all")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .create()
+            .expect("valid settings");
+        let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("the broker answers");
+        let partitions: Vec<i32> =
+            metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|p| p.id()).collect();
+        let mut list = TopicPartitionList::new();
+        for partition in &partitions {
+            list.add_partition_offset(topic, *partition, Offset::Beginning).expect("a valid offset");
+        }
+        consumer.assign(&list).expect("a valid assignment");
+        let (mut records, mut ended) = (Vec::new(), 0);
+        while ended < partitions.len() {
+            match consumer.poll(TIMEOUT).expect("the broker answers") {
+                Ok(message) => records.push(owned(&message)),
+                Err(KafkaError::PartitionEOF(_)) => ended += 1,
+                Err(error) => panic!("read {topic}: {error}"),
+            }
+        }
+        records
+    }
+}
+
+fn owned(message: &impl Message) -> Record {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    Record {
+        partition: message.partition(),
+        timestamp_millis: message.timestamp().to_millis().unwrap_or_default(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.map(|header| (header.key.into(), header.value.unwrap_or_default().to_vec())).collect(),
+    }
+}

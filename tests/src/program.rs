@@ -1,0 +1,83 @@
+//! The program as a user runs it: `tidegate run` as a process, its log, its signals, its exit code.
+
+use std::fs::{File, read_to_string};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use crate::wait_for;
+use crate::workspace::{root, target};
+
+/// How long the program may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running `tidegate run`, killed when dropped.
+pub struct Program {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts it on a pipeline file. Its output is appended to `LOG`, which is shown when something fails.
+    pub fn run(pipeline: &Path, log: &Path) -> Program {
+        let file = File::options().create(true).append(true).open(log).expect("the log is writable");
+        let child = Command::new(binary())
+            .arg("run")
+            .arg(pipeline)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().expect("a second handle"))
+            .stderr(file)
+            .spawn()
+            .expect("the program starts");
+        Program { child, log: log.into() }
+    }
+
+    /// SIGTERM, and the exit that follows.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
+        assert!(sent.success(), "the program had ended before it was told to: {}", self.log());
+        wait_for("the program to end", STOP_LIMIT, || self.child.try_wait().expect("it is our child"))
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.assert_running();
+        self.child.kill().expect("it is our child");
+        self.child.wait().expect("it is our child");
+    }
+
+    pub fn assert_running(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("it is our child") {
+            panic!("the program has ended, {status}: {}", self.log());
+        }
+    }
+
+    /// The end of what it has printed.
+    pub fn log(&self) -> String {
+        let text = read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        format!("{}\n{}", self.log.display(), lines[lines.len().saturating_sub(40)..].join("\n"))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program that `make test` has built; `TIDEGATE` names another.
+pub fn binary() -> PathBuf {
+    let path = std::env::var_os("TIDEGATE").map_or_else(|| target().join("debug/tidegate"), PathBuf::from);
+    assert!(path.exists(), "{} is missing; `make test` builds it, or: cargo build --workspace --bins", path.display());
+    path
+}
+
+/// The folder of the reference plugins as components.
+pub fn components() -> PathBuf {
+    let path = std::env::var_os("TIDEGATE_COMPONENTS").map_or_else(|| root().join("target/plugins"), PathBuf::from);
+    assert!(path.exists(), "{} is missing; scripts/components.sh builds it", path.display());
+    path
+}
