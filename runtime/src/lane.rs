@@ -107,7 +107,12 @@ impl Lane {
     }
 
     /// Takes an event; what it asks for is appended to `effects`. After an error the lane must not be used again.
-    pub fn step(&mut self, event: Event, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+    pub fn step(
+        &mut self,
+        event: Event,
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LaneError> {
         match &mut self.0 {
             Kind::Source(lane) => lane.step(event, instances, effects),
             Kind::Parts(lane) => lane.step(event, instances, effects),

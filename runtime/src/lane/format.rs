@@ -76,9 +76,9 @@ pub fn decode(bytes: &[u8]) -> Result<PartsMessage<'_>, String> {
         [VERSION, PART, body @ ..] => {
             postcard::from_bytes(body).map(PartsMessage::Part).map_err(|error| format!("a part is damaged: {error}"))
         }
-        [VERSION, MARKER, body @ ..] => {
-            postcard::from_bytes(body).map(PartsMessage::Marker).map_err(|error| format!("a marker is damaged: {error}"))
-        }
+        [VERSION, MARKER, body @ ..] => postcard::from_bytes(body)
+            .map(PartsMessage::Marker)
+            .map_err(|error| format!("a marker is damaged: {error}")),
         [VERSION, kind, ..] => Err(format!("a message of unknown kind={kind}")),
         [version, ..] => Err(format!("a message of format version={version}, this program knows version={VERSION}")),
         [] => Err("an empty message".to_owned()),

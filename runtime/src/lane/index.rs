@@ -36,7 +36,8 @@ pub(super) struct NameCache(HashMap<String, Arc<str>>);
 
 impl IndexNames {
     pub fn new(decoder: &Decoder, pattern: &IndexPattern) -> Result<Self, LaneError> {
-        let fields: Vec<Field> = Self::paths(pattern).map(|path| Field { path, kind: Kind::Text, required: true }).collect();
+        let fields: Vec<Field> =
+            Self::paths(pattern).map(|path| Field { path, kind: Kind::Text, required: true }).collect();
         let fixed = match pattern.0.as_slice() {
             [IndexPart::Literal(name)] => Some(name.as_str().into()),
             _ => None,
@@ -53,7 +54,13 @@ impl IndexNames {
     }
 
     /// The name for a row of the columns of `reads`, at the record's event time or the window's start; an error in words.
-    pub fn name(&self, columns: &Batch, row: usize, time: EventTime, cache: &mut NameCache) -> Result<Arc<str>, String> {
+    pub fn name(
+        &self,
+        columns: &Batch,
+        row: usize,
+        time: EventTime,
+        cache: &mut NameCache,
+    ) -> Result<Arc<str>, String> {
         if let Some(fixed) = &self.fixed {
             return Ok(fixed.clone());
         }
@@ -87,7 +94,11 @@ impl IdPlan {
     pub fn new(decoder: &Decoder, settings: Option<&IdSettings>) -> Result<Self, LaneError> {
         let Some(settings) = settings else { return Ok(IdPlan::Derived) };
         let mut fields = vec![Field { path: settings.field.clone(), kind: Kind::Text, required: true }];
-        fields.extend(settings.version.iter().map(|path| Field { path: path.clone(), kind: Kind::Integer, required: true }));
+        fields.extend(settings.version.iter().map(|path| Field {
+            path: path.clone(),
+            kind: Kind::Integer,
+            required: true,
+        }));
         let reads = decoder.reads(&fields).map_err(|error| LaneError::Plan(error.to_string()))?;
         Ok(IdPlan::Named { reads, versioned: settings.version.is_some() })
     }
@@ -102,7 +113,8 @@ pub(super) fn text_of(column: &Column, row: usize) -> &str {
 
 /// What Elasticsearch asks of an index's name.
 fn check_name(name: &str) -> Result<(), String> {
-    let forbidden = |character: char| character.is_uppercase() || r#"\/*?"<>| ,#:"#.contains(character) || character.is_control();
+    let forbidden =
+        |character: char| character.is_uppercase() || r#"\/*?"<>| ,#:"#.contains(character) || character.is_control();
     if name.is_empty() || name.len() > 255 || name.starts_with(['-', '_', '+', '.']) || name.contains(forbidden) {
         return Err(format!(
             "no index can be called name=`{name}`: lower case, at most 255 bytes, not beginning with - _ + or ., without \

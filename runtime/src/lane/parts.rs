@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::record::{
-    Commitment, DocumentBatch, EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument,
-    Resume,
+    Commitment, DocumentBatch, EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch,
+    RejectedDocument, Resume,
 };
 use crate::sink::LatePart;
 use crate::window::Hold;
@@ -29,9 +29,15 @@ use sources::{MarkerWord, SourceHistory, SourceKey, Sources};
 /// Why a ticket is in flight: what waits for it.
 #[derive(Debug)]
 enum InFlight {
-    Documents { output: usize, windows: Vec<EventTime> },
+    Documents {
+        output: usize,
+        windows: Vec<EventTime>,
+    },
     /// Dead letters of documents.
-    Refused { output: usize, windows: Vec<EventTime> },
+    Refused {
+        output: usize,
+        windows: Vec<EventTime>,
+    },
     /// Dead letters of parts.
     LateParts,
 }
@@ -95,7 +101,12 @@ impl PartsLane {
         })
     }
 
-    pub fn step(&mut self, event: Event, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+    pub fn step(
+        &mut self,
+        event: Event,
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LaneError> {
         match event {
             Event::Batch(batch) => self.take_batch(&batch, instances, effects)?,
             Event::Indexed { ticket, rejected } => self.indexed(ticket, &rejected, effects),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{AggregateSettings, OnLate, OutputSettings, PipelineSettings, WatermarkSettings, WindowSettings};
+use crate::config::{
+    AggregateSettings, OnLate, OutputSettings, PipelineSettings, TransformSettings, WatermarkSettings, WindowSettings,
+};
 use crate::decode::{Composer, Decoder, Reads, Writes};
 use crate::plugin::{Aggregate, Enrich, Filter};
 use crate::record::{Field, Kind, Partition, Ports, StateSchema};
@@ -131,8 +133,8 @@ impl Plan {
                 writes: decoder.writes(&described.ports.writes).map_err(plan_error)?,
             })
         };
-        let steps = |names: &[crate::config::TransformSettings], described: &[Described]| {
-            names.iter().zip(described).map(|(settings, described)| step(&settings.name, described)).collect()
+        let steps = |settings: &[TransformSettings], described: &[Described]| -> Result<Vec<Step>, LaneError> {
+            settings.iter().zip(described).map(|(settings, described)| step(&settings.name, described)).collect()
         };
         let mut outputs = Vec::new();
         for (output, described) in settings.outputs.iter().zip(&components.outputs) {
@@ -183,7 +185,8 @@ impl Plan {
     }
 
     pub(super) fn partitions_of(&self, partition: &Partition) -> i32 {
-        let known = self.topology.sources.iter().find(|(topic, _)| *topic == partition.topic).map_or(0, |(_, count)| *count);
+        let known =
+            self.topology.sources.iter().find(|(topic, _)| *topic == partition.topic).map_or(0, |(_, count)| *count);
         known.max(partition.number + 1)
     }
 
@@ -234,7 +237,8 @@ fn aggregate_plan(
         return Err(LaneError::Plan("an aggregate's component does not describe its state".to_owned()));
     };
     for read in &emit_reads {
-        let known = matches!(read.path.as_str(), "$window_start" | "$window_end") || settings.group_by.contains(&read.path);
+        let known =
+            matches!(read.path.as_str(), "$window_start" | "$window_end") || settings.group_by.contains(&read.path);
         if !known {
             let path = &read.path;
             return Err(LaneError::Plan(format!(

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use crate::decode::Table;
 use crate::record::{
     Commitment, EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument, Resume,
 };
@@ -33,15 +32,28 @@ use records::Sent;
 #[derive(Debug)]
 enum InFlight {
     /// Documents of records, to know the record of a refused one.
-    Documents { output: usize, batch: Arc<RecordBatch>, sent: Vec<Sent> },
+    Documents {
+        output: usize,
+        batch: Arc<RecordBatch>,
+        sent: Vec<Sent>,
+    },
     DeadLetters,
     /// Parts of windows that have ended.
-    Parts { closing: u64 },
+    Parts {
+        closing: u64,
+    },
     /// Parts of windows that are open while the partition is idle.
-    Provisional { leave: u64 },
+    Provisional {
+        leave: u64,
+    },
     /// Documents of windows that have ended.
-    WindowDocuments { closing: u64, output: usize },
-    WindowDeadLetters { closing: u64 },
+    WindowDocuments {
+        closing: u64,
+        output: usize,
+    },
+    WindowDeadLetters {
+        closing: u64,
+    },
     Marker,
 }
 
@@ -63,7 +75,12 @@ pub(super) struct SourceLane {
 }
 
 impl SourceLane {
-    pub fn new(plan: Arc<Plan>, partition: Partition, resume: Resume, effects: &mut Vec<Effect>) -> Result<Self, LaneError> {
+    pub fn new(
+        plan: Arc<Plan>,
+        partition: Partition,
+        resume: Resume,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Self, LaneError> {
         let (next, metadata) = match resume {
             Resume::Fresh { offset } => (offset, None),
             Resume::Position { offset, metadata } => (offset, Some(SourceMetadata::decode(&metadata)?)),
@@ -103,7 +120,12 @@ impl SourceLane {
         Ok(lane)
     }
 
-    pub fn step(&mut self, event: Event, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+    pub fn step(
+        &mut self,
+        event: Event,
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LaneError> {
         match event {
             Event::Batch(batch) => self.take_batch(Arc::new(batch), instances, effects)?,
             Event::Indexed { ticket, rejected } => self.indexed(ticket, rejected, effects),
@@ -183,9 +205,8 @@ impl SourceLane {
         run(&plan.transforms, &mut instances.transforms, &mut table, &mut columns, &mut work.departed)?;
         self.write_off(None, &batch, &mut work);
 
-        let outputs = plan.outputs.len();
         for (place, (output, instances)) in plan.outputs.iter().zip(&mut instances.outputs).enumerate() {
-            let mut table = if place + 1 == outputs { std::mem::replace(&mut table, Table::empty()) } else { table.clone() };
+            let mut table = table.clone();
             run(&output.transforms, &mut instances.transforms, &mut table, &mut columns, &mut work.departed)?;
             match (&output.aggregate, &mut self.folding[place], &mut instances.aggregate) {
                 (Some(aggregate), Some(folding), Some(instance)) => {
@@ -242,7 +263,8 @@ impl SourceLane {
             }
             Some(InFlight::WindowDocuments { closing, output }) => {
                 let name = &self.plan.outputs[output].name;
-                let letters = rejected.iter().map(|rejected| self.plan.dead_letters.document(&self.partition, name, rejected));
+                let letters =
+                    rejected.iter().map(|rejected| self.plan.dead_letters.document(&self.partition, name, rejected));
                 let messages = letters.collect();
                 let instead = self.write_dead_letters(messages, InFlight::WindowDeadLetters { closing }, effects);
                 self.closings.documents_settled(closing, instead.is_some());
@@ -253,7 +275,12 @@ impl SourceLane {
         }
     }
 
-    fn write_dead_letters(&mut self, messages: Vec<Message>, why: InFlight, effects: &mut Vec<Effect>) -> Option<Ticket> {
+    fn write_dead_letters(
+        &mut self,
+        messages: Vec<Message>,
+        why: InFlight,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Ticket> {
         if messages.is_empty() {
             return None;
         }

@@ -1,13 +1,9 @@
 //! The documents of windows: group, bounds, and what the aggregate makes of a state.
 
-use std::sync::Arc;
-
 use crate::config::TimestampUnit;
 use crate::decode::column_of_json;
 use crate::plugin::Aggregate;
-use crate::record::{
-    Batch, Column, DocumentBatch, Partition, Reason, ReasonKind, RejectedDocument, Slices, Values,
-};
+use crate::record::{Batch, Column, DocumentBatch, Partition, Reason, ReasonKind, RejectedDocument, Slices, Values};
 use crate::window::Window;
 
 use super::index::NameCache;
@@ -51,33 +47,32 @@ pub(super) fn emit(
     let own_in_order: Vec<Column> = own.iter().map(|column| column.take(&rows)).collect();
     let columns: Vec<&Column> = own_in_order.iter().chain(&emitted.columns).collect();
     let (mut id_text, mut ordinal) = (String::new(), 0);
+    let mut refused: Vec<(usize, Reason)> = Vec::new();
+    let mut body = Vec::new();
     for (row, group) in rows.iter().enumerate().filter(|(_, group)| !rejected_rows.contains(group)) {
         ordinal = if row > 0 && rows[row - 1] == *group { ordinal + 1 } else { 0 };
-        let key = due.keys[*group as usize];
-        id::window_id(&output.name, due.window, due.of, key, ordinal, &mut id_text);
-        documents.push(&index, &id_text, due.versions[*group as usize], |body| plan.composer.write(&columns, row, body));
+        let group = *group as usize;
+        body.clear();
+        if let Err(reason) = plan.composer.write(&columns, row, &mut body) {
+            refused.push((group, reason));
+            continue;
+        }
+        id::window_id(&output.name, due.window, due.of, due.keys[group], ordinal, &mut id_text);
+        documents.push(&index, &id_text, due.versions[group], |bytes| bytes.extend_from_slice(&body));
     }
+    let rejections = emitted.rejected.into_iter();
+    refused.extend(rejections.map(|one| (one.row as usize, Reason::new(ReasonKind::Plugin, one.reason))));
     let own: Vec<&Column> = own.iter().collect();
-    let refused = emitted.rejected.into_iter().map(|rejection| {
-        let row = rejection.row as usize;
-        id::window_id(&output.name, due.window, due.of, due.keys[row], 0, &mut id_text);
+    let letter = |(group, reason): (usize, Reason)| {
+        id::window_id(&output.name, due.window, due.of, due.keys[group], 0, &mut id_text);
         let mut body = Vec::new();
-        plan.own_composer.write(&own, row, &mut body);
-        refused(rejection.reason, &index, &id_text, body)
-    });
-    Ok(refused.collect())
-}
-
-fn refused(reason: String, index: &Arc<str>, id: &str, body: Vec<u8>) -> RejectedDocument {
-    RejectedDocument {
-        row: 0,
-        reason: Reason::new(ReasonKind::Plugin, reason),
-        status: None,
-        error_type: String::new(),
-        index: index.to_string(),
-        id: id.to_owned(),
-        body,
-    }
+        if plan.own_composer.write(&own, group, &mut body).is_err() {
+            body.clear(); // a group's own fields are JSON already
+        }
+        let (status, error_type) = (None, String::new());
+        RejectedDocument { row: 0, reason, status, error_type, index: index.to_string(), id: id_text.clone(), body }
+    };
+    Ok(refused.into_iter().map(letter).collect())
 }
 
 /// What the host writes into each document: the group's fields as JSON, then the window's start and end.

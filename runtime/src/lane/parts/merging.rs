@@ -74,11 +74,15 @@ impl Merging {
     /// Keeps the greatest part by (revision, last source offset that it covers), of equals the first. Whether the part at
     /// `offset` is it.
     pub fn keep(&mut self, start: EventTime, offset: Offset, part: &Incoming<'_>) -> bool {
-        let window = self
-            .windows
-            .entry(start)
-            .or_insert_with(|| MergingWindow { first: offset, groups: HashMap::new(), pending: 0 });
-        let group = window.groups.entry_ref(part.group).or_default();
+        let window = self.windows.entry(start).or_insert_with(|| MergingWindow {
+            first: offset,
+            groups: HashMap::new(),
+            pending: 0,
+        });
+        if !window.groups.contains_key(part.group) {
+            window.groups.insert(part.group.into(), Group::new());
+        }
+        let Some(group) = window.groups.get_mut(part.group) else { return false };
         let known = group.get(&part.source);
         if known.is_some_and(|known| (known.revision, known.last) >= (part.revision, part.last)) {
             return false;
@@ -95,7 +99,8 @@ impl Merging {
 
     /// The groups of a window, in a fixed order.
     pub fn groups_of(&self, start: EventTime) -> Vec<Box<[u8]>> {
-        let mut groups: Vec<_> = self.windows.get(&start).into_iter().flat_map(|one| one.groups.keys().cloned()).collect();
+        let mut groups: Vec<_> =
+            self.windows.get(&start).into_iter().flat_map(|one| one.groups.keys().cloned()).collect();
         groups.sort_unstable();
         groups
     }

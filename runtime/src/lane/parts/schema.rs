@@ -12,7 +12,7 @@ use crate::record::{Slices, StateSchema};
 pub(super) fn state<'a>(
     plan: &AggregatePlan,
     part: &Part<'a>,
-    aggregate: Option<&mut dyn Aggregate>,
+    aggregate: Option<&mut (dyn Aggregate + 'static)>,
 ) -> Result<Cow<'a, [u8]>, LaneError> {
     let ours = &plan.schema;
     if part.state_schema_name == ours.name && part.state_schema_version == ours.version {
@@ -24,7 +24,8 @@ pub(super) fn state<'a>(
         known: format!("{} {}", ours.name, ours.version),
         why,
     };
-    let Some(aggregate) = aggregate.filter(|_| part.state_schema_name != ours.name || part.state_schema_version < ours.version)
+    let Some(aggregate) =
+        aggregate.filter(|_| part.state_schema_name != ours.name || part.state_schema_version < ours.version)
     else {
         return Err(refused("; deploy the newer version of the component here too".to_owned()));
     };

@@ -12,7 +12,11 @@ use super::{InFlight, SourceLane};
 
 impl SourceLane {
     /// Closes what the watermark has passed: parts or documents go out, and the position waits for them.
-    pub(super) fn close_windows(&mut self, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+    pub(super) fn close_windows(
+        &mut self,
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LaneError> {
         let plan = self.plan.clone();
         let watermark = self.watermark.current();
         let mut parts: Vec<Message> = Vec::new();
@@ -21,7 +25,9 @@ impl SourceLane {
         let (mut hold, mut ended) = (None, false);
         for (place, (output, instances)) in plan.outputs.iter().zip(&mut instances.outputs).enumerate() {
             let (Some(aggregate), Some(instance)) = (&output.aggregate, &mut instances.aggregate) else { continue };
-            let Some(closed) = self.folding[place].as_mut().and_then(|folding| folding.close(watermark)) else { continue };
+            let Some(closed) = self.folding[place].as_mut().and_then(|folding| folding.close(watermark)) else {
+                continue;
+            };
             ended = true;
             hold = closed.iter().fold(hold, |oldest, window| Hold::older(oldest, window.hold));
             if aggregate.merged {

@@ -1,6 +1,5 @@
 //! Documents of single records: for outputs without an aggregate.
 
-
 use crate::decode::{Rejected, Table};
 use crate::lane::index::{IdPlan, text_of};
 use crate::lane::plan::OutputPlan;
@@ -18,11 +17,18 @@ pub(super) struct Sent {
 
 impl SourceLane {
     /// Sends a document for each row, except for records that an earlier owner of the position had settled.
-    pub(super) fn index_records(&mut self, output: usize, mut table: Table, work: &mut BatchWork, effects: &mut Vec<Effect>) {
+    pub(super) fn index_records(
+        &mut self,
+        output: usize,
+        mut table: Table,
+        work: &mut BatchWork,
+        effects: &mut Vec<Effect>,
+    ) {
         let plan = self.plan.clone();
         let output_plan = &plan.outputs[output];
         let batch = table.batch().clone();
-        let known: Vec<u32> = (0..batch.len()).take_while(|row| batch.offset(*row) < self.settled).map(|row| row as u32).collect();
+        let known: Vec<u32> =
+            (0..batch.len()).take_while(|row| batch.offset(*row) < self.settled).map(|row| row as u32).collect();
         if !known.is_empty() {
             table.remove_records(&known);
         }

@@ -19,7 +19,7 @@ pub(super) fn pass(
     let batch = decoded.table.batch().clone();
     let mut watermarks = Vec::with_capacity(batch.len());
     let mut future = Vec::new();
-    let mut clamped = false;
+    let mut clamped = Vec::new();
     for (record, time) in decoded.event_times.iter_mut().enumerate() {
         watermarks.push(watermark.current());
         if *time == EventTime::MIN {
@@ -35,7 +35,7 @@ pub(super) fn pass(
                 }
                 OnFuture::Clamp => {
                     *time = stamp;
-                    clamped = true;
+                    clamped.push((record as u32, stamp));
                 }
             }
         }
@@ -44,15 +44,14 @@ pub(super) fn pass(
     if !future.is_empty() {
         decoded.table.remove_records(&future);
     }
-    if clamped {
-        decoded.table.set_event_times(&decoded.event_times);
+    if !clamped.is_empty() {
+        decoded.table.set_event_times(&clamped);
     }
     watermarks
 }
 
 fn too_far(time: EventTime, stamp: EventTime, max: Duration) -> Reason {
-    let message = format!(
-        "the event time={time} is more than max_future={max:?} ahead of the record's own timestamp={stamp}"
-    );
+    let message =
+        format!("the event time={time} is more than max_future={max:?} ahead of the record's own timestamp={stamp}");
     Reason::new(ReasonKind::Future, message)
 }
