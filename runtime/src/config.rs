@@ -252,3 +252,6 @@ pub struct LimitSettings {
     /// Worker threads. Default: one for each core.
     pub workers: usize,
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,8 +93,8 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
     sink.finish();
 
     let taken = Taken { name: name.as_deref(), sources: kafka.as_ref().map(|kafka| kafka.topics.as_slice()) };
-    let dead_letters = dead_letters(file.table("dead_letters"), &taken);
-    taken.check_parts(&file);
+    let dead_letters = dead_letters(reader, file.table("dead_letters"), &taken);
+    taken.check_parts(reader);
     let limits = limits(file.table("limits"));
     reload(file.table("reload"));
     file.not_yet("checkpoint", "positions are committed to Kafka with what a restart needs; remove the section");
@@ -152,16 +152,20 @@ impl Taken<'_> {
         self.name.map(|name| format!("{name}.parts"))
     }
 
-    fn check_parts(&self, file: &Section<'_>) {
+    fn check_parts(&self, reader: &Reader<'_>) {
         if let Some(parts) = self.parts().filter(|parts| self.is_source(parts)) {
-            let message = format!("the topic of the pipeline's parts is one of its sources: topic=`{parts}`");
-            file.wrong::<()>(message, "it is the pipeline's name and `.parts`: take another name");
+            let message = format!("the topic of the pipeline's parts is one of its sources: topics=`{parts}`");
+            reader.report_at(
+                "source.kafka.topics",
+                message,
+                "it is the pipeline's name and `.parts`: take another name",
+            );
         }
     }
 }
 
 /// `[dead_letters]`.
-fn dead_letters(mut section: Section<'_>, taken: &Taken<'_>) -> Option<DeadLetterSettings> {
+fn dead_letters(reader: &Reader<'_>, mut section: Section<'_>, taken: &Taken<'_>) -> Option<DeadLetterSettings> {
     let topic = section.optional("topic", |value: &Value<'_>| {
         let topic = topic(value)?;
         match &topic {
@@ -176,8 +180,8 @@ fn dead_letters(mut section: Section<'_>, taken: &Taken<'_>) -> Option<DeadLette
     });
     let default = taken.name.map(|name| format!("{name}.dead-letters"));
     if let Some(default) = default.as_ref().filter(|default| topic == Some(None) && taken.is_source(default)) {
-        let message = format!("dead letters would be read again: topic=`{default}` is one of the sources");
-        section.wrong::<()>(message, "name another topic with [dead_letters] topic");
+        let message = format!("dead letters would be read again: topics=`{default}`");
+        reader.report_at("source.kafka.topics", message, "give them another topic with [dead_letters] topic");
     }
     section.finish();
     Some(DeadLetterSettings { topic: topic?.or(default)? })
@@ -196,7 +200,7 @@ fn limits(mut section: Section<'_>) -> Option<LimitSettings> {
 fn reload(mut section: Section<'_>) {
     section.optional("watch", |value| match value.boolean()? {
         false => Some(()),
-        true => value.not_yet("a component is read once, at the start: restart the pipeline to deploy"),
+        true => value.value_not_yet("a component is read once, at the start: restart the pipeline to deploy"),
     });
     section.finish();
 }

@@ -27,14 +27,19 @@ pub(crate) struct Reader<'a> {
 
 impl Reader<'_> {
     pub fn report<T>(&self, span: &Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
-        let hint = hint.into();
-        self.errors.borrow_mut().push(ConfigError {
-            file: self.file.into(),
-            place: Some(Place::of(self.text, span.start)),
-            message: message.into(),
-            hint: (!hint.is_empty()).then_some(hint),
-        });
+        self.add(Some(Place::of(self.text, span.start)), message.into(), hint.into());
         None
+    }
+
+    /// Reports something about a key that was read before.
+    pub fn report_at(&self, path: &str, message: impl Into<String>, hint: impl Into<String>) {
+        let place = self.places.borrow().get(path).copied();
+        self.add(place, message.into(), hint.into());
+    }
+
+    fn add(&self, place: Option<Place>, message: String, hint: String) {
+        let hint = (!hint.is_empty()).then_some(hint);
+        self.errors.borrow_mut().push(ConfigError { file: self.file.into(), place, message, hint });
     }
 }
 
@@ -115,7 +120,7 @@ impl<'a> Section<'a> {
                 self.reader.report::<()>(
                     &value.span,
                     format!("`{key}` is a list of tables"),
-                    format!("write `[[{}]]`", value.path),
+                    format!("write `[[{}]]`", without_numbers(&value.path)),
                 );
                 Vec::new()
             }
@@ -131,6 +136,11 @@ impl<'a> Section<'a> {
         if let Some(value) = self.take(key) {
             value.not_yet::<()>(instead);
         }
+    }
+
+    /// Whether it is there and has no key at all.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_some_and(|table| table.is_empty())
     }
 
     /// Reports what the section as a whole lacks.
@@ -213,8 +223,14 @@ impl<'a> Value<'a> {
         self.reader.report(&self.span, message, hint)
     }
 
+    /// A key that a later version brings.
     pub fn not_yet<T>(&self, instead: &str) -> Option<T> {
-        self.wrong(format!("`{}` is not there yet", without_numbers(&self.path)), instead)
+        self.wrong(format!("`{}` is not supported yet", without_numbers(&self.path)), instead)
+    }
+
+    /// A known key with a value that a later version brings.
+    pub fn value_not_yet<T>(&self, instead: &str) -> Option<T> {
+        self.wrong(format!("this value of `{}` is not supported yet", without_numbers(&self.path)), instead)
     }
 
     /// A string, with what it takes from outside put in.

@@ -155,7 +155,9 @@ pub(crate) fn size(bounds: RangeInclusive<usize>) -> impl Fn(&Value<'_>) -> Opti
     }
 }
 
-const SIZE_UNITS: [(&str, usize); 7] = [
+const SIZE_UNITS: [(&str, usize); 9] = [
+    ("TiB", 1 << 40),
+    ("TB", 1_000_000_000_000),
     ("GiB", 1 << 30),
     ("GB", 1_000_000_000),
     ("MiB", 1 << 20),
@@ -177,12 +179,15 @@ pub fn show_size(bytes: usize) -> String {
     unit.map_or_else(|| format!("{bytes}B"), |(name, size)| format!("{}{name}", bytes / size))
 }
 
+/// An integer within the bounds.
 pub(crate) fn number(bounds: RangeInclusive<usize>) -> impl Fn(&Value<'_>) -> Option<usize> {
-    move |value| match usize::try_from(value.integer()?) {
-        Ok(number) if bounds.contains(&number) => Some(number),
-        _ => {
-            value.wrong(format!("`{}` is out of bounds", value.key), format!("{} to {}", bounds.start(), bounds.end()))
-        }
+    move |value| {
+        let number = value.integer()?;
+        let within = usize::try_from(number).ok().filter(|number| bounds.contains(number));
+        within.or_else(|| {
+            let hint = format!("from {} to {}", bounds.start(), bounds.end());
+            value.wrong(format!("out of bounds: {}=`{number}`", value.key), hint)
+        })
     }
 }
 

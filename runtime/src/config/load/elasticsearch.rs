@@ -57,11 +57,13 @@ fn auth(value: &Value<'_>) -> Option<Auth> {
     let password = section.optional("password", secret);
     let api_key = section.optional("api_key", secret);
     let bearer = section.optional("bearer", secret);
+    let empty = section.is_empty();
     section.finish();
     match (user?, password?, api_key?, bearer?) {
         (Some(user), Some(password), None, None) => Some(Auth::Basic { user, password }),
         (None, None, Some(key), None) => Some(Auth::ApiKey(key)),
         (None, None, None, Some(token)) => Some(Auth::Bearer(token)),
+        (None, None, None, None) if !empty => None,
         (None, None, None, None) => value.wrong("`auth` is empty", format!("{HINT}; leave it out for none")),
         (Some(_), None, None, None) | (None, Some(_), None, None) => {
             value.wrong("`auth` has a user without a password, or the reverse", HINT)

@@ -40,7 +40,7 @@ fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Nam
     let name = section.required("name", |value| names.claim(value.text()?, "outputs are told apart by their names"));
     let index = section.required("index", |value| index(&value.text()?, windows));
     let id = section.optional("id", |value| match windows {
-        true => value.not_yet("a window's id is made of the output, the window and the group; remove it"),
+        true => value.value_not_yet("a window's id is made of the output, the window and the group; remove it"),
         false => id(value),
     });
     let transforms = transforms(&mut section, transform_names);
@@ -149,7 +149,9 @@ fn window(value: &Value<'_>) -> Option<WindowSettings> {
 
 fn emit(value: &Value<'_>) -> Option<()> {
     match value.value {
-        DeValue::Table(_) => value.not_yet("a window's document is written when it closes: `on_close`, or nothing"),
+        DeValue::Table(_) => {
+            value.value_not_yet("a window's document is written when it closes: `on_close`, or nothing")
+        }
         _ => value.word(&[("on_close", ())]),
     }
 }
@@ -157,7 +159,7 @@ fn emit(value: &Value<'_>) -> Option<()> {
 fn late(value: &Value<'_>) -> Option<OnLate> {
     match value.value {
         DeValue::Table(_) => {
-            value.not_yet("late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer")
+            value.value_not_yet("late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer")
         }
         _ => value.word(&[("dead-letter", OnLate::DeadLetter), ("drop", OnLate::Drop)]),
     }

@@ -80,7 +80,7 @@ pub(super) fn decode(mut section: Section<'_>) -> Option<DecodeSettings> {
         let text = value.text()?;
         match &*text {
             "json" => Some(Format::Json),
-            "avro" | "protobuf" => text.value.not_yet("the only format is `json`"),
+            "avro" | "protobuf" => text.value.value_not_yet("the only format is `json`"),
             _ => text.wrong("no such format", "the only format is `json`"),
         }
     });

@@ -62,7 +62,7 @@ fn not_yet(section: &mut Section<'_>) {
         let text = value.text()?;
         match &*text {
             "stop" => Some(()),
-            "dead-letter" | "pass" => text.value.not_yet("a trap stops the pipeline: write `stop` or nothing"),
+            "dead-letter" | "pass" => text.value.value_not_yet("a trap stops the pipeline: write `stop` or nothing"),
             _ => text.wrong("no such choice", "`stop`, which is what happens"),
         }
     });
