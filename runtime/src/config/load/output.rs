@@ -40,7 +40,7 @@ fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Nam
     let name = section.required("name", |value| names.claim(value.text()?, "outputs are told apart by their names"));
     let index = section.required("index", |value| index(&value.text()?, windows));
     let id = section.optional("id", |value| match windows {
-        true => value.value_not_yet("a window's id is made of the output, the window and the group; remove it"),
+        true => value.not_yet("a window's id is made of the output, the window and the group; remove it"),
         false => id(value),
     });
     let transforms = transforms(&mut section, transform_names);
