@@ -1,1 +1,54 @@
-//! (under construction)
+//! Commands, exit codes, printing. A command's arguments and body are in a file of its own; nothing here knows the domain.
+
+mod check;
+mod exit;
+mod log;
+mod pipeline_file;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+pub use pipeline_file::PipelineFile;
+
+/// Kafka to Elasticsearch through WebAssembly components, in one program.
+#[derive(Parser)]
+#[command(name = "tidegate", version, max_term_width = 100, after_help = exit::HELP)]
+struct Cli {
+    /// How log lines look, on stderr. Their level: the environment variable TIDEGATE_LOG (default: info).
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "text")]
+    log: log::Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Checks a pipeline file and its components, and shows who reads and writes which field
+    #[command(visible_alias = "validate")]
+    Check(check::CheckArgs),
+}
+
+/// Reads the command line, does what it says, and ends with a documented exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log::set_up(cli.log);
+    let result = match &cli.command {
+        Command::Check(args) => check::run(args),
+    };
+    match result {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::of(&error).into()
+        }
+    }
+}
+
+/// Prints a command's result. Whoever reads it may stop reading (`| head`).
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,12 +1,24 @@
 //! The pipeline file: text to settings, validated once. Handles and sockets are not known here.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod error;
+mod index;
+mod interpolate;
+mod librdkafka;
+mod load;
+mod reader;
 mod secret;
+mod settings;
+mod values;
 
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use load::{Environment, Places};
 pub use secret::Secret;
+pub use values::{show_duration, show_size};
 
 /// One pipeline file, validated.
 #[derive(Clone, PartialEq, Debug)]
@@ -124,12 +136,19 @@ pub struct TransformSettings {
 }
 
 /// A component and its settings.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PluginSettings {
     /// The component's file, resolved against the plugin directory.
     pub file: PathBuf,
     /// JSON text. A string `"@NAME"` stood for the text of a file beside the pipeline and is replaced by it already.
     pub settings: String,
+}
+
+/// Without the settings, in which a secret may be.
+impl fmt::Debug for PluginSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginSettings").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 /// `[sink.elasticsearch]`.
@@ -233,3 +252,6 @@ pub struct LimitSettings {
     /// Worker threads. Default: one for each core.
     pub workers: usize,
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,7 +134,9 @@ fn foreign_crates_stay_in_their_rooms() {
     for (path, room, text) in room_files() {
         for (line, head) in path_heads(&text) {
             for (foreign, homes) in FOREIGN {
-                if head == foreign && !homes.contains(&room.as_str()) {
+                // A module of the same name hides the crate.
+                let own = text.contains(&format!("mod {foreign};"));
+                if head == foreign && !own && !homes.contains(&room.as_str()) {
                     complaints.add(&path, line, format!("`{foreign}` belongs to {homes:?}, not to `{room}`"));
                 }
             }

@@ -1,0 +1,79 @@
+//! Exit codes: what a script may rely on. `docs/exit-codes.md` says the same.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::config::ConfigErrors;
+use crate::record::{ErrorKind, HasKind};
+
+/// How the program ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Done, or drained after SIGTERM.
+    Done = 0,
+    /// A bug of ours, or an operating system that refuses something.
+    Internal = 1,
+    /// The command line, the pipeline file, or a setting.
+    Config = 2,
+    /// A component.
+    Plugin = 3,
+    /// A server that does not answer, refuses us, or lacks a topic, when the pipeline starts.
+    Unavailable = 4,
+    /// Going on could lose or repeat something: a choice is needed.
+    Choice = 5,
+}
+
+/// What `--help` says about it.
+pub const HELP: &str = "\
+Exit codes:
+  0  done, or drained after SIGTERM
+  1  internal error
+  2  wrong command line, pipeline file or setting
+  3  a component does not load, refuses its settings, or broke its contract
+  4  a server or topic is not there, or refuses us, at the start
+  5  going on could lose or repeat something: a choice is needed";
+
+impl Exit {
+    /// The first error of the chain that knows its kind decides.
+    pub fn of(error: &anyhow::Error) -> Exit {
+        match error.chain().find_map(kind) {
+            Some(ErrorKind::Config) => Exit::Config,
+            Some(ErrorKind::Plugin) => Exit::Plugin,
+            Some(ErrorKind::Unavailable) => Exit::Unavailable,
+            Some(ErrorKind::Data | ErrorKind::Corrupt) => Exit::Choice,
+            Some(ErrorKind::Internal) | None => Exit::Internal,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Asks the error of each room.
+fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    ask::<ConfigErrors>(error)
+}
+
+fn ask<E: Error + HasKind + 'static>(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    error.downcast_ref::<E>().map(HasKind::kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_wrong_file_ends_with_2_whatever_is_said_around_it() {
+        let error = Err::<(), _>(ConfigErrors(Vec::new())).context("while starting").unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Config);
+    }
+
+    #[test]
+    fn an_error_that_no_room_knows_is_internal() {
+        assert_eq!(Exit::of(&anyhow::anyhow!("out of luck")), Exit::Internal);
+    }
+}

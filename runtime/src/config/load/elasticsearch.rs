@@ -1,0 +1,73 @@
+//! `[sink.elasticsearch]`.
+
+use std::time::Duration;
+
+use crate::config::reader::{Section, Value};
+use crate::config::values::{duration, number, secret, size, string};
+use crate::config::{Auth, ElasticsearchSettings};
+
+/// Elasticsearch's own limit for a request's body.
+const BULK_BYTES_MAX: usize = 100_000_000;
+
+pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSettings> {
+    let urls = section.required("urls", urls);
+    let auth = section.or("auth", Auth::None, auth);
+    let ca = section.optional("ca", |value| Some(value.reader.folder.join(string(value)?)));
+    let seconds = Duration::from_secs;
+    let bulk_bytes_max = section.or("bulk_bytes_max", 8 << 20, size(1024..=BULK_BYTES_MAX));
+    let bulk_age_max = section.or("bulk_age_max", seconds(1), duration(Duration::from_millis(10)..=seconds(60)));
+    let in_flight_max = section.or("in_flight_max", 4, number(1..=64));
+    let timeout = section.or("timeout", seconds(60), duration(Duration::from_millis(100)..=seconds(600)));
+    section.finish();
+    Some(ElasticsearchSettings {
+        urls: urls?,
+        auth: auth?,
+        ca: ca?,
+        bulk_bytes_max: bulk_bytes_max?,
+        bulk_age_max: bulk_age_max?,
+        in_flight_max: in_flight_max?,
+        timeout: timeout?,
+    })
+}
+
+fn urls(value: &Value<'_>) -> Option<Vec<String>> {
+    let urls = value.list(url)?;
+    if urls.is_empty() { value.wrong("`urls` is empty", "at least one node's address") } else { Some(urls) }
+}
+
+/// Held to what the sink needs: a scheme, a host, no password.
+fn url(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.split('/').next().unwrap_or(rest));
+    match host {
+        // Whatever it is, it may hold a password: it is not shown.
+        _ if text.contains('@') => {
+            value.wrong("user and password do not belong into the address", "write `auth = { user = …, password = … }`")
+        }
+        Some(host) if !host.is_empty() && !text.contains(['?', '#', ' ']) => Some(text.into_string()),
+        _ => text.wrong("not an address", "such as `https://localhost:9200`"),
+    }
+}
+
+fn auth(value: &Value<'_>) -> Option<Auth> {
+    const HINT: &str = "{ user, password }, { api_key } or { bearer }";
+    let mut section = value.section();
+    let user = section.optional("user", string);
+    let password = section.optional("password", secret);
+    let api_key = section.optional("api_key", secret);
+    let bearer = section.optional("bearer", secret);
+    let empty = section.is_empty();
+    section.finish();
+    match (user?, password?, api_key?, bearer?) {
+        (Some(user), Some(password), None, None) => Some(Auth::Basic { user, password }),
+        (None, None, Some(key), None) => Some(Auth::ApiKey(key)),
+        (None, None, None, Some(token)) => Some(Auth::Bearer(token)),
+        (None, None, None, None) if !empty => None,
+        (None, None, None, None) => value.wrong("`auth` is empty", format!("{HINT}; leave it out for none")),
+        (Some(_), None, None, None) | (None, Some(_), None, None) => {
+            value.wrong("`auth` has a user without a password, or the reverse", HINT)
+        }
+        (_, _, _, _) => value.wrong("`auth` has more than one way in", HINT),
+    }
+}

@@ -1,0 +1,166 @@
+//! `[[output]]` and `[output.aggregate]`.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::config::index::index;
+use crate::config::reader::{Section, Text, Value};
+use crate::config::values::{DURATION_MAX, duration, field_path};
+use crate::config::{AggregateSettings, IdSettings, OnLate, OutputSettings, WindowSettings};
+
+use super::Names;
+use super::transform::{plugin, transforms};
+
+/// The outputs, before they are read.
+pub(super) struct Outputs<'a>(Vec<Section<'a>>);
+
+impl<'a> Outputs<'a> {
+    pub fn new(sections: Vec<Section<'a>>) -> Self {
+        Outputs(sections)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn have_windows(&self) -> bool {
+        self.0.iter().any(|section| section.has("aggregate"))
+    }
+
+    pub fn read(self, transform_names: &mut Names) -> Option<Vec<OutputSettings>> {
+        let mut names = Names::new("an output");
+        let read: Vec<_> = self.0.into_iter().map(|section| output(section, &mut names, transform_names)).collect();
+        read.into_iter().collect()
+    }
+}
+
+fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Names) -> Option<OutputSettings> {
+    let windows = section.has("aggregate");
+    let name = section.required("name", |value| names.claim(value.text()?, "outputs are told apart by their names"));
+    let index = section.required("index", |value| index(&value.text()?, windows));
+    let id = section.optional("id", |value| match windows {
+        true => value.not_yet("a window's id is made of the output, the window and the group; remove it"),
+        false => id(value),
+    });
+    let transforms = transforms(&mut section, transform_names);
+    let aggregate = section.optional_table("aggregate").map(aggregate);
+    section.finish();
+    Some(OutputSettings {
+        name: name?,
+        index: index?,
+        id: id?,
+        transforms: transforms?,
+        aggregate: match aggregate {
+            Some(aggregate) => Some(aggregate?),
+            None => None,
+        },
+    })
+}
+
+/// A field of the input: what was received when is none.
+fn input_path(text: Text<'_>) -> Option<String> {
+    if &*text == "$received" {
+        return text.wrong("not a function of the input", "a replay would receive the record at another time");
+    }
+    field_path(text)
+}
+
+fn id(value: &Value<'_>) -> Option<IdSettings> {
+    let id = match value.value {
+        DeValue::Table(_) => {
+            let mut section = value.section();
+            let field = section.required("field", |value| input_path(value.text()?));
+            let version = section.optional("version", |value| input_path(value.text()?));
+            section.finish();
+            IdSettings { field: field?, version: version? }
+        }
+        _ => IdSettings { field: input_path(value.text()?)?, version: None },
+    };
+    if id.version.is_none() && id.field != "$key" {
+        return value.wrong(
+            "`id` has no version",
+            "offsets order the versions of one key only: take `id = \"$key\"`, or `{ field = …, version = … }`",
+        );
+    }
+    Some(id)
+}
+
+fn aggregate(mut section: Section<'_>) -> Option<AggregateSettings> {
+    let plugin = plugin(&mut section);
+    let group_by = section.or("group_by", Vec::new(), group_by);
+    let window = section.required("window", window);
+    section.optional("emit", emit);
+    let late = section.or("late", OnLate::DeadLetter, late);
+    let partitioned_by_group = section.or("partitioned_by_group", false, Value::boolean);
+    section.finish();
+    Some(AggregateSettings {
+        plugin: plugin?,
+        group_by: group_by?,
+        window: window?,
+        late: late?,
+        partitioned_by_group: partitioned_by_group?,
+    })
+}
+
+/// Fields of a window's document, so they must not be in each other's way.
+fn group_by(value: &Value<'_>) -> Option<Vec<String>> {
+    let paths = value.list(|item| {
+        let path = input_path(item.text()?)?;
+        match path.as_str() {
+            "window_start" | "window_end" => item.wrong(
+                format!("the host writes this field: group_by=`{path}`"),
+                "rename the field with a transform (`shape.wasm`) first",
+            ),
+            path if path.starts_with('$') => item.wrong(
+                format!("a group's fields become fields of the document: group_by=`{path}`"),
+                "put it into a field with a transform first",
+            ),
+            _ => Some(path),
+        }
+    })?;
+    for (number, path) in paths.iter().enumerate() {
+        if let Some(other) = paths[..number].iter().find(|other| overlap(path, other)) {
+            return value.wrong(format!("one is the other or lies within it: group_by=`{other}`, `{path}`"), "");
+        }
+    }
+    Some(paths)
+}
+
+/// Whether one path is the other or lies within it.
+fn overlap(one: &str, other: &str) -> bool {
+    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+    one == other || within(one, other) || within(other, one)
+}
+
+fn window(value: &Value<'_>) -> Option<WindowSettings> {
+    const MIN: Duration = Duration::from_millis(1);
+    let mut section = value.section();
+    for key in ["sliding", "session_gap"] {
+        if section.has(key) {
+            section.not_yet(key, "the only windows are { tumbling = \"1m\" }");
+            return None;
+        }
+    }
+    let length = section.required("tumbling", duration(MIN..=DURATION_MAX));
+    section.finish();
+    Some(WindowSettings::Tumbling { length: length? })
+}
+
+fn emit(value: &Value<'_>) -> Option<()> {
+    match value.value {
+        DeValue::Table(_) => {
+            value.value_not_yet("a window's document is written when it closes: `on_close`, or nothing")
+        }
+        _ => value.word(&[("on_close", ())]),
+    }
+}
+
+fn late(value: &Value<'_>) -> Option<OnLate> {
+    match value.value {
+        DeValue::Table(_) => {
+            value.value_not_yet("late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer")
+        }
+        _ => value.word(&[("dead-letter", OnLate::DeadLetter), ("drop", OnLate::Drop)]),
+    }
+}

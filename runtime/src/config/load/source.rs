@@ -1,0 +1,148 @@
+//! `[source.kafka]`, `[source.decode]` and `[watermark]`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use toml::de::DeValue;
+
+use crate::config::librdkafka::librdkafka;
+use crate::config::reader::{Section, Value};
+use crate::config::values::{DAY, DURATION_MAX, duration, field_path, string, topic};
+use crate::config::{
+    DecodeSettings, Format, KafkaSettings, OnDataLoss, OnFuture, OnWrongType, Start, TimestampUnit, WatermarkSettings,
+};
+
+pub(super) fn kafka(mut section: Section<'_>, name: Option<&str>) -> Option<KafkaSettings> {
+    let brokers = section.required("brokers", brokers);
+    let topics = section.required("topics", topics);
+    let group = section.optional("group", string);
+    let start = section.or("start", Start::Earliest, start);
+    let words = [("stop", OnDataLoss::Stop), ("continue", OnDataLoss::Continue)];
+    let on_data_loss = section.or("on_data_loss", OnDataLoss::Stop, |value| value.word(&words));
+    let librdkafka = section.or("librdkafka", Default::default(), librdkafka);
+    section.finish();
+    Some(KafkaSettings {
+        brokers: brokers?,
+        topics: topics?,
+        group: group?.or_else(|| name.map(str::to_owned))?,
+        start: start?,
+        on_data_loss: on_data_loss?,
+        librdkafka: librdkafka?,
+    })
+}
+
+fn brokers(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let valid = |broker: &str| {
+        let (host, port) = broker.rsplit_once(':').unwrap_or((broker, "9092"));
+        !host.is_empty() && !host.contains(char::is_whitespace) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    if text.split(',').all(|broker| valid(broker.trim())) {
+        return Some(text.into_string());
+    }
+    text.wrong("not a list of brokers", "`host:port`, separated by commas")
+}
+
+fn topics(value: &Value<'_>) -> Option<Vec<String>> {
+    let topics = value.list(topic)?;
+    if topics.is_empty() {
+        return value.wrong("`topics` is empty", "a pipeline reads at least one topic");
+    }
+    for (number, topic) in topics.iter().enumerate() {
+        if topics[..number].contains(topic) {
+            return value.wrong(format!("a topic is named twice: topics=`{topic}`"), "");
+        }
+    }
+    Some(topics)
+}
+
+fn start(value: &Value<'_>) -> Option<Start> {
+    const HINT: &str = "earliest, latest, or a time such as 2026-01-31T00:00:00Z";
+    let timestamp = |text: &str| {
+        let timestamp: Timestamp = text.parse().ok()?;
+        Some(Start::Timestamp { millis: timestamp.as_millisecond() })
+    };
+    if let DeValue::Datetime(datetime) = value.value {
+        let text = datetime.to_string();
+        return timestamp(&text)
+            .or_else(|| value.wrong(format!("not a point in time: start=`{text}`"), "end it with its offset or `Z`"));
+    }
+    let text = value.text()?;
+    match &*text {
+        "earliest" => Some(Start::Earliest),
+        "latest" => Some(Start::Latest),
+        other => timestamp(other).or_else(|| text.wrong("no such start", HINT)),
+    }
+}
+
+pub(super) fn decode(mut section: Section<'_>) -> Option<DecodeSettings> {
+    let format = section.or("format", Format::Json, |value| {
+        let text = value.text()?;
+        match &*text {
+            "json" => Some(Format::Json),
+            "avro" | "protobuf" => text.value.value_not_yet("the only format is `json`"),
+            _ => text.wrong("no such format", "the only format is `json`"),
+        }
+    });
+    let event_time = section.or("event_time", "$timestamp".to_owned(), event_time);
+    let units = [
+        ("auto", TimestampUnit::Auto),
+        ("seconds", TimestampUnit::Seconds),
+        ("milliseconds", TimestampUnit::Milliseconds),
+        ("microseconds", TimestampUnit::Microseconds),
+        ("nanoseconds", TimestampUnit::Nanoseconds),
+    ];
+    let timestamp_unit = section.or("timestamp_unit", TimestampUnit::Auto, |value| value.word(&units));
+    let words = [("dead-letter", OnWrongType::DeadLetter), ("null", OnWrongType::Null)];
+    let on_wrong_type = section.or("on_wrong_type", OnWrongType::DeadLetter, |value| value.word(&words));
+    section.not_yet("defaults", "set a missing field with a transform (`shape.wasm`)");
+    section.not_yet("schema_version", "tell versions apart in a transform");
+    section.finish();
+    Some(DecodeSettings {
+        format: format?,
+        event_time: event_time?,
+        timestamp_unit: timestamp_unit?,
+        on_wrong_type: on_wrong_type?,
+    })
+}
+
+fn event_time(value: &Value<'_>) -> Option<String> {
+    let path = field_path(value.text()?)?;
+    match path.as_str() {
+        "$received" => value.wrong(
+            "the time at which a record was received is not its event time",
+            "a replay would put it into another window; `$timestamp` is Kafka's time of the record",
+        ),
+        path if path.starts_with('$') && path != "$timestamp" => {
+            value.wrong(format!("no event time: event_time=`{path}`"), "a field of the value, or `$timestamp`")
+        }
+        _ => Some(path),
+    }
+}
+
+pub(super) fn watermark(mut section: Section<'_>, windows: bool) -> Option<WatermarkSettings> {
+    const IDLE_AFTER_MIN: Duration = Duration::from_millis(10);
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let any = || duration(Duration::ZERO..=DURATION_MAX);
+    if windows && !section.has("out_of_order") {
+        section.wrong::<()>(
+            "`out_of_order` is missing in [watermark]",
+            "an output has windows: say how far a record may come behind the largest event time, such as \"10m\"",
+        );
+    }
+    let out_of_order = section.or("out_of_order", Duration::ZERO, any());
+    let idle_after = section.or("idle_after", Duration::from_secs(30), duration(IDLE_AFTER_MIN..=DAY));
+    let idle_grace = section.optional("idle_grace", any());
+    let max_future = section.or("max_future", Duration::from_secs(5 * 60), any());
+    let words = [("dead-letter", OnFuture::DeadLetter), ("clamp", OnFuture::Clamp)];
+    let on_future = section.or("on_future", OnFuture::DeadLetter, |value| value.word(&words));
+    section.finish();
+    let out_of_order = out_of_order?;
+    Some(WatermarkSettings {
+        out_of_order,
+        idle_after: idle_after?,
+        idle_grace: idle_grace?.unwrap_or(out_of_order + HOUR),
+        max_future: max_future?,
+        on_future: on_future?,
+    })
+}

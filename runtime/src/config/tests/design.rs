@@ -1,0 +1,302 @@
+//! The pipeline file with every key that there is.
+
+use std::time::Duration;
+
+use expect_test::expect;
+
+use super::*;
+use crate::config::{IndexPart, OnLate, Start, WindowSettings};
+
+const FILE: &str = r#"
+name = "clickstream"
+plugins = "plugins"
+
+[source.kafka]
+brokers = "localhost:9092"
+topics = ["streaming-events"]
+group = "clickstream"
+start = "earliest"
+on_data_loss = "stop"
+librdkafka = { "sasl.password" = "${PASSWORD}", "socket.keepalive.enable" = true, "fetch.wait.max.ms" = 100 }
+
+[source.decode]
+format = "json"
+event_time = "timestamp"
+on_wrong_type = "dead-letter"
+
+[watermark]
+out_of_order = "10m"
+idle_after = "30s"
+max_future = "5m"
+on_future = "clamp"
+
+[[transform]]
+name = "drop-anonymous"
+plugin = "require-fields.wasm"
+settings = { fields = ["user_id"], nested = { rate = 0.5, since = 2026-01-01, n = 0x10 } }
+on_trap = "stop"
+
+[[transform]]
+plugin = "stamp.wasm"
+
+[sink.elasticsearch]
+urls = ["http://localhost:9200"]
+auth = { api_key = "${PASSWORD}" }
+ca = "ca.pem"
+
+[[output]]
+name = "counts"
+index = "event-counts"
+[output.aggregate]
+plugin = "count.wasm"
+settings = { as = "event_count" }
+group_by = ["event_type"]
+window = { tumbling = "1m" }
+emit = "on_close"
+late = "drop"
+partitioned_by_group = false
+
+[[output]]
+name = "purchases"
+index = "purchases-{event_time:%Y.%m}"
+id = { field = "order.id", version = "revision" }
+[[output.transform]]
+plugin = "where.wasm"
+settings = { field = "event_type", equals = "purchase" }
+
+[dead_letters]
+topic = "clickstream.dead-letters"
+
+[reload]
+watch = false
+
+[limits]
+memory = "256MiB"
+workers = 2
+"#;
+
+#[test]
+fn every_key_is_read() {
+    let settings = parse_in(Path::new("/etc/tidegate"), FILE).unwrap_or_else(|errors| panic!("{errors}"));
+    expect![[r#"
+        PipelineSettings {
+            name: "clickstream",
+            plugins: "/etc/tidegate/plugins",
+            folder: "/etc/tidegate",
+            kafka: KafkaSettings {
+                brokers: "localhost:9092",
+                topics: [
+                    "streaming-events",
+                ],
+                group: "clickstream",
+                start: Earliest,
+                on_data_loss: Stop,
+                librdkafka: {
+                    "fetch.wait.max.ms": (secret),
+                    "sasl.password": (secret),
+                    "socket.keepalive.enable": (secret),
+                },
+            },
+            decode: DecodeSettings {
+                format: Json,
+                event_time: "timestamp",
+                timestamp_unit: Auto,
+                on_wrong_type: DeadLetter,
+            },
+            watermark: WatermarkSettings {
+                out_of_order: 600s,
+                idle_after: 30s,
+                idle_grace: 4200s,
+                max_future: 300s,
+                on_future: Clamp,
+            },
+            transforms: [
+                TransformSettings {
+                    name: "drop-anonymous",
+                    plugin: PluginSettings {
+                        file: "require-fields.wasm",
+                        ..
+                    },
+                },
+                TransformSettings {
+                    name: "stamp",
+                    plugin: PluginSettings {
+                        file: "stamp.wasm",
+                        ..
+                    },
+                },
+            ],
+            elasticsearch: ElasticsearchSettings {
+                urls: [
+                    "http://localhost:9200",
+                ],
+                auth: ApiKey(
+                    (secret),
+                ),
+                ca: Some(
+                    "/etc/tidegate/ca.pem",
+                ),
+                bulk_bytes_max: 8388608,
+                bulk_age_max: 1s,
+                in_flight_max: 4,
+                timeout: 60s,
+            },
+            outputs: [
+                OutputSettings {
+                    name: "counts",
+                    index: IndexPattern(
+                        [
+                            Literal(
+                                "event-counts",
+                            ),
+                        ],
+                    ),
+                    id: None,
+                    transforms: [],
+                    aggregate: Some(
+                        AggregateSettings {
+                            plugin: PluginSettings {
+                                file: "count.wasm",
+                                ..
+                            },
+                            group_by: [
+                                "event_type",
+                            ],
+                            window: Tumbling {
+                                length: 60s,
+                            },
+                            late: Drop,
+                            partitioned_by_group: false,
+                        },
+                    ),
+                },
+                OutputSettings {
+                    name: "purchases",
+                    index: IndexPattern(
+                        [
+                            Literal(
+                                "purchases-",
+                            ),
+                            EventTime(
+                                "%Y.%m",
+                            ),
+                        ],
+                    ),
+                    id: Some(
+                        IdSettings {
+                            field: "order.id",
+                            version: Some(
+                                "revision",
+                            ),
+                        },
+                    ),
+                    transforms: [
+                        TransformSettings {
+                            name: "where",
+                            plugin: PluginSettings {
+                                file: "where.wasm",
+                                ..
+                            },
+                        },
+                    ],
+                    aggregate: None,
+                },
+            ],
+            dead_letters: DeadLetterSettings {
+                topic: "clickstream.dead-letters",
+            },
+            limits: LimitSettings {
+                memory_bytes: 268435456,
+                workers: 2,
+            },
+        }
+    "#]]
+    .assert_debug_eq(&settings);
+    let aggregate = settings.outputs[0].aggregate.as_ref().unwrap();
+    assert_eq!(aggregate.window, WindowSettings::Tumbling { length: Duration::from_secs(60) });
+    assert_eq!(aggregate.late, OnLate::Drop);
+    assert_eq!(
+        settings.outputs[1].index.0,
+        [IndexPart::Literal("purchases-".into()), IndexPart::EventTime("%Y.%m".into())]
+    );
+    expect![[r#"{"fields":["user_id"],"nested":{"n":16,"rate":0.5,"since":"2026-01-01"}}"#]]
+        .assert_eq(&settings.transforms[0].plugin.settings);
+    assert_eq!(settings.elasticsearch.ca, Some("/etc/tidegate/ca.pem".into()));
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let settings = With::default().right();
+    expect![[r#"
+        (
+            KafkaSettings {
+                brokers: "b:9092",
+                topics: [
+                    "t",
+                ],
+                group: "p",
+                start: Earliest,
+                on_data_loss: Stop,
+                librdkafka: {},
+            },
+            DecodeSettings {
+                format: Json,
+                event_time: "$timestamp",
+                timestamp_unit: Auto,
+                on_wrong_type: DeadLetter,
+            },
+            WatermarkSettings {
+                out_of_order: 0ns,
+                idle_after: 30s,
+                idle_grace: 3600s,
+                max_future: 300s,
+                on_future: DeadLetter,
+            },
+            ElasticsearchSettings {
+                urls: [
+                    "http://e:9200",
+                ],
+                auth: None,
+                ca: None,
+                bulk_bytes_max: 8388608,
+                bulk_age_max: 1s,
+                in_flight_max: 4,
+                timeout: 60s,
+            },
+        )
+    "#]]
+    .assert_debug_eq(&(&settings.kafka, &settings.decode, &settings.watermark, &settings.elasticsearch));
+    assert_eq!(settings.plugins, Path::new("plugins"));
+    assert_eq!(settings.dead_letters.topic, "p.dead-letters");
+    assert_eq!(settings.limits.memory_bytes, 512 << 20);
+}
+
+#[test]
+fn a_start_may_be_a_time() {
+    for kafka in ["start = 2026-01-31T00:00:00Z", "start = \"2026-01-31T01:00:00+01:00\""] {
+        let settings = With { kafka, ..With::default() }.right();
+        assert_eq!(settings.kafka.start, Start::Timestamp { millis: 1_769_817_600_000 }, "{kafka}");
+    }
+}
+
+#[test]
+fn settings_take_files_from_beside_the_pipeline() {
+    let folder = Folder::new("settings");
+    folder.write("countries.csv", "de,Germany\n");
+    let file = With {
+        root: "[[transform]]\nplugin = \"lookup.wasm\"\nsettings = { table = \"@countries.csv\", at = \"@@x\", \
+               deep = [\"@countries.csv\"], key = \"${PASSWORD}\" }",
+        ..With::default()
+    };
+    let settings = parse_in(&folder.0, &file.file()).unwrap_or_else(|errors| panic!("{errors}"));
+    expect![[r#"{"at":"@x","deep":["de,Germany\n"],"key":"hunter2","table":"de,Germany\n"}"#]]
+        .assert_eq(&settings.transforms[0].plugin.settings);
+}
+
+#[test]
+fn the_plugin_directory_can_be_told() {
+    let text = With::default().file();
+    let (settings, _) =
+        PipelineSettings::parse(&text, Path::new("p.toml"), &environment, Some(Path::new("/x"))).unwrap();
+    assert_eq!(settings.plugins, Path::new("/x"));
+}

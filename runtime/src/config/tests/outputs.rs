@@ -1,0 +1,119 @@
+//! Wrong outputs, and what is not supported yet.
+
+use expect_test::expect;
+
+use super::*;
+
+#[test]
+fn index_names_and_ids() {
+    let output = |output| With { output, ..With::default() };
+    let file = With::default().file();
+    check_wrong(
+        &file.replace("\"i\"", "\"Big-{window_start:%Y}\""),
+        expect![[r#"
+        p.toml:16:9: not an index name (with 'B'): index=`Big-{window_start:%Y}`
+            Elasticsearch's rules: lowercase; none of \ / * ? " < > | # : , or space; not `-`, `_`, `+` first"#]],
+    );
+    check_wrong(
+        &file.replace("\"i\"", "\"i-{window_start:%Y}\""),
+        expect![[r#"
+        p.toml:16:9: not an index name ({window_start:…} without an aggregate): index=`i-{window_start:%Y}`
+            without an aggregate there is {event_time:…} and {field}"#]],
+    );
+    output("id = \"order\"").wrong(expect![[r#"
+        p.toml:17:6: `id` has no version
+            offsets order the versions of one key only: take `id = "$key"`, or `{ field = …, version = … }`"#]]);
+    output("id = { version = \"v\" }").wrong(expect!["p.toml:17:6: `field` is missing in [output.id]"]);
+    output("id = { field = \"$received\", version = \"a..b\" }").wrong(expect![[r#"
+        p.toml:17:16: not a function of the input: field=`$received`
+            a replay would receive the record at another time
+        p.toml:17:39: not a field's path: version=`a..b`
+            there is an empty name between the dots; `\.` is a dot itself"#]]);
+}
+
+#[test]
+fn groups_and_event_times() {
+    With {
+        decode: "event_time = \"$received\"",
+        watermark: "out_of_order = \"1m\"",
+        aggregate: "window = { tumbling = \"1m\" }\ngroup_by = [\"a\", \"$key\", \"window_end\", \"\"]",
+        ..With::default()
+    }
+    .wrong(expect![[r#"
+        p.toml:8:14: the time at which a record was received is not its event time
+            a replay would put it into another window; `$timestamp` is Kafka's time of the record
+        p.toml:21:18: a group's fields become fields of the document: group_by=`$key`
+            put it into a field with a transform first
+        p.toml:21:26: the host writes this field: group_by=`window_end`
+            rename the field with a transform (`shape.wasm`) first
+        p.toml:21:40: not a field's path: group_by=``
+            names with dots between them, such as `user.id`; `\.` is a dot itself"#]]);
+    With {
+        decode: "event_time = \"$offset\"",
+        watermark: "out_of_order = \"1m\"",
+        aggregate: "window = { tumbling = \"1m\" }\ngroup_by = [\"a\", \"b\", \"a.c\"]",
+        ..With::default()
+    }
+    .wrong(expect![[r#"
+        p.toml:8:14: no event time: event_time=`$offset`
+            a field of the value, or `$timestamp`
+        p.toml:21:12: one is the other or lies within it: group_by=`a`, `a.c`"#]]);
+}
+
+#[test]
+fn windows_without_a_bound_for_disorder() {
+    With { aggregate: "window = { tumbling = \"1m\" }", ..With::default() }.wrong(expect![[r#"
+        p.toml:9:1: `out_of_order` is missing in [watermark]
+            an output has windows: say how far a record may come behind the largest event time, such as "10m""#]]);
+    With { aggregate: "group_by = []", watermark: "out_of_order = \"0s\"", ..With::default() }
+        .wrong(expect!["p.toml:18:1: `window` is missing in [output.aggregate]"]);
+}
+
+#[test]
+fn what_is_not_there_yet() {
+    With {
+        root: "[checkpoint]\nevery = \"10s\"\n[reload]\nwatch = true\n[[transform]]\nplugin = \"a.wasm\"\n\
+               limits = { deadline = \"1s\" }\non_trap = \"dead-letter\"",
+        decode: "format = \"avro\"\ndefaults = { a = 1 }\nschema_version = \"v\"",
+        watermark: "out_of_order = \"1m\"",
+        output: "id = \"$key\"",
+        aggregate: "window = { sliding = \"5m\", every = \"1m\" }\nemit = { every = \"10s\" }\n\
+                    late = { update_within = \"1h\" }",
+        ..With::default()
+    }
+    .wrong(expect![[r#"
+        p.toml:2:1: `checkpoint` is not supported yet
+            positions are committed to Kafka with what a restart needs; remove the section
+        p.toml:5:9: this value of `reload.watch` is not supported yet
+            a component is read once, at the start: restart the pipeline to deploy
+        p.toml:8:23: `transform.limits.deadline` is not supported yet
+            every plugin has the same limits for now; remove it
+        p.toml:9:11: this value of `transform.on_trap` is not supported yet
+            a trap stops the pipeline: write `stop` or nothing
+        p.toml:15:10: this value of `source.decode.format` is not supported yet
+            the only format is `json`
+        p.toml:16:12: `source.decode.defaults` is not supported yet
+            set a missing field with a transform (`shape.wasm`)
+        p.toml:17:18: `source.decode.schema_version` is not supported yet
+            tell versions apart in a transform
+        p.toml:26:6: `output.id` is not supported yet
+            a window's id is made of the output, the window and the group; remove it
+        p.toml:29:22: `output.aggregate.window.sliding` is not supported yet
+            the only windows are { tumbling = "1m" }
+        p.toml:30:8: this value of `output.aggregate.emit` is not supported yet
+            a window's document is written when it closes: `on_close`, or nothing
+        p.toml:31:8: this value of `output.aggregate.late` is not supported yet
+            late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer"#]]);
+    With {
+        watermark: "out_of_order = \"1m\"",
+        aggregate: "window = { session_gap = \"30m\" }\nlimits = { memory = \"1MiB\" }\non_trap = \"explode\"",
+        ..With::default()
+    }
+    .wrong(expect![[r#"
+        p.toml:20:26: `output.aggregate.window.session_gap` is not supported yet
+            the only windows are { tumbling = "1m" }
+        p.toml:21:21: `output.aggregate.limits.memory` is not supported yet
+            every plugin has the same limits for now; remove it
+        p.toml:22:11: no such choice: on_trap=`explode`
+            `stop`, which is what happens"#]]);
+}

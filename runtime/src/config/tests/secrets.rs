@@ -1,0 +1,49 @@
+//! What comes from outside the file is never shown.
+
+use super::*;
+
+const SECRETS: [&str; 2] = ["hunter2", "hunter3"];
+
+fn hides(shown: &str) {
+    for secret in SECRETS {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn no_secret_is_in_debug_output() {
+    let settings = With {
+        root: "[[transform]]\nplugin = \"redact.wasm\"\nsettings = { key = \"${PASSWORD}\" }",
+        kafka: "librdkafka = { \"sasl.password\" = \"${PASSWORD}\", \"sasl.username\" = \"hunter3\" }",
+        elasticsearch: "auth = { user = \"u\", password = \"${PASSWORD}\" }",
+        ..With::default()
+    };
+    hides(&format!("{:?}", settings.right()));
+}
+
+#[test]
+fn no_error_shows_a_value_from_outside() {
+    for kafka in ["start = \"${SOON}\"", "on_data_loss = \"${SOON}\"", "topics = [\"${SOON} x\"]", "group = \"${SOON}"]
+    {
+        let file = With { kafka, ..With::default() }.file();
+        let errors = parse(&file.replace("topics = [\"t\"]\ntopics", "topics")).unwrap_err();
+        hides(&errors.to_string());
+        hides(&format!("{errors:?}"));
+    }
+    let file = With {
+        watermark: "idle_after = \"${SOON}\"",
+        elasticsearch: "bulk_bytes_max = \"${SOON}\"",
+        output: "id = \"${SOON}\"",
+        root: "[[transform]]\nplugin = \"${SOON}\"\nsettings = { table = \"@${SOON}\" }",
+        ..With::default()
+    };
+    let errors = parse(&file.file().replace("\"i\"", "\"${SOON}X\"").replace("\"p\"", "\"${SOON} x\"")).unwrap_err();
+    assert_eq!(errors.0.len(), 7, "{errors}");
+    hides(&errors.to_string());
+}
+
+#[test]
+fn an_address_with_a_password_is_refused_unseen() {
+    let file = With::default().file().replace("http://e:9200", "http://u:hunter2@e:9200");
+    hides(&parse(&file).unwrap_err().to_string());
+}

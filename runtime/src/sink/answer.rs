@@ -1,0 +1,204 @@
+//! The answer of a bulk request, read once: how many items, and what is not plainly settled. An answer that does not
+//! name every item is no answer.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::verdict::{Action, ErrorAnswer, ItemAnswer, Verdict, judge_item};
+
+/// Asks for what is judged, and no more. (`items.*.error` alone would leave the good items out, and shift the others.)
+pub(crate) const BULK_PATH: &str = "_bulk?filter_path=errors,took,items.*.status,items.*.failure_store,\
+                                    items.*.error.type,items.*.error.reason";
+
+/// An item that is anything but [`Verdict::Settled`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Fault {
+    pub item: u32,
+    pub verdict: Verdict,
+    pub status: u16,
+    pub error_type: String,
+    pub reason: String,
+}
+
+/// Why an answer cannot be trusted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Untrusted(pub String);
+
+/// The faults among `sent` items, in order; all others are settled.
+pub(crate) fn read(body: &[u8], sent: usize) -> Result<Vec<Fault>, Untrusted> {
+    if plainly_settled(body) == Some(sent) {
+        return Ok(Vec::new());
+    }
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| Untrusted(error.to_string()))?;
+    match answer.items.count == sent {
+        true => Ok(answer.items.faults),
+        false => Err(Untrusted(format!("the answer has {} items, {sent} were sent", answer.items.count))),
+    }
+}
+
+/// The error of a request that was refused as a whole; none where the body is not the index's own JSON.
+pub(crate) fn read_error(body: &[u8]) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct Refused<'a> {
+        #[serde(borrow)]
+        error: ErrorJson<'a>,
+    }
+    let refused: Refused<'_> = serde_json::from_slice(body).ok()?;
+    let error = refused.error.as_answer();
+    Some((error.kind.into(), error.reason.into()))
+}
+
+const ITEM_SETTLED: &[u8] = br#"{"index":{"status":20"#;
+
+/// The number of items where the answer is, byte for byte, what servers write when all is well. Most answers are, and
+/// this costs a tenth of parsing them.
+fn plainly_settled(body: &[u8]) -> Option<usize> {
+    let digits = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut rest = body.strip_prefix(b"{")?;
+    // Elasticsearch and OpenSearch differ in the order.
+    let mut errors_seen = false;
+    loop {
+        if let Some(after) = rest.strip_prefix(br#""took":"#) {
+            let count = digits(after);
+            rest = after[count..].strip_prefix(b",").filter(|_| count > 0)?;
+        } else if let Some(after) = rest.strip_prefix(br#""errors":false,"#) {
+            errors_seen = true;
+            rest = after;
+        } else {
+            break;
+        }
+    }
+    rest = rest.strip_prefix(br#""items":["#).filter(|_| errors_seen)?;
+    let mut items = 0;
+    loop {
+        // 200 or 201
+        rest = rest.strip_prefix(ITEM_SETTLED)?;
+        rest = rest.strip_prefix(b"1}}").or_else(|| rest.strip_prefix(b"0}}"))?;
+        items += 1;
+        match rest {
+            [b',', after @ ..] => rest = after,
+            b"]}" => return Some(items),
+            _ => return None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "errors")]
+    _errors: bool,
+    #[serde(deserialize_with = "judged")]
+    items: Judged,
+}
+
+struct Judged {
+    count: usize,
+    faults: Vec<Fault>,
+}
+
+fn judged<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Judged, D::Error> {
+    struct Items;
+    impl<'de> Visitor<'de> for Items {
+        type Value = Judged;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the items of a bulk answer")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Judged, A::Error> {
+            let mut judged = Judged { count: 0, faults: Vec::new() };
+            while items.next_element_seed(Item { judged: &mut judged })?.is_some() {
+                judged.count += 1;
+            }
+            Ok(judged)
+        }
+    }
+    deserializer.deserialize_seq(Items)
+}
+
+/// `{"index":{"status":…}}`, judged on the way.
+struct Item<'a> {
+    judged: &'a mut Judged,
+}
+
+impl<'de> DeserializeSeed<'de> for Item<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Item<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an item of a bulk answer")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        use serde::de::Error;
+        let action: Cow<'de, str> = map.next_key()?.ok_or_else(|| A::Error::custom("an item without an action"))?;
+        if action != "index" {
+            return Err(A::Error::custom("an item of another action than was sent"));
+        }
+        let item: ItemJson<'de> = map.next_value()?;
+        if map.next_key::<IgnoredAny>()?.is_some() {
+            return Err(A::Error::custom("an item with two actions"));
+        }
+        let error = item.error.as_ref().map(ErrorJson::as_answer);
+        let answer = ItemAnswer { status: item.status, failure_store: item.failure_store.as_deref(), error };
+        let verdict = judge_item(Action::Index, &answer)
+            .ok_or_else(|| A::Error::custom(format!("an item with status {}", item.status)))?;
+        if verdict != Verdict::Settled {
+            let error = error.unwrap_or_default();
+            self.judged.faults.push(Fault {
+                item: self.judged.count as u32,
+                verdict,
+                status: item.status,
+                error_type: error.kind.into(),
+                reason: error.reason.into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct ItemJson<'a> {
+    status: u16,
+    #[serde(borrow, default)]
+    failure_store: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    error: Option<ErrorJson<'a>>,
+}
+
+/// An object, or, in answers that name no exception, a string.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ErrorJson<'a> {
+    Object {
+        #[serde(rename = "type", default)]
+        kind: Option<Cow<'a, str>>,
+        #[serde(default)]
+        reason: Option<Cow<'a, str>>,
+    },
+    Text(Cow<'a, str>),
+}
+
+impl ErrorJson<'_> {
+    fn as_answer(&self) -> ErrorAnswer<'_> {
+        match self {
+            ErrorJson::Object { kind, reason } => {
+                ErrorAnswer { kind: kind.as_deref().unwrap_or(""), reason: reason.as_deref().unwrap_or("") }
+            }
+            ErrorJson::Text(text) => ErrorAnswer { kind: "", reason: text },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

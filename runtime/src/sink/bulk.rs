@@ -1,0 +1,298 @@
+//! Bulk bodies: documents written once into the bytes that are sent, with the place of each, so that any of them can be
+//! sent again from there.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::record::Document;
+
+/// Where an item ends in its body, and which document of its batch it is.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    end: u32,
+    row: u32,
+}
+
+/// The key of a submitted batch among those that are not judged yet.
+pub(crate) type BatchKey = u64;
+
+/// Items that follow each other in a bulk, come from one batch, and were sent equally often.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Run {
+    pub batch: BatchKey,
+    pub attempt: u16,
+    pub items: u32,
+}
+
+/// One item of a bulk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ItemView<'a> {
+    pub batch: BatchKey,
+    pub row: u32,
+    pub attempt: u16,
+    /// Action line and document, each with its line break.
+    pub bytes: &'a [u8],
+}
+
+/// Items on their way, with the bytes that are sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Bulk {
+    body: Bytes,
+    items: Vec<Item>,
+    runs: Vec<Run>,
+    /// How often its connection broke.
+    pub resets: u16,
+    /// How often it was answered 429 while nothing else was in flight.
+    pub busy_alone: u16,
+}
+
+impl Bulk {
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = ItemView<'_>> {
+        let runs = self.runs.iter().flat_map(|run| std::iter::repeat_n(*run, run.items as usize));
+        let starts = std::iter::once(0).chain(self.items.iter().map(|item| item.end as usize));
+        self.items.iter().zip(runs).zip(starts).map(|((item, run), start)| ItemView {
+            batch: run.batch,
+            row: item.row,
+            attempt: run.attempt,
+            bytes: self.body.get(start..item.end as usize).unwrap_or_default(),
+        })
+    }
+
+    /// Two bulks over the same bytes, with about half of them each; only for a bulk of several items.
+    pub fn halves(self) -> (Bulk, Bulk) {
+        debug_assert!(self.items.len() > 1, "a single item has no halves");
+        let middle = (self.body.len() / 2) as u32;
+        let first = self.items.partition_point(|item| item.end <= middle).clamp(1, self.items.len() - 1);
+        let cut = self.items[first - 1].end;
+        let mut left = self.items;
+        let mut right = left.split_off(first);
+        right.iter_mut().for_each(|item| item.end -= cut);
+        let (mut left_runs, mut right_runs, mut rest) = (Vec::new(), Vec::new(), first as u32);
+        for run in self.runs {
+            let here = run.items.min(rest);
+            rest -= here;
+            left_runs.extend((here > 0).then_some(Run { items: here, ..run }));
+            right_runs.extend((here < run.items).then_some(Run { items: run.items - here, ..run }));
+        }
+        let cut = cut as usize;
+        (bulk(self.body.slice(..cut), left, left_runs), bulk(self.body.slice(cut..), right, right_runs))
+    }
+
+    /// Gives the body's memory back for the next one, where nobody else reads it any more.
+    pub fn recycle(self) -> Vec<u8> {
+        match self.body.try_into_mut() {
+            Ok(mut body) => {
+                body.clear();
+                body.into()
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+fn bulk(body: Bytes, items: Vec<Item>, runs: Vec<Run>) -> Bulk {
+    Bulk { body, items, runs, resets: 0, busy_alone: 0 }
+}
+
+/// Collects items.
+#[derive(Debug, Default)]
+pub(crate) struct BulkBuilder {
+    body: Vec<u8>,
+    items: Vec<Item>,
+    runs: Vec<Run>,
+    /// When its oldest item came.
+    pub since: Option<Instant>,
+}
+
+impl BulkBuilder {
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Writes into memory that an earlier bulk had.
+    pub fn reuse(&mut self, body: Vec<u8>) {
+        if self.body.capacity() == 0 {
+            self.body = body;
+        }
+    }
+
+    pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>) {
+        let body = &mut self.body;
+        body.extend_from_slice(br#"{"index":{"_index":""#);
+        escape(body, document.index);
+        body.extend_from_slice(br#"","_id":""#);
+        escape(body, document.id);
+        body.extend_from_slice(br#"","version":"#);
+        decimal(body, document.version);
+        body.extend_from_slice(b",\"version_type\":\"external\"}}\n");
+        let start = body.len();
+        body.extend_from_slice(document.body);
+        // A line break can stand only between the tokens of valid JSON, and would end the item here.
+        if memchr::memchr2(b'\n', b'\r', document.body).is_some() {
+            body[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+        }
+        body.push(b'\n');
+        self.add(batch, row, 0);
+    }
+
+    /// Takes an item over as it was sent before.
+    pub fn push_again(&mut self, item: &ItemView<'_>, attempt: u16) {
+        self.body.extend_from_slice(item.bytes);
+        self.add(item.batch, item.row, attempt);
+    }
+
+    fn add(&mut self, batch: BatchKey, row: u32, attempt: u16) {
+        self.items.push(Item { end: self.body.len() as u32, row });
+        match self.runs.last_mut() {
+            Some(run) if run.batch == batch && run.attempt == attempt => run.items += 1,
+            _ => self.runs.push(Run { batch, attempt, items: 1 }),
+        }
+    }
+
+    pub fn finish(&mut self) -> Bulk {
+        let taken = std::mem::take(self);
+        self.items.reserve(taken.items.len());
+        bulk(Bytes::from(taken.body), taken.items, taken.runs)
+    }
+}
+
+/// Index and id of an item, from its action line; and its document.
+pub(crate) fn take_apart(item: &[u8]) -> Option<(String, String, Vec<u8>)> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        index: Names,
+    }
+    #[derive(serde::Deserialize)]
+    struct Names {
+        _index: String,
+        _id: String,
+    }
+    let end = memchr::memchr(b'\n', item)?;
+    let line: Line = serde_json::from_slice(item.get(..end)?).ok()?;
+    let body = item.get(end + 1..)?;
+    Some((line.index._index, line.index._id, body.strip_suffix(b"\n").unwrap_or(body).to_vec()))
+}
+
+fn escape(to: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        to.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for char in text.chars() {
+        match char {
+            '"' => to.extend_from_slice(b"\\\""),
+            '\\' => to.extend_from_slice(b"\\\\"),
+            '\0'..='\x1f' => to.extend_from_slice(format!("\\u{:04x}", char as u32).as_bytes()),
+            other => to.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+fn decimal(to: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    to.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document<'a>(id: &'a str, body: &'a str) -> Document<'a> {
+        Document { index: "i", id, version: 7, body: body.as_bytes() }
+    }
+
+    fn text(bulk: &Bulk) -> Vec<String> {
+        bulk.iter()
+            .map(|item| {
+                let (_, id, body) = take_apart(item.bytes).expect("we wrote it");
+                format!("{}/{}/{} {id} {}", item.batch, item.row, item.attempt, String::from_utf8_lossy(&body))
+            })
+            .collect()
+    }
+
+    fn three() -> Bulk {
+        let mut builder = BulkBuilder::default();
+        builder.push(1, 5, &document("a", "{}"));
+        builder.push(1, 6, &document("b", r#"{"b":1}"#));
+        builder.push(2, 0, &document("c", "{}"));
+        builder.finish()
+    }
+
+    #[test]
+    fn items_are_written_as_bulk_lines() {
+        let mut builder = BulkBuilder::default();
+        builder.push(1, 0, &Document { index: "ev-1", id: "a\"\\\n€", version: u64::MAX, body: b"{\"a\":\n1}" });
+        assert_eq!(
+            std::str::from_utf8(builder.finish().body()).unwrap(),
+            "{\"index\":{\"_index\":\"ev-1\",\"_id\":\"a\\\"\\\\\\u000a€\",\"version\":18446744073709551615,\
+             \"version_type\":\"external\"}}\n{\"a\": 1}\n"
+        );
+    }
+
+    #[test]
+    fn an_item_comes_apart_as_it_was_put_together() {
+        let mut builder = BulkBuilder::default();
+        builder.push(1, 0, &document("a\"\\\n€\u{1}", "{}"));
+        let bulk = builder.finish();
+        let item = bulk.iter().next().unwrap();
+        assert_eq!(take_apart(item.bytes), Some(("i".into(), "a\"\\\n€\u{1}".into(), b"{}".to_vec())));
+    }
+
+    #[test]
+    fn halves_have_all_items_once() {
+        let (left, right) = three().halves();
+        assert_eq!(text(&left), ["1/5/0 a {}"]);
+        assert_eq!(text(&right), [r#"1/6/0 b {"b":1}"#, "2/0/0 c {}"]);
+        let (left, right) = right.halves();
+        assert_eq!((text(&left), text(&right)), (vec![r#"1/6/0 b {"b":1}"#.into()], vec!["2/0/0 c {}".to_string()]));
+    }
+
+    #[test]
+    fn items_are_sent_again_byte_by_byte() {
+        let bulk = three();
+        let mut builder = BulkBuilder::default();
+        for item in bulk.iter().filter(|item| item.row != 6) {
+            builder.push_again(&item, item.attempt + 1);
+        }
+        assert_eq!(text(&builder.finish()), ["1/5/1 a {}", "2/0/1 c {}"]);
+    }
+
+    #[test]
+    fn a_body_that_nobody_reads_gives_its_memory_back() {
+        let bulk = three();
+        let sent = bulk.body().clone();
+        drop(sent);
+        let again = bulk.recycle();
+        assert!(again.is_empty() && again.capacity() > 0);
+    }
+}

@@ -1,0 +1,163 @@
+//! What the dispatcher does about an answer: settles, sends again, halves, refuses.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use super::Dispatcher;
+use crate::record::{Reason, ReasonKind, RejectedDocument};
+use crate::sink::answer::Fault;
+use crate::sink::bulk::{Bulk, BulkBuilder, ItemView, take_apart};
+use crate::sink::counters::add;
+use crate::sink::pace::Ceiling;
+use crate::sink::request::{Landing, said};
+use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_request};
+
+/// The smallest size that is remembered as what an index takes.
+const BULK_BYTES_MIN: usize = 16 * 1024;
+
+impl Dispatcher {
+    pub(super) fn judge(&mut self, index: usize, mut bulk: Bulk, landing: Landing, now: Instant) {
+        let outcome = landing.outcome();
+        if matches!(outcome, Outcome::Status { status: 429, .. }) && self.alone {
+            bulk.busy_alone = bulk.busy_alone.saturating_add(1);
+        }
+        let request =
+            Request { items: bulk.len(), bytes: bulk.bytes(), busy_alone: bulk.busy_alone, resets: bulk.resets };
+        if matches!(outcome, Outcome::Reset) {
+            bulk.resets = bulk.resets.saturating_add(1);
+        }
+        match judge_request(outcome, request) {
+            RequestVerdict::Items => {
+                self.slot(index).succeeded();
+                match landing {
+                    Landing::Items(faults) if !faults.is_empty() => self.items(index, &bulk, faults, now),
+                    _ => {
+                        self.all_settled(index, bulk);
+                        self.available();
+                    }
+                }
+            }
+            RequestVerdict::Halve => {
+                self.learn(bulk.bytes() / 2);
+                tracing::info!(bytes = bulk.bytes(), "the bulk is too big and goes in halves: {}", landing.message());
+                self.slot(index).again_in_halves(bulk);
+            }
+            RequestVerdict::Isolate => {
+                tracing::debug!(items = bulk.len(), "one item spoils a bulk: {}", landing.message());
+                self.slot(index).again_in_halves(bulk);
+            }
+            RequestVerdict::Rejected => self.refuse_whole(index, &bulk, &landing),
+            RequestVerdict::Retry => self.whole_again(index, bulk, &landing, self.pace.retry, now),
+            RequestVerdict::Stall => self.whole_again(index, bulk, &landing, self.pace.stall, now),
+        }
+    }
+
+    fn whole_again(&mut self, index: usize, bulk: Bulk, landing: &Landing, ceiling: Ceiling, now: Instant) {
+        add(&self.shared.retried, bulk.len());
+        self.slot(index).again(bulk, now, |failures| ceiling.wait(failures, fastrand::f64()));
+        match landing.outcome() {
+            // Busy is not down.
+            Outcome::Status { status: 429, .. } if ceiling == self.pace.retry => self.shared.error(landing.message()),
+            _ => self.unavailable(&landing.message(), now),
+        }
+    }
+
+    /// A request whose only item is refused: there is no item answer to take the words from.
+    fn refuse_whole(&mut self, index: usize, bulk: &Bulk, landing: &Landing) {
+        self.slot(index).succeeded();
+        let (status, error_type) = match landing {
+            Landing::Status { status, error } => (*status, error.as_ref().map_or("", |(kind, _)| kind)),
+            Landing::Items(_) | Landing::Broken { .. } | Landing::Untrusted(_) => (0, ""),
+        };
+        let message = match status {
+            413 => format!("{}: this document alone is too big bytes=`{}`", landing.message(), bulk.bytes()),
+            _ => landing.message(),
+        };
+        for item in bulk.iter() {
+            self.refuse(&item, status, error_type, &message);
+        }
+    }
+
+    fn items(&mut self, index: usize, bulk: &Bulk, faults: Vec<Fault>, now: Instant) {
+        let mut faults = faults.into_iter().peekable();
+        let mut again: BTreeMap<(u16, bool), BulkBuilder> = BTreeMap::new();
+        let (mut settled, mut superseded, mut judged_bytes) = (0, 0, 0);
+        let (mut in_failure_store, mut stalled, mut refused) = (0, None, None);
+        for (place, item) in bulk.iter().enumerate() {
+            let fault = faults.next_if(|fault| fault.item as usize == place);
+            let verdict = fault.as_ref().map_or(Verdict::Settled, |fault| fault.verdict);
+            match verdict {
+                Verdict::Settled | Verdict::SettledInFailureStore | Verdict::Superseded => {
+                    self.batches.settled(item.batch, 1);
+                    judged_bytes += item.bytes.len();
+                    settled += usize::from(verdict != Verdict::Superseded);
+                    superseded += usize::from(verdict == Verdict::Superseded);
+                    in_failure_store += usize::from(verdict == Verdict::SettledInFailureStore);
+                }
+                Verdict::Retry | Verdict::Stall => {
+                    let stall = verdict == Verdict::Stall;
+                    let attempt = item.attempt.saturating_add(1);
+                    again.entry((attempt, stall)).or_default().push_again(&item, attempt);
+                    if stall && stalled.is_none() {
+                        stalled = fault.map(|fault| said(fault.status, &fault.error_type, &fault.reason));
+                    }
+                }
+                Verdict::Rejected => {
+                    if let Some(Fault { status, error_type, reason, .. }) = fault {
+                        let message = said(status, &error_type, &reason);
+                        self.refuse(&item, status, &error_type, &message);
+                        refused.get_or_insert(message);
+                    }
+                }
+            }
+        }
+        add(&self.shared.settled, settled);
+        add(&self.shared.superseded, superseded);
+        add(&self.shared.failure_store, in_failure_store);
+        self.shared.in_flight_bytes.fetch_sub(judged_bytes, Relaxed);
+        for ((attempt, stall), mut builder) in again {
+            let bulk = builder.finish();
+            add(&self.shared.retried, bulk.len());
+            let ceiling = if stall { self.pace.stall } else { self.pace.retry };
+            let due = now + ceiling.wait(attempt, fastrand::f64());
+            self.slot(index).retry(bulk, due, stall);
+        }
+        if let Some(message) = refused {
+            self.shared.error(message);
+        }
+        if in_failure_store > 0 && self.may_say(now) {
+            tracing::warn!(documents = in_failure_store, "the index put documents into its failure store");
+        }
+        match stalled {
+            Some(message) => self.unavailable(&message, now),
+            None => self.available(),
+        }
+    }
+
+    fn refuse(&mut self, item: &ItemView<'_>, status: u16, error_type: &str, message: &str) {
+        let (index, id, body) = take_apart(item.bytes).unwrap_or_default();
+        tracing::debug!(index, id, "refused for good: {message}");
+        add(&self.shared.rejected, 1);
+        self.shared.in_flight_bytes.fetch_sub(item.bytes.len(), Relaxed);
+        let rejected = RejectedDocument {
+            row: item.row,
+            reason: Reason::new(ReasonKind::Sink, message),
+            status: Some(status),
+            error_type: error_type.into(),
+            index,
+            id,
+            body,
+        };
+        self.batches.rejected(item.batch, rejected);
+    }
+
+    /// Remembers a size that the index may take.
+    fn learn(&mut self, bytes: usize) {
+        let bytes = bytes.max(BULK_BYTES_MIN);
+        if bytes < self.fill.bytes_max {
+            self.fill.bytes_max = bytes;
+            self.shared.bulk_bytes.store(bytes as u64, Relaxed);
+        }
+    }
+}

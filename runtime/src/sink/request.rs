@@ -1,0 +1,78 @@
+//! One bulk request: sent, and its answer read, beside the others.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::answer::{self, Fault, Untrusted};
+use super::client::{BrokenKind, Client};
+use super::verdict::{ErrorAnswer, Outcome};
+
+/// How a request came out, with the words for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Landing {
+    /// An answer that names every item: the faults among them.
+    Items(Vec<Fault>),
+    Status {
+        status: u16,
+        error: Option<(String, String)>,
+    },
+    Broken {
+        kind: BrokenKind,
+        message: String,
+    },
+    Untrusted(String),
+}
+
+pub(crate) async fn send(client: Client, body: Bytes, items: usize) -> (Landing, Duration) {
+    let started = Instant::now();
+    let landing = match client.bulk(body).await {
+        Err(broken) => Landing::Broken { kind: broken.kind, message: broken.message },
+        Ok(reply) if (200..300).contains(&reply.status) => match answer::read(&reply.body, items) {
+            Ok(faults) => Landing::Items(faults),
+            Err(Untrusted(why)) => Landing::Untrusted(why),
+        },
+        Ok(reply) => Landing::Status { status: reply.status, error: answer::read_error(&reply.body) },
+    };
+    (landing, started.elapsed())
+}
+
+impl Landing {
+    pub fn outcome(&self) -> Outcome<'_> {
+        match self {
+            Landing::Items(_) => Outcome::Items,
+            Landing::Status { status, error } => Outcome::Status {
+                status: *status,
+                error: error.as_ref().map(|(kind, reason)| ErrorAnswer { kind, reason }),
+            },
+            Landing::Broken { kind: BrokenKind::NoConnection, .. } => Outcome::NoConnection,
+            Landing::Broken { kind: BrokenKind::Reset, .. } => Outcome::Reset,
+            Landing::Broken { kind: BrokenKind::TimeOut | BrokenKind::Other, .. } => Outcome::Unknown,
+            Landing::Untrusted(_) => Outcome::Unknown,
+        }
+    }
+
+    /// For people.
+    pub fn message(&self) -> String {
+        match self {
+            Landing::Items(_) => String::new(),
+            Landing::Status { status, error } => match error {
+                Some((kind, reason)) => said(*status, kind, reason),
+                None => said(*status, "", ""),
+            },
+            Landing::Broken { kind: BrokenKind::TimeOut, message } => format!("no answer in time: {message}"),
+            Landing::Broken { message, .. } => message.clone(),
+            Landing::Untrusted(why) => format!("the answer cannot be trusted: {why}"),
+        }
+    }
+}
+
+/// What the index said, in one line.
+pub(crate) fn said(status: u16, kind: &str, reason: &str) -> String {
+    let mut text = format!("the index answered {status}");
+    for part in [kind, reason].into_iter().filter(|part| !part.is_empty()) {
+        text.push_str(if text.ends_with(kind) && !kind.is_empty() { ": " } else { " " });
+        text.push_str(part);
+    }
+    text
+}

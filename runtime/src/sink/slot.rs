@@ -1,0 +1,273 @@
+//! A slot: documents whose ids have the same hash, one request in flight. So two versions of one document are never in
+//! flight at once. It says what to send next and when; it sends nothing, and time comes as an argument.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::bulk::{BatchKey, Bulk, BulkBuilder};
+use crate::record::Document;
+
+/// What waits in a slot.
+///
+/// ```text
+/// documents ─▶ open ─(full, old or flushed)─▶ ready ─▶ in flight ─▶ judged
+///                                               ▲          │ ╲
+///                                               └─ whole ──┘  ╲─ single items ─▶ retries ─(due)─▶ in flight
+/// ```
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    open: BulkBuilder,
+    ready: VecDeque<Bulk>,
+    retries: Vec<Retry>,
+    flush: bool,
+    /// A whole request came to nothing: until then the slot is quiet.
+    blocked_until: Option<Instant>,
+    in_flight: Option<Bulk>,
+    /// Whole requests that came to nothing, one after the other.
+    failures: u16,
+    /// Memory of an earlier body, for the next.
+    spare: Option<Vec<u8>>,
+}
+
+/// Items that wait to be sent again, without holding others back.
+#[derive(Debug)]
+struct Retry {
+    due: Instant,
+    stalled: bool,
+    bulk: Bulk,
+}
+
+/// When an open bulk is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fill {
+    pub bytes_max: usize,
+    pub age_max: Duration,
+}
+
+impl Slot {
+    /// Adds a document and says how many bytes it takes in a body.
+    pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>, now: Instant, fill: Fill) -> usize {
+        // What is refused for its size shall be so by itself.
+        if !self.open.is_empty() && self.open.bytes() + document.body.len() > fill.bytes_max {
+            self.close();
+        }
+        let before = self.open.bytes();
+        self.open.push(batch, row, document);
+        self.open.since.get_or_insert(now);
+        let after = self.open.bytes();
+        if after >= fill.bytes_max {
+            self.close();
+        }
+        after - before
+    }
+
+    fn close(&mut self) {
+        self.ready.push_back(self.open.finish());
+        self.open.reuse(self.spare.take().unwrap_or_default());
+    }
+
+    /// What is open now goes out as soon as the slot is free, whatever its age.
+    pub fn flush(&mut self) {
+        self.flush = !self.open.is_empty();
+    }
+
+    /// The next bulk to send, if the slot is free and something is due. It is in flight then.
+    pub fn next(&mut self, now: Instant, fill: Fill) -> Option<&Bulk> {
+        if self.in_flight.is_some() || self.blocked_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        self.blocked_until = None;
+        // While a request was in flight the open bulk grew beyond its age: so requests grow by themselves under load.
+        if self.flush || self.open.since.is_some_and(|since| since + fill.age_max <= now) {
+            self.flush = false;
+            self.close();
+        }
+        let bulk = self.due_retries(now, fill).or_else(|| self.ready.pop_front())?;
+        Some(self.in_flight.insert(bulk))
+    }
+
+    /// When to ask [`Slot::next`] again, if nothing happens before. None: only something that happens can change it.
+    pub fn wake(&self, now: Instant, fill: Fill) -> Option<Instant> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let ready = (self.flush || !self.ready.is_empty()).then_some(now);
+        let aged = self.open.since.map(|since| since + fill.age_max);
+        let retries = self.retries.iter().map(|retry| retry.due).min();
+        let due = [ready, aged, retries].into_iter().flatten().min()?;
+        Some(self.blocked_until.map_or(due, |until| due.max(until)))
+    }
+
+    /// The request has come back.
+    pub fn landed(&mut self) -> Option<Bulk> {
+        self.in_flight.take()
+    }
+
+    /// A bulk of which nothing is left gives its memory back.
+    pub fn recycle(&mut self, bulk: Bulk) {
+        self.spare = Some(bulk.recycle());
+    }
+
+    /// The index has answered.
+    pub fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Sends a whole bulk again, after what waits already: one that never succeeds holds nobody up for ever. `wait`: how
+    /// long the slot is quiet, by the number of failures.
+    pub fn again(&mut self, bulk: Bulk, now: Instant, wait: impl FnOnce(u16) -> Duration) {
+        self.failures = self.failures.saturating_add(1);
+        self.ready.push_back(bulk);
+        self.blocked_until = Some(now + wait(self.failures));
+    }
+
+    /// Sends a bulk in two, at once.
+    pub fn again_in_halves(&mut self, bulk: Bulk) {
+        let (left, right) = bulk.halves();
+        self.ready.push_front(right);
+        self.ready.push_front(left);
+    }
+
+    /// Sends single items again, by themselves, when their time has come.
+    pub fn retry(&mut self, bulk: Bulk, due: Instant, stalled: bool) {
+        self.retries.push(Retry { due, stalled, bulk });
+    }
+
+    /// Whether something waits for the index to be there again.
+    pub fn is_waiting(&self) -> bool {
+        self.failures > 0 || self.retries.iter().any(|retry| retry.stalled)
+    }
+
+    /// All retries that are due, as one bulk while they fit.
+    fn due_retries(&mut self, now: Instant, fill: Fill) -> Option<Bulk> {
+        let mut due = Vec::new();
+        let mut bytes = 0;
+        for retry in std::mem::take(&mut self.retries) {
+            let fits = bytes == 0 || bytes + retry.bulk.bytes() <= fill.bytes_max;
+            if retry.due <= now && fits {
+                bytes += retry.bulk.bytes();
+                due.push(retry.bulk);
+            } else {
+                self.retries.push(retry);
+            }
+        }
+        if due.len() < 2 {
+            return due.pop();
+        }
+        let mut together = BulkBuilder::default();
+        for item in due.iter().flat_map(Bulk::iter) {
+            together.push_again(&item, item.attempt);
+        }
+        Some(together.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILL: Fill = Fill { bytes_max: 200, age_max: Duration::from_secs(1) };
+
+    fn put(slot: &mut Slot, row: u32, now: Instant) {
+        slot.push(0, row, &Document { index: "i", id: "a", version: 1, body: b"{}" }, now, FILL);
+    }
+
+    fn rows(bulk: Option<&Bulk>) -> Vec<u32> {
+        bulk.into_iter().flat_map(|bulk| bulk.iter().map(|item| item.row)).collect()
+    }
+
+    fn land(slot: &mut Slot) -> Bulk {
+        slot.landed().expect("in flight")
+    }
+
+    #[test]
+    fn a_bulk_goes_when_it_is_old_full_or_flushed() {
+        let start = Instant::now();
+        let later = |millis| start + Duration::from_millis(millis);
+        let mut slot = Slot::default();
+        assert_eq!(slot.wake(start, FILL), None);
+        put(&mut slot, 1, start);
+        assert!(slot.next(later(999), FILL).is_none());
+        assert_eq!(slot.wake(start, FILL), Some(later(1000)));
+        assert_eq!(rows(slot.next(later(1000), FILL)), [1]);
+        land(&mut slot);
+
+        for row in 2..6 {
+            put(&mut slot, row, later(2000));
+        }
+        assert_eq!(rows(slot.next(later(2000), FILL)), [2, 3, 4]);
+        land(&mut slot);
+        assert!(slot.next(later(2000), FILL).is_none());
+        slot.flush();
+        assert!(slot.wake(later(2000), FILL) == Some(later(2000)));
+        assert_eq!(rows(slot.next(later(2000), FILL)), [5]);
+    }
+
+    #[test]
+    fn one_request_is_in_flight_and_the_next_grows_meanwhile() {
+        let start = Instant::now();
+        let mut slot = Slot::default();
+        put(&mut slot, 1, start);
+        assert_eq!(rows(slot.next(start + FILL.age_max, FILL)), [1]);
+        put(&mut slot, 2, start + FILL.age_max);
+        let late = start + 5 * FILL.age_max;
+        put(&mut slot, 3, late);
+        assert!(slot.next(late, FILL).is_none());
+        assert_eq!(slot.wake(start, FILL), None);
+        land(&mut slot);
+        assert_eq!(rows(slot.next(late, FILL)), [2, 3]);
+    }
+
+    #[test]
+    fn a_bulk_that_came_to_nothing_blocks_the_slot_and_then_goes_last() {
+        let start = Instant::now();
+        let mut slot = Slot::default();
+        put(&mut slot, 1, start);
+        slot.next(start + FILL.age_max, FILL);
+        let bulk = land(&mut slot);
+        put(&mut slot, 2, start);
+        let until = start + 3 * FILL.age_max;
+        slot.again(bulk, start, |failures| u32::from(failures) * 3 * FILL.age_max);
+        assert!(slot.next(until - Duration::from_millis(1), FILL).is_none());
+        assert_eq!(slot.wake(start, FILL), Some(until));
+        assert_eq!(rows(slot.next(until, FILL)), [1]);
+        land(&mut slot);
+        assert_eq!(rows(slot.next(until, FILL)), [2]);
+    }
+
+    #[test]
+    fn retries_wait_by_themselves_and_go_together() {
+        let start = Instant::now();
+        let mut slot = Slot::default();
+        for row in 1..3 {
+            put(&mut slot, row, start);
+            slot.flush();
+            slot.next(start, FILL);
+            let bulk = land(&mut slot);
+            slot.retry(bulk, start + row * FILL.age_max, row == 2);
+        }
+        assert_eq!(slot.wake(start, FILL), Some(start + FILL.age_max));
+        assert!(slot.is_waiting());
+        put(&mut slot, 9, start);
+        slot.flush();
+        assert_eq!(rows(slot.next(start, FILL)), [9]);
+        land(&mut slot);
+        assert_eq!(rows(slot.next(start + 2 * FILL.age_max, FILL)), [1, 2]);
+        assert!(!slot.is_waiting());
+    }
+
+    #[test]
+    fn halves_go_at_once() {
+        let start = Instant::now();
+        let mut slot = Slot::default();
+        put(&mut slot, 1, start);
+        put(&mut slot, 2, start);
+        slot.flush();
+        slot.next(start, FILL);
+        let bulk = land(&mut slot);
+        slot.again_in_halves(bulk);
+        assert_eq!(rows(slot.next(start, FILL)), [1]);
+        land(&mut slot);
+        assert_eq!(rows(slot.next(start, FILL)), [2]);
+    }
+}

@@ -1,0 +1,126 @@
+//! What the stand-in index holds: documents with versions, in memory. Deleted ones keep their version.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+/// A document as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredDocument {
+    pub id: String,
+    pub version: u64,
+    /// JSON as it was sent.
+    pub source: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    indices: Mutex<BTreeMap<String, Index>>,
+    pub templates: Mutex<BTreeMap<String, Value>>,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    documents: BTreeMap<String, Stored>,
+}
+
+#[derive(Debug)]
+struct Stored {
+    version: u64,
+    /// None: deleted.
+    source: Option<Vec<u8>>,
+}
+
+/// How a write says which version it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Version {
+    /// One more than there is.
+    Internal,
+    /// Must be greater than the stored one.
+    External(u64),
+    /// Must not be less.
+    ExternalOrEqual(u64),
+    /// There must be none.
+    Create,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Written {
+    Created { version: u64 },
+    Updated { version: u64 },
+    Deleted { version: u64 },
+    NotFound { version: u64 },
+    Conflict { stored: u64 },
+}
+
+impl Store {
+    /// Without `source` it deletes.
+    pub fn write(&self, index: &str, id: &str, version: Version, source: Option<&[u8]>) -> Written {
+        let mut indices = self.lock();
+        if !indices.contains_key(index) {
+            indices.insert(index.into(), Index::default());
+        }
+        let Some(index) = indices.get_mut(index) else { return Written::NotFound { version: 0 } };
+        let stored = index.documents.get(id);
+        let present = stored.is_some_and(|stored| stored.source.is_some());
+        let before = stored.map(|stored| stored.version);
+        let refused = match (version, before) {
+            (Version::Internal, _) | (_, None) => false,
+            (Version::External(new), Some(before)) => new <= before,
+            (Version::ExternalOrEqual(new), Some(before)) => new < before,
+            (Version::Create, Some(_)) => present,
+        };
+        if refused {
+            return Written::Conflict { stored: before.unwrap_or_default() };
+        }
+        let version = match version {
+            Version::External(new) | Version::ExternalOrEqual(new) => new,
+            Version::Internal | Version::Create => before.map_or(1, |before| before + 1),
+        };
+        index.documents.insert(id.into(), Stored { version, source: source.map(<[u8]>::to_vec) });
+        match (source.is_some(), present) {
+            (true, false) => Written::Created { version },
+            (true, true) => Written::Updated { version },
+            (false, true) => Written::Deleted { version },
+            (false, false) => Written::NotFound { version },
+        }
+    }
+
+    /// False where it is there already.
+    pub fn create(&self, index: &str) -> bool {
+        let mut indices = self.lock();
+        let missing = !indices.contains_key(index);
+        if missing {
+            indices.insert(index.into(), Index::default());
+        }
+        missing
+    }
+
+    pub fn delete(&self, index: &str) -> bool {
+        self.lock().remove(index).is_some()
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    pub fn documents(&self, index: &str) -> Vec<StoredDocument> {
+        let indices = self.lock();
+        let documents = indices.get(index).into_iter().flat_map(|index| &index.documents);
+        documents.filter_map(|(id, stored)| shown(id, stored)).collect()
+    }
+
+    pub fn get(&self, index: &str, id: &str) -> Option<StoredDocument> {
+        self.lock().get(index).and_then(|index| index.documents.get(id)).and_then(|stored| shown(id, stored))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Index>> {
+        self.indices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shown(id: &str, stored: &Stored) -> Option<StoredDocument> {
+    Some(StoredDocument { id: id.into(), version: stored.version, source: stored.source.clone()? })
+}
