@@ -39,7 +39,7 @@ pub enum Event {
     /// Every message of an [`Effect::Write`] was acknowledged.
     Written { ticket: Ticket },
     /// The broker says that the partition is at its end, it is not paused, and nothing came for `idle_after` (or it never
-    /// had a record). Told once until the next batch.
+    /// had a record). Told again as long as it lasts, each time that `idle_after` has passed.
     Idle,
 }
 

@@ -7,6 +7,7 @@ pub mod index;
 pub mod kafka;
 pub mod program;
 pub mod servers;
+pub mod simulation;
 pub mod source_text;
 pub mod workspace;
 

@@ -114,6 +114,13 @@ impl Closings {
         }
     }
 
+    /// The partition is idle still: the marker is written again, in case that somebody who is gone said otherwise since.
+    pub fn stay(&mut self) {
+        if self.idleness == Idleness::Idle {
+            self.idleness = Idleness::Leaving { written: true };
+        }
+    }
+
     /// The partition is idle; what is open is being written out, if there is anything. The number of this leave.
     pub fn leave(&mut self, written: bool) -> u64 {
         self.idleness = Idleness::Leaving { written };
@@ -228,6 +235,9 @@ mod tests {
         let leave = closings.leave(false);
         assert_eq!(closings.next_marker(at(5)), None);
         closings.left(leave);
+        assert_eq!(closings.next_marker(at(5)), Some(MarkerWord { watermark: at(5), idle: true }));
+        closings.marker_written();
+        closings.stay();
         assert_eq!(closings.next_marker(at(5)), Some(MarkerWord { watermark: at(5), idle: true }));
         closings.marker_written();
         closings.wake();

@@ -77,7 +77,11 @@ impl SourceLane {
 
     /// Writes out what the lane holds, so that the others need not wait for it; an idle marker follows.
     pub(super) fn go_idle(&mut self, effects: &mut Vec<Effect>) {
-        if self.plan.parts_topic().is_none() || self.closings.is_idle() {
+        if self.plan.parts_topic().is_none() {
+            return;
+        }
+        if self.closings.is_idle() {
+            self.closings.stay();
             return;
         }
         let plan = self.plan.clone();

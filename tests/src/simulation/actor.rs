@@ -1,0 +1,95 @@
+//! An owner of a partition: a real lane, what it has asked for, and what it will be told. After a crash it is gone, or goes
+//! on as a zombie whose commits nobody takes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tidegate::lane::{Effect, Event, Instances, Lane, Plan, Resume, Ticket};
+use tidegate::record::{DocumentBatch, Message, Partition};
+
+use super::native;
+
+/// One thing that the outside still has to do.
+pub enum Pending {
+    /// Messages to one partition of a topic, in order; the last one answers the ticket with the others of it.
+    Write {
+        ticket: Ticket,
+        messages: VecDeque<Message>,
+    },
+    Index {
+        ticket: Ticket,
+        documents: DocumentBatch,
+        left: Vec<usize>,
+    },
+}
+
+pub struct Actor {
+    pub partition: Partition,
+    /// The next record to read.
+    pub read: usize,
+    pub zombie: bool,
+    /// Whether it was told that it is idle since its last batch.
+    pub told_idle: bool,
+    pub version: u8,
+    lane: Lane,
+    instances: Instances,
+    pub pending: Vec<Pending>,
+    pub answers: Vec<Event>,
+}
+
+impl Actor {
+    pub fn new(plan: &Arc<Plan>, partition: Partition, resume: Resume, version: u8) -> Result<Self, String> {
+        let read = match &resume {
+            Resume::Fresh { offset } | Resume::Position { offset, .. } => offset.0,
+        };
+        let mut effects = Vec::new();
+        let lane =
+            Lane::new(plan.clone(), partition.clone(), resume, &mut effects).map_err(|error| error.to_string())?;
+        let mut actor = Actor {
+            partition,
+            read: usize::try_from(read).map_err(|error| error.to_string())?,
+            zombie: false,
+            told_idle: false,
+            version,
+            lane,
+            instances: native::instances(version),
+            pending: Vec::new(),
+            answers: Vec::new(),
+        };
+        actor.take(effects);
+        Ok(actor)
+    }
+
+    pub fn step(&mut self, event: Event) -> Result<(), String> {
+        let mut effects = Vec::new();
+        self.lane.step(event, &mut self.instances, &mut effects).map_err(|error| error.to_string())?;
+        self.take(effects);
+        Ok(())
+    }
+
+    fn take(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.pending.push(match effect {
+                Effect::Write { ticket, messages } => Pending::Write { ticket, messages: messages.into() },
+                Effect::Index { ticket, documents } => {
+                    let left = (0..documents.len()).collect();
+                    Pending::Index { ticket, documents, left }
+                }
+            });
+        }
+    }
+
+    pub fn commitment(&self) -> Result<(i64, String), String> {
+        let commitment = self.lane.commitment().map_err(|error| error.to_string())?;
+        Ok((commitment.offset.0, commitment.metadata))
+    }
+
+    /// Whether it has nothing to do but read.
+    pub fn is_quiet(&self) -> bool {
+        self.pending.is_empty() && self.answers.is_empty()
+    }
+
+    pub fn is_settled(&self) -> bool {
+        self.lane.is_settled()
+    }
+}

@@ -1,0 +1,189 @@
+//! The components of the simulation, native: two versions of a filter, an output's own filter, and an aggregate whose
+//! documents tell which records are in them.
+
+use std::time::Duration;
+
+use tidegate::config::{
+    AggregateSettings, Auth, DeadLetterSettings, DecodeSettings, ElasticsearchSettings, Format, IndexPart,
+    IndexPattern, KafkaSettings, LimitSettings, OnDataLoss, OnFuture, OnLate, OnWrongType, OutputSettings,
+    PipelineSettings, PluginSettings, Start, TimestampUnit, TransformSettings, WatermarkSettings, WindowSettings,
+};
+use tidegate::lane::{
+    Components, Described, Instances, OutputComponents, OutputInstances, StateDescription, Transform,
+};
+use tidegate::plugin::{Aggregate, CallError, Filter};
+use tidegate::record::{Accumulated, Batch, Column, Field, Kind, Output, Ports, Slices, StateSchema, Values, Verdicts};
+
+use super::input::{MAX_FUTURE, OUT_OF_ORDER, TOPIC};
+
+/// The window lengths of the two aggregates, in seconds.
+pub const WINDOWS: [i64; 2] = [10, 25];
+pub const AGGREGATES: [&str; 2] = ["short", "long"];
+pub const PLAIN: &str = "plain";
+
+/// Keeps the rows whose `keep` has a bit.
+struct KeepBit(u8);
+
+impl Filter for KeepBit {
+    fn filter(&mut self, batch: &Batch) -> Result<Verdicts, CallError> {
+        let Values::Integers(values) = &batch.columns[0].values else { unreachable!("asked as integers") };
+        Ok(Verdicts {
+            keep: values.iter().map(|keep| u8::from(keep & i64::from(self.0) != 0)).collect(),
+            rejected: vec![],
+        })
+    }
+}
+
+/// Counts records, and adds up the squares of their ids: few sets of records have both in common.
+struct Fold;
+
+pub fn square(id: u64) -> u64 {
+    (id + 1).wrapping_mul(id + 1)
+}
+
+fn read(state: &[u8]) -> (u64, u64) {
+    let word =
+        |at: usize| state.get(at..at + 8).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
+    (word(0), word(8))
+}
+
+fn write((count, sum): (u64, u64)) -> Vec<u8> {
+    [count.to_le_bytes(), sum.to_le_bytes()].concat()
+}
+
+impl Aggregate for Fold {
+    fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
+        let Values::Integers(ids) = &batch.columns[0].values else { unreachable!("asked as integers") };
+        let mut folded: Vec<(u64, u64)> = states.iter().map(read).collect();
+        for (group, id) in groups.iter().zip(ids) {
+            let state = &mut folded[*group as usize];
+            *state = (state.0 + 1, state.1.wrapping_add(square(*id as u64)));
+        }
+        Ok(Accumulated { states: folded.into_iter().map(write).collect(), rejected: vec![] })
+    }
+
+    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
+        let merged = left.iter().zip(right.iter()).map(|(left, right)| {
+            let (left, right) = (read(left), read(right));
+            write((left.0 + right.0, left.1.wrapping_add(right.1)))
+        });
+        Ok(merged.collect())
+    }
+
+    fn emit(&mut self, states: &Slices, _context: &Batch) -> Result<Output, CallError> {
+        let column = |part: fn((u64, u64)) -> u64| Column {
+            values: Values::Integers(states.iter().map(|state| part(read(state)) as i64).collect()),
+            present: vec![],
+        };
+        Ok(Output { rows: None, columns: vec![column(|state| state.0), column(|state| state.1)], rejected: vec![] })
+    }
+
+    fn migrate(&mut self, _from: &StateSchema, _states: &Slices) -> Result<Result<Slices, String>, CallError> {
+        Ok(Err("there is one version".to_owned()))
+    }
+}
+
+/// The instances of a worker that runs this version of the shared filter (0 or 1).
+pub fn instances(version: u8) -> Instances {
+    let filter = |bit: u8| Transform::Filter(Box::new(KeepBit(1 << bit)));
+    let aggregate = || Some(Box::new(Fold) as Box<dyn Aggregate>);
+    Instances {
+        transforms: vec![filter(version)],
+        outputs: vec![
+            OutputInstances { transforms: vec![], aggregate: aggregate() },
+            OutputInstances { transforms: vec![filter(2)], aggregate: aggregate() },
+            OutputInstances::default(),
+        ],
+    }
+}
+
+pub fn components() -> Components {
+    let field = |path: &str| Field { path: path.to_owned(), kind: Kind::Integer, required: true };
+    let filter = Described {
+        ports: Ports { reads: vec![field("keep")], writes: vec![] },
+        state: None,
+        digest: "filter".to_owned(),
+    };
+    let aggregate = Described {
+        ports: Ports { reads: vec![field("id")], writes: vec![field("count"), field("sum")] },
+        state: Some(StateDescription {
+            schema: StateSchema { name: "fold".to_owned(), version: 1 },
+            emit_reads: vec![],
+        }),
+        digest: "fold".to_owned(),
+    };
+    Components {
+        transforms: vec![filter.clone()],
+        outputs: vec![
+            OutputComponents { transforms: vec![], aggregate: Some(aggregate.clone()) },
+            OutputComponents { transforms: vec![filter], aggregate: Some(aggregate) },
+            OutputComponents::default(),
+        ],
+    }
+}
+
+fn plugin() -> PluginSettings {
+    PluginSettings { file: "native.wasm".into(), settings: "{}".to_owned() }
+}
+
+fn transform(name: &str) -> TransformSettings {
+    TransformSettings { name: name.to_owned(), plugin: plugin() }
+}
+
+fn output(name: &str, window: Option<i64>, transforms: Vec<TransformSettings>) -> OutputSettings {
+    let aggregate = window.map(|seconds| AggregateSettings {
+        plugin: plugin(),
+        group_by: vec!["group".to_owned()],
+        window: WindowSettings::Tumbling { length: Duration::from_secs(seconds as u64) },
+        late: OnLate::DeadLetter,
+        partitioned_by_group: false,
+    });
+    let index = IndexPattern(vec![IndexPart::Literal(name.to_owned())]);
+    OutputSettings { name: name.to_owned(), index, id: None, transforms, aggregate }
+}
+
+pub fn settings(idle_grace: Duration) -> PipelineSettings {
+    PipelineSettings {
+        name: "sim".to_owned(),
+        plugins: "plugins".into(),
+        folder: ".".into(),
+        kafka: KafkaSettings {
+            brokers: "none".to_owned(),
+            topics: vec![TOPIC.to_owned()],
+            group: "sim".to_owned(),
+            start: Start::Earliest,
+            on_data_loss: OnDataLoss::Stop,
+            librdkafka: Default::default(),
+        },
+        decode: DecodeSettings {
+            format: Format::Json,
+            event_time: "time".to_owned(),
+            timestamp_unit: TimestampUnit::Seconds,
+            on_wrong_type: OnWrongType::DeadLetter,
+        },
+        watermark: WatermarkSettings {
+            out_of_order: Duration::from_secs(OUT_OF_ORDER as u64),
+            idle_after: Duration::from_secs(30),
+            idle_grace,
+            max_future: Duration::from_secs(MAX_FUTURE as u64),
+            on_future: OnFuture::DeadLetter,
+        },
+        transforms: vec![transform("keep")],
+        elasticsearch: ElasticsearchSettings {
+            urls: vec!["none".to_owned()],
+            auth: Auth::None,
+            ca: None,
+            bulk_bytes_max: 0,
+            bulk_age_max: Duration::ZERO,
+            in_flight_max: 0,
+            timeout: Duration::ZERO,
+        },
+        outputs: vec![
+            output(AGGREGATES[0], Some(WINDOWS[0]), vec![]),
+            output(AGGREGATES[1], Some(WINDOWS[1]), vec![transform("own")]),
+            output(PLAIN, None, vec![]),
+        ],
+        dead_letters: DeadLetterSettings { topic: "dead".to_owned() },
+        limits: LimitSettings { memory_bytes: 0, workers: 1 },
+    }
+}

@@ -1,0 +1,146 @@
+//! What should be in the index and among the dead letters: a plain fold of the input.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::Difference;
+use super::input::{Input, OUT_OF_ORDER, Record, TOPIC};
+use super::native::{AGGREGATES, PLAIN, WINDOWS, square};
+use super::world::World;
+
+/// A window document's place: output, window start, group.
+type Place = (usize, i64, u64);
+
+/// A record as an output sees it.
+#[derive(Clone, Copy)]
+struct Seen {
+    keep: u8,
+    id: u64,
+}
+
+/// Compares what the world holds with the fold.
+pub fn compare(world: &World) -> Result<(), Difference> {
+    let versions: &[u8] = if world.versions { &[0, 1] } else { &[0] };
+    let mut windows: BTreeMap<Place, BTreeMap<usize, Vec<Seen>>> = BTreeMap::new();
+    // Whether it must be there, or may be.
+    let mut letters: BTreeMap<String, (bool, &str)> = BTreeMap::new();
+    let mut plain: BTreeMap<String, bool> = BTreeMap::new();
+    for (partition, records) in world.input.partitions.iter().enumerate() {
+        let mut watermark = i64::MIN;
+        for (offset, record) in records.iter().enumerate() {
+            let origin = format!("{TOPIC}-{partition}-{offset}");
+            match *record {
+                Record::Poison => drop(letters.insert(format!("{origin}//0"), (true, "json"))),
+                Record::Future { .. } => drop(letters.insert(format!("{origin}//0"), (true, "future"))),
+                Record::Event { time, group, keep, id } => {
+                    let passes = |version: &u8| keep & (1 << version) != 0;
+                    let (all, any) = (versions.iter().all(passes), versions.iter().any(passes));
+                    if any {
+                        plain.insert(format!("{PLAIN}:{origin}"), all);
+                    }
+                    for (output, length) in WINDOWS.iter().enumerate() {
+                        let own = output == 0 || keep & 4 != 0;
+                        let start = time - time.rem_euclid(*length);
+                        if start + length <= watermark {
+                            if any && own {
+                                letters.insert(format!("{origin}/{}/0", AGGREGATES[output]), (all, "late"));
+                            }
+                        } else if any && own {
+                            let window = windows.entry((output, start, group)).or_default();
+                            window.entry(partition).or_default().push(Seen { keep, id });
+                        }
+                    }
+                    watermark = watermark.max(time - OUT_OF_ORDER);
+                }
+            }
+        }
+    }
+    compare_windows(world, versions, &windows)?;
+    compare_sets("plain document", &plain, &plain_ids(world))?;
+    let must: BTreeMap<String, bool> = letters.iter().map(|(identity, (must, _))| (identity.clone(), *must)).collect();
+    compare_sets("dead letter", &must, &world.dead_letters.keys().cloned().collect())?;
+    for (identity, reason) in &world.dead_letters {
+        let expected = letters[identity].1;
+        if reason != expected {
+            return Err(format!("the dead letter {identity} has reason {reason}, not {expected}"));
+        }
+    }
+    Ok(())
+}
+
+fn compare_windows(
+    world: &World,
+    versions: &[u8],
+    windows: &BTreeMap<Place, BTreeMap<usize, Vec<Seen>>>,
+) -> Result<(), Difference> {
+    let mut found: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
+    for ((index, id), (_, body)) in world.index.iter().filter(|((index, _), _)| index != PLAIN) {
+        let output = AGGREGATES.iter().position(|name| name == index).ok_or_else(|| format!("an index {index}"))?;
+        let (place, value) = read(output, body).ok_or_else(|| format!("a document {id} without its fields: {body}"))?;
+        if found.insert(place, value).is_some() {
+            return Err(format!("two documents of {place:?}"));
+        }
+    }
+    for (place, sources) in windows {
+        let mut sums = BTreeSet::from([(0, 0)]);
+        for records in sources.values() {
+            let one = contributions(records, versions);
+            sums = sums.iter().flat_map(|sum| one.iter().map(move |one| (sum.0 + one.0, sum.1 + one.1))).collect();
+        }
+        let is = found.remove(place).unwrap_or((0, 0));
+        if !sums.contains(&is) {
+            return Err(format!("the document of {place:?} is {is:?}, expected {sums:?}"));
+        }
+    }
+    match found.first_key_value() {
+        Some((place, value)) => Err(format!("a document that should not be: {place:?} {value:?}")),
+        None => Ok(()),
+    }
+}
+
+/// What one source may give to a window: with one version of the filter, one sum; where the version changes while it runs,
+/// the records before some point are judged by the old one, those after it by the new one.
+fn contributions(records: &[Seen], versions: &[u8]) -> BTreeSet<(u64, u64)> {
+    let fold = |cut: usize| {
+        let judged = records.iter().enumerate().filter(|(place, seen)| {
+            let version = if *place < cut { 0 } else { versions[versions.len() - 1] };
+            seen.keep & (1 << version) != 0
+        });
+        judged.fold((0, 0), |sum: (u64, u64), (_, seen)| (sum.0 + 1, sum.1 + square(seen.id)))
+    };
+    (0..=records.len()).map(fold).collect()
+}
+
+fn read(output: usize, body: &str) -> Option<(Place, (u64, u64))> {
+    let document: Value = serde_json::from_str(body).ok()?;
+    let start: jiff::Timestamp = document["window_start"].as_str()?.parse().ok()?;
+    let group = document["group"].as_str()?.strip_prefix('g')?.parse().ok()?;
+    Some(((output, start.as_second(), group), (document["count"].as_u64()?, document["sum"].as_u64()?)))
+}
+
+fn plain_ids(world: &World) -> BTreeSet<String> {
+    world.index.keys().filter(|(index, _)| index == PLAIN).map(|(_, id)| id.clone()).collect()
+}
+
+/// `expected`: what may be there, and whether it must.
+fn compare_sets(what: &str, expected: &BTreeMap<String, bool>, found: &BTreeSet<String>) -> Result<(), Difference> {
+    if let Some(missing) = expected.iter().find(|(one, must)| **must && !found.contains(*one)) {
+        return Err(format!("the {what} {} is missing", missing.0));
+    }
+    match found.iter().find(|one| !expected.contains_key(*one)) {
+        Some(extra) => Err(format!("a {what} that should not be: {extra}")),
+        None => Ok(()),
+    }
+}
+
+/// For the trace: the input, a line each.
+pub fn describe(input: &Input) -> String {
+    let mut text = String::new();
+    for (partition, records) in input.partitions.iter().enumerate() {
+        for (offset, record) in records.iter().enumerate() {
+            text.push_str(&format!("{partition}-{offset}: {record:?}\n"));
+        }
+    }
+    text
+}

@@ -1,0 +1,351 @@
+//! The world around the lanes: topics, the index, the consumer group, and what goes wrong.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tidegate::lane::{Event, Plan, Resume, Topology};
+use tidegate::record::{BatchBuilder, EventTime, Message, Offset, Partition, RecordBatch};
+use tidegate::sink::dead_letter;
+
+use super::actor::{Actor, Pending};
+use super::input::{Input, TOPIC};
+use super::{Difference, Statistics, native, oracle};
+
+/// So many messages wait in a producer for the network; more are not looked at yet.
+const FAULTS_MAX: usize = 12;
+
+pub struct World {
+    rng: Rng,
+    trace: bool,
+    plan: Arc<Plan>,
+    parts_topic: Arc<str>,
+    pub input: Input,
+    /// How many records of each partition were produced.
+    produced: Vec<usize>,
+    next_in_order: usize,
+    /// Timestamps do not matter in the parts topic, so its messages are values.
+    parts: Vec<Vec<Vec<u8>>>,
+    /// By index and id.
+    pub index: BTreeMap<(String, String), (u64, String)>,
+    /// The reason of each, by identity.
+    pub dead_letters: BTreeMap<String, String>,
+    committed: BTreeMap<Partition, (i64, String)>,
+    actors: Vec<Actor>,
+    /// The version of the shared filter that new owners run.
+    version: u8,
+    pub versions: bool,
+    statistics: Statistics,
+}
+
+impl World {
+    pub fn new(seed: u64, trace: bool) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let input = Input::new(&mut rng);
+        if trace {
+            println!("{}", oracle::describe(&input));
+        }
+        let partitions = input.partitions.len();
+        let parts_partitions = rng.i32(1..=2);
+        let settings = native::settings(Duration::from_secs(100_000));
+        let topology =
+            Topology { sources: vec![(TOPIC.into(), partitions as i32)], parts_partitions, accept_removed: Vec::new() };
+        let plan = Plan::new(&settings, &native::components(), topology).expect("the plan is right");
+        let parts_topic = plan.parts_topic().expect("aggregates merge").clone();
+        World {
+            versions: rng.u8(..3) == 0,
+            rng,
+            trace,
+            plan: Arc::new(plan),
+            parts_topic,
+            produced: vec![0; partitions],
+            next_in_order: 0,
+            parts: vec![Vec::new(); parts_partitions as usize],
+            index: BTreeMap::new(),
+            dead_letters: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            actors: Vec::new(),
+            version: 0,
+            statistics: Statistics { records: input.order.len(), ..Statistics::default() },
+            input,
+        }
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        Statistics { documents: self.index.len(), dead_letters: self.dead_letters.len(), ..self.statistics }
+    }
+
+    /// Everything is produced under faults; then, without faults, everything comes to rest.
+    pub fn run(&mut self) -> Result<(), Difference> {
+        let sources: Vec<Partition> =
+            (0..self.produced.len()).map(|number| Partition::new(TOPIC, number as i32)).collect();
+        let parts: Vec<Partition> =
+            (0..self.parts.len()).map(|number| Partition::new(&self.parts_topic, number as i32)).collect();
+        for partition in sources.into_iter().chain(parts) {
+            self.begin(partition)?;
+        }
+        while self.next_in_order < self.input.order.len() || self.rng.u8(..20) > 0 {
+            self.random_step()?;
+        }
+        self.rest()
+    }
+
+    fn begin(&mut self, partition: Partition) -> Result<(), Difference> {
+        let resume = match self.committed.get(&partition) {
+            Some((offset, metadata)) => Resume::Position { offset: Offset(*offset), metadata: metadata.clone() },
+            None if partition.topic == self.parts_topic => Resume::Fresh { offset: Offset(0) },
+            // The start rule was resolved, and committed before the first record.
+            None => Resume::Position { offset: Offset(0), metadata: self.plan.initial_metadata() },
+        };
+        self.say(|| format!("{partition} begins at {resume:?}"));
+        self.actors.push(Actor::new(&self.plan, partition, resume, self.version)?);
+        Ok(())
+    }
+
+    fn random_step(&mut self) -> Result<(), Difference> {
+        self.statistics.steps += 1;
+        let actor = self.rng.usize(..self.actors.len());
+        match self.rng.u8(..100) {
+            0..15 => self.produce(),
+            15..45 => self.read(actor)?,
+            45..70 => self.perform(actor),
+            70..88 => self.answer(actor)?,
+            88..92 => self.commit(actor)?,
+            92..96 => self.idle(actor)?,
+            96..98 => self.crash(actor)?,
+            98..99 if self.versions => self.version = 1,
+            _ => self.end_zombie(actor),
+        }
+        Ok(())
+    }
+
+    fn produce(&mut self) {
+        if let Some(partition) = self.input.order.get(self.next_in_order) {
+            self.produced[*partition] += 1;
+            self.next_in_order += 1;
+        }
+    }
+
+    /// A batch of any size.
+    fn read(&mut self, actor: usize) -> Result<(), Difference> {
+        let at = self.actors[actor].read;
+        let end = self.end(&self.actors[actor].partition);
+        if at >= end {
+            return Ok(());
+        }
+        let take = self.rng.usize(1..=(end - at).min(6));
+        let partition = self.actors[actor].partition.clone();
+        self.say(|| format!("{actor} {partition} reads {at}..{}", at + take));
+        let batch = self.batch(&partition, at, take);
+        let actor = &mut self.actors[actor];
+        actor.read += take;
+        actor.told_idle = false;
+        actor.step(Event::Batch(batch))
+    }
+
+    fn end(&self, partition: &Partition) -> usize {
+        let number = partition.number as usize;
+        if partition.topic == self.parts_topic { self.parts[number].len() } else { self.produced[number] }
+    }
+
+    fn batch(&self, partition: &Partition, at: usize, take: usize) -> RecordBatch {
+        let number = partition.number as usize;
+        let mut builder = BatchBuilder::new(EventTime::from_micros(0));
+        for offset in at..at + take {
+            if partition.topic == self.parts_topic {
+                builder.push(Offset(offset as i64), None, None, Some(&self.parts[number][offset]));
+            } else {
+                let record = &self.input.partitions[number][offset];
+                let stamp = EventTime::from_micros(record.stamp() * 1_000_000);
+                builder.push(Offset(offset as i64), Some(stamp), None, Some(&record.value()));
+            }
+        }
+        builder.finish()
+    }
+
+    /// One message is appended, or one document is indexed, for some effect that is not done.
+    fn perform(&mut self, actor: usize) {
+        let pending = self.actors[actor].pending.len().min(FAULTS_MAX);
+        if pending == 0 {
+            return;
+        }
+        // A producer keeps the order of what it writes, and the answer may come long after; documents have no order.
+        let writes = |pending: &Pending| matches!(pending, Pending::Write { .. });
+        let mut place = self.rng.usize(..pending);
+        if writes(&self.actors[actor].pending[place]) {
+            place = self.actors[actor].pending.iter().position(writes).unwrap_or(place);
+        }
+        let mut taken = self.actors[actor].pending.remove(place);
+        let answer = match &mut taken {
+            Pending::Write { ticket, messages } => {
+                if let Some(message) = messages.pop_front() {
+                    self.append(actor, message);
+                }
+                messages.is_empty().then_some(Event::Written { ticket: *ticket })
+            }
+            Pending::Index { ticket, documents, left } => {
+                if !left.is_empty() {
+                    let row = left.swap_remove(self.rng.usize(..left.len()));
+                    let document = documents.get(row);
+                    let body = String::from_utf8_lossy(document.body).into_owned();
+                    self.put(actor, document.index, document.id, document.version, body);
+                }
+                left.is_empty().then_some(Event::Indexed { ticket: *ticket, rejected: Vec::new() })
+            }
+        };
+        match answer {
+            Some(answer) => self.actors[actor].answers.push(answer),
+            None => self.actors[actor].pending.insert(place, taken),
+        }
+    }
+
+    fn append(&mut self, actor: usize, message: Message) {
+        if message.topic == self.parts_topic {
+            let number = message.partition.unwrap_or_default() as usize;
+            let value = message.value.unwrap_or_default();
+            if self.trace {
+                let offset = self.parts[number].len();
+                let shown = tidegate::lane::format::decode(&value);
+                self.say(|| format!("{actor} appends {number}-{offset}: {shown:?}"));
+            }
+            self.parts[number].push(value);
+            return;
+        }
+        let headers = || message.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        let identity = dead_letter::identity(headers()).expect("every dead letter has one").to_owned();
+        let reason = headers().find(|(name, _)| *name == dead_letter::REASON).and_then(|(_, value)| value);
+        let reason = String::from_utf8_lossy(reason.unwrap_or_default()).into_owned();
+        self.say(|| format!("{actor} dead letter {identity}: {reason}"));
+        self.dead_letters.insert(identity, reason);
+    }
+
+    /// External versions: only a greater one is taken.
+    fn put(&mut self, actor: usize, index: &str, id: &str, version: u64, body: String) {
+        let key = (index.to_owned(), id.to_owned());
+        if self.index.get(&key).is_some_and(|(stored, _)| *stored >= version) {
+            self.statistics.superseded += 1;
+            self.say(|| format!("{actor} is superseded {id} version {version}: {body}"));
+            return;
+        }
+        self.say(|| format!("{actor} indexes {id} version {version}: {body}"));
+        self.index.insert(key, (version, body));
+    }
+
+    fn answer(&mut self, actor: usize) -> Result<(), Difference> {
+        let answers = self.actors[actor].answers.len();
+        if answers == 0 {
+            return Ok(());
+        }
+        let place = self.rng.usize(..answers);
+        let answer = self.actors[actor].answers.swap_remove(place);
+        self.actors[actor].step(answer)
+    }
+
+    fn commit(&mut self, actor: usize) -> Result<(), Difference> {
+        let owner = &self.actors[actor];
+        if !owner.zombie {
+            let commitment = owner.commitment()?;
+            let partition = owner.partition.clone();
+            self.say(|| format!("{actor} {partition} commits {commitment:?}"));
+            let before = self.committed.insert(partition.clone(), commitment);
+            let now = &self.committed[&partition];
+            if before.is_some_and(|before| before.0 > now.0) {
+                return Err(format!("the position of {partition} went back to {}", now.0));
+            }
+            self.statistics.commits += 1;
+        }
+        Ok(())
+    }
+
+    /// The broker says that the partition is at its end.
+    fn idle(&mut self, actor: usize) -> Result<(), Difference> {
+        let end = self.end(&self.actors[actor].partition);
+        let owner = &self.actors[actor];
+        if owner.partition.topic == self.parts_topic || owner.read < end {
+            return Ok(());
+        }
+        // All idle, time stands still: so one whose last record ends all windows is never idle after it.
+        let number = owner.partition.number as usize;
+        if self.input.closes[number] && end == self.input.partitions[number].len() {
+            return Ok(());
+        }
+        let owner = &mut self.actors[actor];
+        owner.told_idle = true;
+        self.statistics.idles += 1;
+        self.say(|| format!("{actor} is idle"));
+        self.actors[actor].step(Event::Idle)
+    }
+
+    /// The owner of a partition is replaced, between any two of its effects.
+    fn crash(&mut self, actor: usize) -> Result<(), Difference> {
+        if self.actors[actor].zombie {
+            return Ok(());
+        }
+        self.statistics.crashes += 1;
+        let partition = self.actors[actor].partition.clone();
+        self.say(|| format!("{actor} {partition} crashes"));
+        if self.rng.bool() {
+            self.statistics.zombies += 1;
+            self.actors[actor].zombie = true;
+        } else {
+            self.actors.swap_remove(actor);
+        }
+        self.begin(partition)
+    }
+
+    fn end_zombie(&mut self, actor: usize) {
+        if self.actors[actor].zombie {
+            self.actors.swap_remove(actor);
+        }
+    }
+
+    /// No more faults: whoever is left works until nothing is left to do; partitions at their end become idle.
+    fn rest(&mut self) -> Result<(), Difference> {
+        self.say(|| "no more faults".to_owned());
+        loop {
+            let mut busy = false;
+            for actor in 0..self.actors.len() {
+                let end = self.end(&self.actors[actor].partition);
+                while self.actors[actor].read < end {
+                    self.read(actor)?;
+                    busy = true;
+                }
+                while !self.actors[actor].is_quiet() {
+                    self.perform(actor);
+                    self.answer(actor)?;
+                    busy = true;
+                }
+            }
+            if busy {
+                continue;
+            }
+            let zombies = self.actors.len();
+            self.actors.retain(|actor| !actor.zombie);
+            if self.actors.len() < zombies {
+                // Idleness is told again as long as it lasts.
+                self.actors.iter_mut().for_each(|actor| actor.told_idle = false);
+            }
+            let waiting = (0..self.actors.len()).find(|actor| {
+                let owner = &self.actors[*actor];
+                let closes = || self.input.closes[owner.partition.number as usize];
+                owner.partition.topic != self.parts_topic && !owner.told_idle && !closes()
+            });
+            match waiting {
+                Some(actor) => self.idle(actor)?,
+                None if zombies > self.actors.len() => {}
+                None => break,
+            }
+        }
+        match self.actors.iter().find(|actor| !actor.is_settled()) {
+            Some(actor) => Err(format!("the lane of {} does not come to rest", actor.partition)),
+            None => Ok(()),
+        }
+    }
+
+    fn say(&self, words: impl FnOnce() -> String) {
+        if self.trace {
+            println!("{:6} {}", self.statistics.steps, words());
+        }
+    }
+}

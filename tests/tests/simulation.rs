@@ -1,0 +1,23 @@
+//! A thousand seeds of the simulated protocol. A failing one is printed: `SEED=N cargo test -p tidegate-tests --test
+//! simulation -- --nocapture` replays it with a trace. `SEEDS=N` runs more or fewer.
+
+use tidegate_tests::simulation::{Statistics, run};
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[test]
+fn the_index_is_the_fold_of_the_input_whatever_happens() {
+    if let Some(seed) = number("SEED") {
+        run(seed, true).unwrap_or_else(|difference| panic!("seed {seed}: {difference}"));
+        return;
+    }
+    let mut total = Statistics::default();
+    for seed in 0..number("SEEDS").unwrap_or(1000) {
+        total += run(seed, false).unwrap_or_else(|difference| panic!("seed {seed}: {difference}"));
+    }
+    println!("{total:?}");
+    let counts = [total.crashes, total.zombies, total.commits, total.idles, total.superseded, total.dead_letters];
+    assert!(counts.iter().all(|count| *count > 0), "a fault never happened: {total:?}");
+}
