@@ -19,7 +19,7 @@ mod limits;
 mod live;
 mod split;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod wasi;
 
 use std::path::PathBuf;

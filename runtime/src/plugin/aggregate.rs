@@ -188,7 +188,7 @@ mod tests {
     use expect_test::expect;
     use proptest::prelude::*;
 
-    use super::super::testing::{self, Guest, field};
+    use super::super::tests::{self as guests, Guest, field};
     use super::super::{Component, Engine, Instance};
     use super::*;
     use crate::record::{Column, Kind, Values};
@@ -202,10 +202,10 @@ mod tests {
         guest.function("aggregate", "describe-state", "(result i32)", &format!("(i32.const {description})"));
         let words = guest.bytes(b"no");
         let text = guest.text("");
-        let functions = include_str!("testing/tally.wat");
+        let functions = include_str!("tests/tally.wat");
         let functions = functions.replace("NO", &format!("(i32.const {}) (i32.const {})", words.0, words.1));
         let text = text.replacen("(data", &format!("{functions} (data"), 1);
-        let module = testing::module(&text, None, "aggregate-plugin");
+        let module = guests::module(&text, None, "aggregate-plugin");
         let plugin =
             Component::from_bytes(engine, "tally", &module).expect("loads").configure("{}").expect("configures");
         let state = plugin.state().expect("an aggregate");
@@ -222,13 +222,13 @@ mod tests {
     }
 
     fn wide() -> Box<dyn Aggregate> {
-        static WIDE: LazyLock<Plugin> = LazyLock::new(|| plugin(testing::engine()));
+        static WIDE: LazyLock<Plugin> = LazyLock::new(|| plugin(guests::engine()));
         instance(&WIDE)
     }
 
     /// Calls are split at 16 bytes of states, and a state may have 12.
     fn narrow() -> Box<dyn Aggregate> {
-        static NARROW: LazyLock<Plugin> = LazyLock::new(|| plugin(testing::narrow_engine()));
+        static NARROW: LazyLock<Plugin> = LazyLock::new(|| plugin(guests::narrow_engine()));
         instance(&NARROW)
     }
 

@@ -179,7 +179,7 @@ fn link(engine: &Engine, component: &wasmtime::component::Component) -> Result<(
 mod tests {
     use expect_test::{Expect, expect};
 
-    use super::super::testing::{self, Guest, field};
+    use super::super::tests::{self as guests, Guest, field};
     use super::*;
     use crate::record::{Kind, Verdicts};
 
@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn check(bytes: &[u8], expected: Expect) {
-        let loaded = Component::from_bytes(testing::engine(), "test", bytes).and_then(|it| it.configure("{}"));
+        let loaded = Component::from_bytes(guests::engine(), "test", bytes).and_then(|it| it.configure("{}"));
         match loaded {
             Err(PluginError::Component { why, .. }) => expected.assert_eq(&why),
             other => panic!("{other:?}"),
@@ -200,7 +200,7 @@ mod tests {
         let module = filter().build("filter-plugin");
         let encoded = artefact::encode(&module).expect("encodes").expect("was a module");
         for bytes in [&module, &encoded] {
-            let component = Component::from_bytes(testing::engine(), "test", bytes).expect("loads");
+            let component = Component::from_bytes(guests::engine(), "test", bytes).expect("loads");
             assert_eq!(component.kind(), PluginKind::Filter);
             assert_eq!((component.identity().name.as_str(), component.identity().version.as_str()), ("test", "1.0"));
             assert_eq!(component.size_bytes(), bytes.len());
@@ -220,7 +220,7 @@ mod tests {
         let component = artefact::encode(&module).expect("encodes").expect("was a module");
         for bytes in [module, component] {
             for len in (0..bytes.len()).step_by(97) {
-                assert!(Component::from_bytes(testing::engine(), "test", &bytes[..len]).is_err(), "{len} bytes");
+                assert!(Component::from_bytes(guests::engine(), "test", &bytes[..len]).is_err(), "{len} bytes");
             }
         }
         check(
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn the_plugins_own_words_say_what_is_wrong_with_its_settings() {
         let component =
-            Component::from_bytes(testing::engine(), "test", &filter().build("filter-plugin")).expect("loads");
+            Component::from_bytes(guests::engine(), "test", &filter().build("filter-plugin")).expect("loads");
         let error = component.configure("\"text\"").expect_err("refused");
         expect!["the plugin `test` does not accept its settings: text is not an object"].assert_eq(&error.to_string());
     }
@@ -263,7 +263,7 @@ mod tests {
         let both = "package test:test; world both { include tidegate:plugin/filter-plugin@0.1.0; \
                     export tidegate:plugin/enrich@0.1.0; }";
         check(
-            &testing::module(&text, Some(both), "both"),
+            &guests::module(&text, Some(both), "both"),
             expect![
                 "it exports `filter`, `enrich` at once, so it is not clear what it is for; make a component of each"
             ],
@@ -272,7 +272,7 @@ mod tests {
         let text = r#"(module (func (export "run")))"#;
         let other = "package test:test; world other { export run: func(); }";
         check(
-            &testing::module(text, Some(other), "other"),
+            &guests::module(text, Some(other), "other"),
             expect![
                 "it exports none of tidegate:plugin/filter, enrich and aggregate (its exports: `run`); build it against one of the worlds `filter-plugin`, `enrich-plugin` and `aggregate-plugin`"
             ],
@@ -281,7 +281,7 @@ mod tests {
         let newer = OURS.replace("@0.1.0", "@0.2.0");
         let text = filter().text("").replace("@0.1.0", "@0.2.0");
         check(
-            &testing::module(&text, Some(&newer), "filter-plugin"),
+            &guests::module(&text, Some(&newer), "filter-plugin"),
             expect![
                 "it is built for tidegate:plugin@0.2.0, and this runtime takes tidegate:plugin@0.1.0; build it against that version, or use a runtime that knows its own"
             ],
@@ -291,7 +291,7 @@ mod tests {
         let foreign = "package test:test; world foreign { include tidegate:plugin/filter-plugin@0.1.0; \
                        import acme:db/query@1.0.0; } package acme:db@1.0.0 { interface query { run: func(); } }";
         check(
-            &testing::module(&text, Some(foreign), "foreign"),
+            &guests::module(&text, Some(foreign), "foreign"),
             expect![
                 "it imports `acme:db/query@1.0.0`, which this runtime does not have; a component may import tidegate:plugin/log, and wasi:… which is answered but gives nothing"
             ],

@@ -89,7 +89,7 @@ fn describe(fields: &[Field]) -> Vec<FieldDescription> {
 mod tests {
     use expect_test::{Expect, expect};
 
-    use super::super::testing::{self, Guest, field};
+    use super::super::tests::{self as guests, Guest, field};
     use super::*;
     use crate::record::{Kind, Verdicts};
 
@@ -98,7 +98,7 @@ mod tests {
         let name = format!("tidegate-inspect-{}-{}", std::process::id(), settings.is_some());
         let file = std::env::temp_dir().join(&name).with_extension("wasm");
         std::fs::write(&file, guest.build("filter-plugin")).expect("writes");
-        let inspection = inspect(testing::engine(), &file, settings);
+        let inspection = inspect(guests::engine(), &file, settings);
         std::fs::remove_file(&file).expect("removes");
         let shown = match inspection {
             Ok(inspection) => {

@@ -88,7 +88,7 @@ impl Enrich for EnrichInstance {
 mod tests {
     use expect_test::{Expect, expect};
 
-    use super::super::testing::{self, Guest, field};
+    use super::super::tests::{self as guests, Guest, field};
     use super::super::{Component, Engine, Instance};
     use super::*;
     use crate::record::{Column, Field, Kind, Rejection, Slices, Values};
@@ -118,7 +118,7 @@ mod tests {
     fn a_filter_gives_a_verdict_for_each_row() {
         let answer =
             Verdicts { keep: vec![1, 0, 1], rejected: vec![rejection(2, "odd"), rejection(0, &"ä".repeat(600))] };
-        let mut filter = filter(testing::engine(), &Guest::new(&[], &[]).filter("", &answer));
+        let mut filter = filter(guests::engine(), &Guest::new(&[], &[]).filter("", &answer));
         for _ in 0..3 {
             let verdicts = filter.filter(&batch()).expect("answers");
             assert_eq!(verdicts.keep, [0, 0, 0], "a rejected row is not kept");
@@ -148,7 +148,7 @@ mod tests {
         let reads =
             [Kind::Presence, Kind::Boolean, Kind::Integer, Kind::Float, Kind::Text].map(|kind| field("a", kind));
         let answer = Verdicts { keep: vec![1, 1], rejected: Vec::new() };
-        let mut filter = filter(testing::engine(), &Guest::new(&reads, &[]).filter(&body.concat(), &answer));
+        let mut filter = filter(guests::engine(), &Guest::new(&reads, &[]).filter(&body.concat(), &answer));
         let columns = [
             Column { values: Values::Presence, present: vec![1, 0] },
             Column { values: Values::Booleans(vec![0, 1]), present: Vec::new() },
@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn check_filter(answer: &Verdicts, expected: Expect) {
-        let mut filter = filter(testing::engine(), &Guest::new(&[], &[]).filter("", answer));
+        let mut filter = filter(guests::engine(), &Guest::new(&[], &[]).filter("", answer));
         expected.assert_eq(&broken(filter.filter(&batch()).expect_err("refused")));
     }
 
@@ -184,7 +184,7 @@ mod tests {
 
     fn check_enrich(writes: &[Field], output: &Output, expected: Expect) {
         let guest = Guest::new(&[], writes).enrich(output).build("enrich-plugin");
-        let Instance::Enrich(mut enrich) = instance(testing::narrow_engine(), &guest) else { panic!("an enricher") };
+        let Instance::Enrich(mut enrich) = instance(guests::narrow_engine(), &guest) else { panic!("an enricher") };
         let answer = enrich.enrich(&batch());
         match answer {
             Ok(answer) => {
@@ -292,8 +292,8 @@ mod tests {
         let body = body.replace("WORDS", &format!("(i32.const {}) (i32.const {})", words.0, words.1));
         let guest = guest.filter(&format!("(if (i32.eq (local.get $rows) (i32.const 1)) (then {body}))"), &answer);
         let log = r#"(import "tidegate:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
-        let guest = testing::module(&guest.text(if with_log { log } else { "" }), None, "filter-plugin");
-        let Instance::Filter(mut filter) = instance(testing::narrow_engine(), &guest) else { panic!("a filter") };
+        let guest = guests::module(&guest.text(if with_log { log } else { "" }), None, "filter-plugin");
+        let Instance::Filter(mut filter) = instance(guests::narrow_engine(), &guest) else { panic!("a filter") };
         let breaks = Batch { rows: 1, columns: Vec::new() };
         expected.assert_eq(&filter.filter(&breaks).expect_err("breaks").to_string());
         assert_eq!(filter.filter(&batch()).as_ref(), Ok(&answer), "a fresh instance serves the next call");

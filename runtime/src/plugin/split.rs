@@ -113,12 +113,15 @@ mod tests {
 
     #[test]
     fn chunks_hold_at_most_the_limit_or_a_single_item() {
-        let chunks = |sizes: &[usize]| chunks(sizes.iter().copied(), 10);
-        assert_eq!(chunks(&[]), [0..0]);
-        assert_eq!(chunks(&[4, 6]), [0..2]);
-        assert_eq!(chunks(&[4, 6, 1]), [0..2, 2..3]);
-        assert_eq!(chunks(&[11, 11, 2, 3]), [0..1, 1..2, 2..4]);
-        assert_eq!(chunks(&[usize::MAX, usize::MAX]), [0..1, 1..2]);
+        let check = |sizes: &[usize], expected: &[(usize, usize)]| {
+            let chunks = chunks(sizes.iter().copied(), 10);
+            assert_eq!(chunks.iter().map(|chunk| (chunk.start, chunk.end)).collect::<Vec<_>>(), expected);
+        };
+        check(&[], &[(0, 0)]);
+        check(&[4, 6], &[(0, 2)]);
+        check(&[4, 6, 1], &[(0, 2), (2, 3)]);
+        check(&[11, 11, 2, 3], &[(0, 1), (1, 2), (2, 4)]);
+        check(&[usize::MAX, usize::MAX], &[(0, 1), (1, 2)]);
     }
 
     #[test]

@@ -207,7 +207,7 @@ fn release(store: &mut StoreContextMut<'_, Host>, argument: &Val) -> wasmtime::R
 mod tests {
     use expect_test::expect;
 
-    use super::super::testing::{self, Guest};
+    use super::super::tests::{self as guests, Guest};
     use super::super::{Component, Import, Instance};
     use crate::record::{Batch, Verdicts};
 
@@ -269,9 +269,8 @@ mod tests {
         let answer = Verdicts { keep: vec![1, 1], rejected: Vec::new() };
         let text = guest.filter(&steps.concat(), &answer).text(IMPORTS);
         let text = text.replacen("(memory", "(global $handle (mut i32) (i32.const 0)) (memory", 1);
-        let component =
-            Component::from_bytes(testing::engine(), "test", &testing::module(&text, Some(WIT), "preview2"))
-                .expect("loads");
+        let component = Component::from_bytes(guests::engine(), "test", &guests::module(&text, Some(WIT), "preview2"))
+            .expect("loads");
         assert!(component.imports().contains(&Import { name: "wasi:random/random@0.2.3".into(), wasi: true }));
 
         let plugin = component.configure("{}").expect("configures");
