@@ -1,4 +1,4 @@
-//! Exit codes: what a script may rely on. `docs/exit-codes.md` says the same.
+//! Exit codes: what a script may rely on; `docs/exit-codes.md` says more.
 
 use std::error::Error;
 use std::process::ExitCode;

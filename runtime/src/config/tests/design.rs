@@ -7,7 +7,7 @@ use expect_test::expect;
 use super::*;
 use crate::config::{IndexPart, OnLate, Start, WindowSettings};
 
-const FILE: &str = r#"
+pub(super) const FILE: &str = r#"
 name = "clickstream"
 plugins = "plugins"
 

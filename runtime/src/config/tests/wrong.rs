@@ -184,7 +184,10 @@ fn names_and_topics() {
             p.toml:5:33: not a topic's name: topics=``
                 letters, digits, `.`, `_`, `-`; 1 to 249 characters"#]],
     );
-    check_wrong(&file.replace("\"t\"", "\"t\", \"t\""), expect!["p.toml:5:16: a topic that is named twice: topics=`t`"]);
+    check_wrong(
+        &file.replace("\"t\"", "\"t\", \"t\""),
+        expect!["p.toml:5:16: a topic that is named twice: topics=`t`"],
+    );
     check_wrong(
         &file.replace("\"t\"", "\"p.parts\", \"p.dead-letters\""),
         expect![[r#"
