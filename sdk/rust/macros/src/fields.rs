@@ -161,12 +161,12 @@ fn slot(field: &Field) -> Result<Slot<'_>> {
         attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("path") {
                 path = meta.value()?.parse()?;
-                if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &path
-                    && text.value().is_empty()
-                {
-                    return Err(Error::new_spanned(text, "a path is not empty"));
+                match &path {
+                    Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value().is_empty() => {
+                        Err(Error::new_spanned(text, "a path is not empty"))
+                    }
+                    _ => Ok(()),
                 }
-                Ok(())
             } else if meta.path.is_ident("kind") {
                 kind = Some(kind_of(&meta.value()?.parse()?)?);
                 Ok(())

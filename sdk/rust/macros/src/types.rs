@@ -29,12 +29,9 @@ impl VisitMut for Rewrite<'_> {
     }
 
     fn visit_type_mut(&mut self, kind: &mut Type) {
-        if let (Type::Path(TypePath { qself: None, path }), Some(this)) = (&*kind, self.this)
-            && path.is_ident("Self")
-        {
-            *kind = this.clone();
-            return;
+        match (&*kind, self.this) {
+            (Type::Path(TypePath { qself: None, path }), Some(this)) if path.is_ident("Self") => *kind = this.clone(),
+            _ => visit_mut::visit_type_mut(self, kind),
         }
-        visit_mut::visit_type_mut(self, kind);
     }
 }
