@@ -2,6 +2,7 @@
 
 mod check;
 mod exit;
+mod inspect;
 mod log;
 mod pipeline_file;
 
@@ -29,6 +30,8 @@ enum Command {
     /// Checks a pipeline file and its components, and shows who reads and writes which field
     #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
+    /// Shows what a component is, reads, writes and wants
+    Inspect(inspect::InspectArgs),
 }
 
 /// Reads the command line, does what it says, and ends with a documented exit code.
@@ -37,6 +40,7 @@ pub fn main() -> ExitCode {
     log::set_up(cli.log);
     let result = match &cli.command {
         Command::Check(args) => check::run(args),
+        Command::Inspect(args) => args.run(),
     };
     match result {
         Ok(()) => Exit::Done.into(),

@@ -21,11 +21,16 @@ pub use secret::Secret;
 pub use values::{show_duration, show_size};
 
 /// One pipeline file, validated.
+///
+/// Everything else is in tables. `[[transform]]` and `[[output]]` may be there several times; their order counts for
+/// transforms.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PipelineSettings {
-    /// The pipeline's name: consumer group, topics, ids and metrics are named after it. Letters, digits, `.`, `_`, `-`.
+    /// Topics, ids, the consumer group and metrics are named after it, so another name is another pipeline.
+    /// Value: a name: letters, digits, `.`, `_`, `-`, at most 200. Required.
     pub name: String,
-    /// The plugin directory, resolved against the file's own.
+    /// The folder of the components, starting at the folder of the file. `--plugins` takes its place.
+    /// Value: a path. Default: `plugins`.
     pub plugins: PathBuf,
     /// The folder of the pipeline file: `"@countries.csv"` in settings is read from here.
     pub folder: PathBuf,
@@ -39,19 +44,28 @@ pub struct PipelineSettings {
     pub limits: LimitSettings,
 }
 
-/// `[source.kafka]`.
+/// `[source.kafka]`: where records come from.
 #[derive(Clone, PartialEq, Debug)]
 pub struct KafkaSettings {
-    /// Bootstrap servers, `host:port`, separated by commas.
+    /// The servers to ask first.
+    /// Value: `host:port`, separated by commas. Required.
     pub brokers: String,
+    /// What is read. Each is named: there are no patterns.
+    /// Value: a list of topics, at least one. Required.
     pub topics: Vec<String>,
-    /// The consumer group. Default: the pipeline's name.
+    /// The consumer group, whose position is where a restart goes on. Processes of one group share the partitions.
+    /// Value: text. Default: the pipeline's name.
     pub group: String,
-    /// Where a group without a position begins. Default: earliest.
+    /// Where a group without a position begins. It is resolved to offsets once, at the first start.
+    /// Value: `earliest`, `latest`, or a time with its offset such as `2026-01-31T00:00:00Z`. Default: `earliest`.
     pub start: Start,
-    /// What to do when the position is gone from the log. Default: stop.
+    /// What happens when records behind the position are gone from the log: `stop` ends the program, with what the
+    /// choices are; `continue` goes on with the oldest record that there is, and says how many are missing.
+    /// Value: `stop` or `continue`. Default: `stop`.
     pub on_data_loss: OnDataLoss,
-    /// Passed through to librdkafka; keys that the runtime owns are refused. Values may be secrets.
+    /// Keys for librdkafka, each in quotes: `{ "security.protocol" = "SASL_SSL", "sasl.password" = "${PASSWORD}" }`.
+    /// Keys that the runtime owns are refused, with the reason. No value is ever shown.
+    /// Value: a table. Default: empty.
     pub librdkafka: BTreeMap<String, Secret>,
 }
 
@@ -71,15 +85,22 @@ pub enum OnDataLoss {
     Continue,
 }
 
-/// `[source.decode]`.
+/// `[source.decode]`: how a record becomes fields. Not supported yet: `defaults`, `schema_version`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DecodeSettings {
+    /// What a record's value is.
+    /// Value: `json`. Default: `json`.
     pub format: Format,
-    /// A field's path, or `$timestamp` for the record's own. Default: `$timestamp`.
+    /// The field that says when something happened, or `$timestamp` for the record's own (Kafka's word). A record whose
+    /// event time is missing or cannot be read is a dead letter.
+    /// Value: a field's path, or `$timestamp`. Default: `$timestamp`.
     pub event_time: String,
-    /// How a number in `event_time` and in other timestamps is read. Default: told apart by its size.
+    /// How a number is read as a time, in `event_time` and wherever a component asks for one. `auto` tells by its size.
+    /// Value: `auto`, `seconds`, `milliseconds`, `microseconds` or `nanoseconds`. Default: `auto`.
     pub timestamp_unit: TimestampUnit,
-    /// A field that is there but not of the kind that a component asks for. Default: dead-letter.
+    /// A field that is there and not of the kind that a component asks for: the record is a dead letter, or the field
+    /// is null to that component.
+    /// Value: `dead-letter` or `null`. Default: `dead-letter`.
     pub on_wrong_type: OnWrongType,
 }
 
@@ -104,19 +125,27 @@ pub enum OnWrongType {
     Null,
 }
 
-/// `[watermark]`.
+/// `[watermark]`: how event time goes on. Each partition has a watermark: the largest event time that it has brought,
+/// minus `out_of_order`. It goes by the data only, so a replay gives the same windows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WatermarkSettings {
-    /// How far behind the largest event time of its partition a record may come. Required where an output has windows.
+    /// How far behind the largest event time of its partition a record may come. A window closes that much later; what
+    /// comes for it after that is late.
+    /// Value: a duration up to 366d. Required where an output has an aggregate.
     pub out_of_order: Duration,
-    /// A partition at its end from which nothing came for this long holds no window back. Default: 30 s.
+    /// A partition that is at its end, and from which nothing came for this long, holds no window back.
+    /// Value: a duration from 10ms to 1d. Default: `30s`.
     pub idle_after: Duration,
-    /// How long after a partition was passed over as idle its parts still update documents, in event time.
-    /// Default: `out_of_order` + 1 h.
+    /// For how long, in event time, a partition that was passed over as idle may still correct windows that have
+    /// closed without it. After that, what it brings for them is a dead letter.
+    /// Value: a duration up to 366d. Default: `out_of_order` and one hour.
     pub idle_grace: Duration,
-    /// How far ahead of its Kafka timestamp a record's event time may be. Default: 5 min.
+    /// How far ahead of its Kafka timestamp a record's event time may be: one wrong clock must not close everybody's
+    /// windows.
+    /// Value: a duration up to 366d. Default: `5m`.
     pub max_future: Duration,
-    /// Default: dead-letter.
+    /// What happens to a record beyond that: a dead letter, or its event time becomes its Kafka timestamp.
+    /// Value: `dead-letter` or `clamp`. Default: `dead-letter`.
     pub on_future: OnFuture,
 }
 
@@ -127,20 +156,28 @@ pub enum OnFuture {
     Clamp,
 }
 
-/// `[[transform]]` and `[[output.transform]]`.
+/// `[[transform]]` and `[[output.transform]]`: a component that filters or enriches; which of the two, it says itself.
+/// The first kind is for all outputs, the second for its own. `plugin` and `settings` are described below. `on_trap =
+/// "stop"` may be written out. Not supported yet: `limits`, other values of `on_trap`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TransformSettings {
-    /// Unique in the pipeline. Default: the plugin file's stem.
+    /// What metrics and dead letters call it.
+    /// Value: a name that no other transform has. Default: the file's name without its extension.
     pub name: String,
     pub plugin: PluginSettings,
 }
 
-/// A component and its settings.
+/// `plugin` and `settings`: a component and what it is configured with, in `[[transform]]`, `[[output.transform]]` and
+/// `[output.aggregate]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PluginSettings {
-    /// The component's file, resolved against the plugin directory.
+    /// The component's file, looked up in the plugin directory.
+    /// Key: `plugin`.
+    /// Value: a path. Required.
     pub file: PathBuf,
-    /// JSON text. A string `"@NAME"` stood for the text of a file beside the pipeline and is replaced by it already.
+    /// Given to the component as JSON. A string `"@NAME"` stands for the text of a file beside the pipeline file (at
+    /// most 64 MiB, UTF-8); `"@@NAME"` is the string `@NAME`. A date or time becomes a string.
+    /// Value: a table. Default: empty.
     pub settings: String,
 }
 
@@ -151,20 +188,29 @@ impl fmt::Debug for PluginSettings {
     }
 }
 
-/// `[sink.elasticsearch]`.
+/// `[sink.elasticsearch]`: where documents go.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ElasticsearchSettings {
+    /// The nodes that requests are spread over. No user or password in them: see `auth`.
+    /// Value: a list of `http://…` or `https://…`, at least one. Required.
     pub urls: Vec<String>,
+    /// How we are let in: `{ user = "…", password = "…" }`, `{ api_key = "…" }` or `{ bearer = "…" }`.
+    /// Value: a table. Default: nothing is sent.
     pub auth: Auth,
-    /// A PEM file with the certificate authorities to trust besides the system's.
+    /// A PEM file with certificate authorities to trust besides the system's, starting at the folder of the file.
+    /// Value: a path. Default: none.
     pub ca: Option<PathBuf>,
-    /// The size at which a bulk request is sent, uncompressed. Default: 8 MiB.
+    /// The size at which a bulk request is sent, uncompressed. Above some megabytes there is nothing to gain.
+    /// Value: a size from 1KiB to 100MB. Default: `8MiB`.
     pub bulk_bytes_max: usize,
-    /// The age at which it is sent even so. Default: 1 s, at least 10 ms.
+    /// The age at which it is sent even so.
+    /// Value: a duration from 10ms to 1m. Default: `1s`.
     pub bulk_age_max: Duration,
-    /// Bulk requests in flight at once. Default: 4.
+    /// How many bulk requests may be under way at once. Fewer are, while the server is slow or refuses some.
+    /// Value: 1 to 64. Default: 4.
     pub in_flight_max: usize,
-    /// How long to wait for an answer. Default: 60 s.
+    /// How long to wait for an answer before the request is sent again.
+    /// Value: a duration from 100ms to 10m. Default: `1m`.
     pub timeout: Duration,
 }
 
@@ -176,13 +222,21 @@ pub enum Auth {
     Bearer(Secret),
 }
 
-/// `[[output]]`.
+/// `[[output]]`: what is written. All outputs are fed by one read of the topics. Without `[output.aggregate]` each
+/// record that passes becomes a document.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OutputSettings {
-    /// Unique; part of every id, so a change of it is another output.
+    /// Part of every id, so an output with another name writes other documents.
+    /// Value: a name that no other output has. Required.
     pub name: String,
+    /// Text with `{field}` and `{event_time:%Y.%m}` in it, or, with an aggregate, `{window_start:%Y.%m}`: functions of
+    /// the input only. Formats are strftime's, in UTC.
+    /// Value: an index name after Elasticsearch's rules. Required.
     pub index: IndexPattern,
-    /// The field that names a document, in place of the derived id.
+    /// The field that names a document, in place of an id made of topic, partition and offset. `"$key"`: the record's
+    /// key, whose newest record wins. `{ field = "order.id", version = "revision" }`: the document with the greatest
+    /// version wins, a whole number from 0. Not supported yet with an aggregate.
+    /// Value: `"$key"`, or a table. Default: an id for each record.
     pub id: Option<IdSettings>,
     pub transforms: Vec<TransformSettings>,
     pub aggregate: Option<AggregateSettings>,
@@ -203,25 +257,35 @@ pub enum IndexPart {
     WindowStart(String),
 }
 
-/// `id = "field"` or `id = { field = "…", version = "field" }`.
+/// What names a document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IdSettings {
     /// A field's path, or `$key`.
     pub field: String,
-    /// The field that holds the version. Without it the id must be `$key`, and the offset is the version.
+    /// The field that holds the version. Without it the id is `$key`, and the offset is the version.
     pub version: Option<String>,
 }
 
-/// `[output.aggregate]`.
+/// `[output.aggregate]`: a component that folds records into windows of event time. A document has the fields of the
+/// group, `window_start`, `window_end`, and what the component emits. `emit = "on_close"` may be written out. Not
+/// supported yet: other values of `emit`, `limits`, `on_trap`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AggregateSettings {
     pub plugin: PluginSettings,
-    /// Paths of the fields that make a group; empty: one group.
+    /// The fields that make a group. A field that is absent or null makes a group of its own.
+    /// Value: a list of fields' paths. Default: empty, which is one group.
     pub group_by: Vec<String>,
+    /// `{ tumbling = "1m" }`: windows of this length, end to end, aligned to 1970 UTC. Not supported yet: `sliding`,
+    /// `session_gap`.
+    /// Value: a table with a duration from 1ms to 366d. Required.
     pub window: WindowSettings,
-    /// Default: dead-letter.
+    /// What happens to a record whose window had closed: a dead letter, or it is dropped and counted.
+    /// Value: `dead-letter` or `drop`. Default: `dead-letter`.
     pub late: OnLate,
-    /// The topic's key is the group: no merging over partitions.
+    /// The records of a group are all in one partition, because the topic's key is the group. Then windows need no
+    /// merging over partitions, and no topic for their parts. Where it is not true, a group has a document for each
+    /// partition.
+    /// Value: true or false. Default: false.
     pub partitioned_by_group: bool,
 }
 
@@ -237,19 +301,23 @@ pub enum OnLate {
     Drop,
 }
 
-/// `[dead_letters]`.
+/// `[dead_letters]`: records that cannot be processed or indexed, with the reason in their headers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeadLetterSettings {
-    /// Default: the pipeline's name and `.dead-letters`.
+    /// None of the topics that are read.
+    /// Value: a topic. Default: the pipeline's name and `.dead-letters`.
     pub topic: String,
 }
 
-/// `[limits]`.
+/// `[limits]`: what the pipeline may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LimitSettings {
-    /// The memory that the pipeline may use for what is in flight. Default: 512 MiB.
+    /// For what is in flight, in queues and in windows. Partitions are paused when it is used up.
+    /// Key: `memory`.
+    /// Value: a size from 64MiB to 1TiB. Default: `512MiB`.
     pub memory_bytes: usize,
-    /// Worker threads. Default: one for each core.
+    /// Threads that decode records and call components.
+    /// Value: 1 to 1024. Default: one for each core.
     pub workers: usize,
 }
 

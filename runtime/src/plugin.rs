@@ -1,14 +1,46 @@
 //! Components: load, configure, call. The lane calls the traits below, and never sees wasmtime.
+//!
+//! A [`Component`] is a file, compiled; with settings it is a [`Plugin`], which makes live [`Instance`]s, one for each
+//! thread. Nothing that a component does or gives back can hurt more than the call that it is in.
+
+mod aggregate;
+mod artefact;
+mod bindings;
+mod component;
+mod configured;
+mod contract;
+mod crossing;
+mod engine;
+mod host;
+mod inspect;
+mod instance;
+mod interface;
+mod limits;
+mod live;
+mod split;
+#[cfg(test)]
+mod tests;
+mod wasi;
+
+use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::record::{Accumulated, Batch, Output, Slices, StateSchema, Verdicts};
+pub use component::{Component, Identity};
+pub use configured::{Instance, Plugin, StateDescription};
+pub use engine::Engine;
+pub use inspect::{Configured, FieldDescription, Inspection, State, inspect};
+pub use interface::{Import, PluginKind};
+pub use limits::Limits;
+
+use crate::record::{Accumulated, Batch, ErrorKind, HasKind, Output, Slices, StateSchema, Verdicts};
 
 /// Decides which rows go on.
 ///
 /// An instance is called by one thread at a time, once for each batch, and keeps nothing between calls. What comes back
 /// was checked against the contract of `wit/tidegate.wit`: numbers and kinds of columns, lengths, order and range of rows,
-/// UTF-8 of text. (Whether a JSON value is valid is judged where it is written into a record.)
+/// UTF-8 of text. (Whether a JSON value is valid is judged where it is written into a record.) Rejections come in the
+/// order of their rows, each row once, reasons cut at 1 KiB; the `keep` of a rejected row is 0.
 pub trait Filter: Send {
     fn filter(&mut self, batch: &Batch) -> Result<Verdicts, CallError>;
 }
@@ -20,7 +52,8 @@ pub trait Enrich: Send {
 
 /// Folds rows into states that the host keeps. Called like [`Filter`].
 pub trait Aggregate: Send {
-    /// Adds row i to the state of group `groups[i]`; an empty state is a new group.
+    /// Adds row i to the state of group `groups[i]`; an empty state is a new group. A row that makes its state larger
+    /// than the limit is rejected.
     fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError>;
     /// State by state; `right` comes later.
     fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError>;
@@ -39,4 +72,42 @@ pub enum CallError {
     Deadline { millis: u64 },
     #[error("the plugin broke the contract of its interface: {0}")]
     Contract(String),
+}
+
+/// A component that cannot be used.
+#[derive(Debug, Error)]
+pub enum PluginError {
+    #[error("cannot read the component: {error}; file=`{}`", file.display())]
+    Read { file: PathBuf, error: std::io::Error },
+    #[error("`{name}` cannot be used as a plugin: {why}")]
+    Component { name: String, why: String },
+    /// Its own words.
+    #[error("the plugin `{name}` does not accept its settings: {words}")]
+    Settings { name: String, words: String },
+    #[error("the plugin `{name}` {what}: {error}")]
+    Call { name: String, what: &'static str, error: CallError },
+    #[error(
+        "the plugin `{name}` is unsteady: configured again with the same settings it reads, writes or keeps something \
+         else; what it says in `configure` and `describe-state` must follow from its settings alone"
+    )]
+    Unsteady { name: String },
+    #[error("the engine for components cannot be made: {0}")]
+    Engine(String),
+}
+
+impl HasKind for PluginError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            PluginError::Read { .. } | PluginError::Settings { .. } => ErrorKind::Config,
+            PluginError::Component { .. } | PluginError::Call { .. } | PluginError::Unsteady { .. } => {
+                ErrorKind::Plugin
+            }
+            PluginError::Engine(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+/// At most `bytes_max` bytes of a text.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }

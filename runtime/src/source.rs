@@ -5,15 +5,35 @@
 //! [`Receiver`] of partitions, batches and idleness. It commits what the receiver says may be committed, with the text that
 //! belongs to the position.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::KafkaSettings;
 use crate::record::{Commitment, Offset, Partition, RecordBatch, Resume};
 
 mod error;
+mod client;
+mod broker;
+mod native;
+mod start;
+mod assigned;
+mod flow;
+mod commit;
+mod control;
+mod poll;
+mod stand_in;
 
+use control::Control;
+use native::Consumer;
+use poll::Poller;
+
+pub use client::OWNED_KEYS;
 pub use error::{Refusal, SourceError, WriteError};
+pub use stand_in::StandInBroker;
+
+/// What Kafka's client may read ahead, at least and at most: more than a few batches for each worker only costs memory.
+const FETCH_BYTES: (usize, usize) = (1 << 20, 16 << 20);
 
 /// What the source tells, and asks. All calls are made on the poll thread; all but `revoked` return at once.
 ///
@@ -55,7 +75,7 @@ pub struct SourceConfig {
     /// For what Kafka's client has fetched (a sixteenth, 1 to 16 MiB) and for the batches that are alive (the rest).
     pub memory_bytes: usize,
     /// What is committed with the positions that the start rule gives. A position with exactly this text is
-    /// [`Resume::Fresh`]: nothing of it was settled.
+    /// [`Resume::Fresh`]: nothing of it was settled. Not empty, or the positions of others would look like that.
     pub initial_metadata: String,
 }
 
@@ -96,3 +116,69 @@ impl PartitionStatus {
         self.end.map(|end| u64::try_from(end.0.saturating_sub(self.next.0)).unwrap_or(0))
     }
 }
+
+/// The running source: a thread that polls until it is closed. Dropping it closes it without waiting.
+pub struct Source {
+    control: Arc<Control>,
+    /// Disconnected when the thread has ended.
+    ended: mpsc::Receiver<()>,
+}
+
+impl Source {
+    /// Waits until Kafka answers, resolves and commits the start of a new group, joins it and starts the thread.
+    pub fn start(config: SourceConfig, receiver: Box<dyn Receiver>) -> Result<Source, SourceError> {
+        let fetch_bytes = (config.memory_bytes / 16).clamp(FETCH_BYTES.0, FETCH_BYTES.1);
+        let batch_bytes = config.memory_bytes.saturating_sub(fetch_bytes).max(FETCH_BYTES.0);
+        let settings = client::consumer(&config.kafka, fetch_bytes)?;
+        let mut consumer = Consumer::new(&settings).map_err(|error| client::refused(&config.kafka, error))?;
+        let topics: Vec<&str> = config.kafka.topics.iter().map(String::as_str).collect();
+        let partitions = start::connect(&mut consumer, &config, &topics)?;
+        start::first_start(&mut consumer, &config, &partitions)?;
+        let parts_topic = config.parts_topic.clone();
+        let parts: Vec<&str> = parts_topic.as_deref().into_iter().collect();
+        start::connect(&mut consumer, &config, &parts)?;
+        let all = [topics.as_slice(), parts.as_slice()].concat();
+        consumer.subscribe(&all).map_err(|code| SourceError::Request {
+            what: format!("subscription of group {}", config.kafka.group),
+            word: code.to_string(),
+        })?;
+        let control = Arc::new(Control::new(Instant::now()));
+        let poller = Poller::new(consumer, receiver, config.clone(), batch_bytes, control.clone());
+        let (ending, ended) = mpsc::channel();
+        let run = move || {
+            poller.run();
+            drop(ending);
+        };
+        let thread = thread::Builder::new().name("source".to_owned()).spawn(run);
+        thread.map_err(|error| SourceError::Thread { word: error.to_string() })?;
+        Ok(Source { control, ended })
+    }
+
+    /// Stops handing records over, and stays in the group: what is in flight can be finished and committed. For good.
+    pub fn drain(&self) {
+        self.control.drain();
+    }
+
+    /// Tells the receiver that all partitions go away, commits what it says, and leaves the group. When that takes longer than
+    /// the deadline the thread is left behind.
+    pub fn close(self, deadline: Instant) -> Result<(), SourceError> {
+        self.control.close(deadline);
+        match self.ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(SourceError::CloseTimedOut),
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => Ok(()),
+        }
+    }
+
+    pub fn status(&self) -> SourceStatus {
+        self.control.status()
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.control.close(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
-//! Exit codes: what a script may rely on. `docs/exit-codes.md` says the same.
+//! Exit codes: what a script may rely on; `docs/exit-codes.md` says more.
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use crate::config::ConfigErrors;
+use crate::plugin::PluginError;
 use crate::record::{ErrorKind, HasKind};
 
 /// How the program ends.
@@ -54,7 +55,7 @@ impl From<Exit> for ExitCode {
 
 /// Asks the error of each room.
 fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
-    ask::<ConfigErrors>(error)
+    ask::<ConfigErrors>(error).or_else(|| ask::<PluginError>(error))
 }
 
 fn ask<E: Error + HasKind + 'static>(error: &(dyn Error + 'static)) -> Option<ErrorKind> {

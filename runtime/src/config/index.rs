@@ -15,6 +15,7 @@ const INDEX_BYTES_MAX: usize = 255;
 pub(crate) fn index(text: &Text<'_>, windows: bool) -> Option<IndexPattern> {
     match parse(text, windows) {
         Ok(parts) => Some(IndexPattern(parts)),
+        Err((_, hint)) if text.secret => text.wrong("not an index name", hint),
         Err((what, hint)) => text.wrong(&format!("not an index name ({what})"), hint),
     }
 }

@@ -27,6 +27,11 @@ pub struct Places {
 }
 
 impl Places {
+    /// The paths of all keys.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
     /// Something wrong with what stands at `path`.
     pub fn error(&self, path: &str, message: String, hint: Option<String>) -> ConfigError {
         ConfigError { file: self.file.clone(), place: self.places.get(path).copied(), message, hint }

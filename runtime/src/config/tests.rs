@@ -2,6 +2,7 @@
 
 mod design;
 mod outputs;
+mod reference;
 mod secrets;
 mod wrong;
 

@@ -43,7 +43,8 @@ pub(crate) struct Bulk {
     runs: Vec<Run>,
     /// How often its connection broke.
     pub resets: u16,
-    /// How often it was answered 429 while nothing else was in flight.
+    /// How often it was answered 429 as a whole, and how often of these while nothing else was in flight.
+    pub busy: u16,
     pub busy_alone: u16,
 }
 
@@ -108,7 +109,7 @@ impl Bulk {
 }
 
 fn bulk(body: Bytes, items: Vec<Item>, runs: Vec<Run>) -> Bulk {
-    Bulk { body, items, runs, resets: 0, busy_alone: 0 }
+    Bulk { body, items, runs, resets: 0, busy: 0, busy_alone: 0 }
 }
 
 /// Collects items.

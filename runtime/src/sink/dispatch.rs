@@ -45,6 +45,8 @@ pub(crate) struct Dispatcher {
     in_flight: Vec<(Id, usize)>,
     /// Nothing else has been in flight since the newest request was sent.
     alone: bool,
+    /// A slot whose next request goes alone, to see whether the index is busy or the bulk too big for it.
+    solo: Option<usize>,
     said: Option<Instant>,
     /// The log says that the index is unavailable.
     announced: bool,
@@ -64,6 +66,7 @@ impl Dispatcher {
             requests: JoinSet::new(),
             in_flight: Vec::new(),
             alone: false,
+            solo: None,
             said: None,
             announced: false,
         }
@@ -73,8 +76,10 @@ impl Dispatcher {
     pub async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
         loop {
             let now = Instant::now();
-            self.launch(now);
-            let wake = self.slots.iter().filter_map(|slot| slot.wake(now, self.fill)).min();
+            let wake = match self.launch(now) {
+                true => self.slots.iter().filter_map(|slot| slot.wake(now, self.fill)).min(),
+                false => None,
+            };
             tokio::select! {
                 biased;
                 Some(landed) = self.requests.join_next_with_id() => self.landed(landed),
@@ -107,15 +112,28 @@ impl Dispatcher {
         self.shared.in_flight_bytes.fetch_sub(documents.bytes(), Relaxed);
     }
 
-    fn launch(&mut self, now: Instant) {
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            let Some(bulk) = slot.next(now, self.fill) else { continue };
-            self.alone = self.in_flight.is_empty();
-            add(&self.shared.requests, 1);
-            add(&self.shared.bytes, bulk.bytes());
-            let request = request::send(self.client.clone(), bulk.body().clone(), bulk.len());
-            self.in_flight.push((self.requests.spawn(request).id(), index));
+    /// Sends what is due; false while others wait for one that goes alone.
+    fn launch(&mut self, now: Instant) -> bool {
+        if let Some(solo) = self.solo {
+            let due = self.slots[solo].wake(now, self.fill).is_some_and(|due| due <= now);
+            if due && self.in_flight.is_empty() {
+                self.launch_slot(solo, now);
+            }
+            if due || self.slot(solo).is_in_flight() {
+                return false;
+            }
         }
+        (0..self.slots.len()).for_each(|index| self.launch_slot(index, now));
+        true
+    }
+
+    fn launch_slot(&mut self, index: usize, now: Instant) {
+        let Some(bulk) = self.slots[index].next(now, self.fill) else { return };
+        self.alone = self.in_flight.is_empty();
+        add(&self.shared.requests, 1);
+        add(&self.shared.bytes, bulk.bytes());
+        let request = request::send(self.client.clone(), bulk.body().clone(), bulk.len());
+        self.in_flight.push((self.requests.spawn(request).id(), index));
         self.shared.requests_in_flight.store(self.in_flight.len() as u64, Relaxed);
     }
 
@@ -129,6 +147,8 @@ impl Dispatcher {
         };
         let Some(place) = self.in_flight.iter().position(|(other, _)| *other == id) else { return };
         let (_, index) = self.in_flight.swap_remove(place);
+        self.shared.requests_in_flight.store(self.in_flight.len() as u64, Relaxed);
+        self.solo = self.solo.filter(|solo| *solo != index);
         if let Some(bulk) = self.slot(index).landed() {
             self.judge(index, bulk, landing, Instant::now());
         }

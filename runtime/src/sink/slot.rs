@@ -121,6 +121,15 @@ impl Slot {
         self.blocked_until = Some(now + wait(self.failures));
     }
 
+    /// The next to be sent is the bulk that was told to go [again](Slot::again) last.
+    pub fn hurry(&mut self) {
+        self.ready.rotate_right(1.min(self.ready.len()));
+    }
+
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
+    }
+
     /// Sends a bulk in two, at once.
     pub fn again_in_halves(&mut self, bulk: Bulk) {
         let (left, right) = bulk.halves();

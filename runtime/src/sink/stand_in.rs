@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -48,6 +49,7 @@ impl StandInIndex {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let server = tokio::spawn(async move {
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!("the stand-in index has ended: {error}");
             }

@@ -1,1 +1,329 @@
-//! tests
+//! The sink against a server that fails in every way that servers do: all documents are judged in the end, once.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::pace::Ceiling;
+use super::*;
+use crate::config::Auth;
+use crate::record::RejectedDocument;
+
+mod faulty;
+
+use faulty::{Asked, Faulty, Reaction};
+
+fn settings(url: &str) -> ElasticsearchSettings {
+    ElasticsearchSettings {
+        urls: vec![url.into()],
+        auth: Auth::None,
+        ca: None,
+        bulk_bytes_max: 8 << 20,
+        bulk_age_max: Duration::from_millis(10),
+        in_flight_max: 4,
+        timeout: Duration::from_secs(30),
+    }
+}
+
+fn start(settings: &ElasticsearchSettings) -> Sink {
+    let quick = Ceiling { first: Duration::from_millis(1), last: Duration::from_millis(4) };
+    Sink::start_at_pace(settings, &Handle::current(), 256 << 20, Pace { retry: quick, stall: quick })
+        .expect("it starts")
+}
+
+fn batch(documents: impl IntoIterator<Item = (String, u64, usize)>) -> DocumentBatch {
+    let index: Arc<str> = "i".into();
+    let mut batch = DocumentBatch::default();
+    for (id, version, bytes) in documents {
+        batch.push(&index, &id, version, |body| {
+            body.extend_from_slice(format!("{{\"id\":{id:?},\"pad\":\"{}\"}}", "x".repeat(bytes)).as_bytes())
+        });
+    }
+    batch
+}
+
+/// `lane-0`, `lane-1`, … with a body of about 100 bytes.
+fn lane(name: &str, documents: usize) -> DocumentBatch {
+    batch((0..documents).map(|n| (format!("{name}-{n}"), 1, 80)))
+}
+
+fn submit(sink: &Sink, documents: DocumentBatch) -> oneshot::Receiver<Vec<RejectedDocument>> {
+    let (tell, told) = oneshot::channel();
+    sink.submit(documents, Box::new(move |rejected| drop(tell.send(rejected))));
+    told
+}
+
+/// Waits until every batch is judged; which documents were refused, with status and type.
+async fn judged(told: Vec<oneshot::Receiver<Vec<RejectedDocument>>>) -> Vec<(String, Option<u16>, String)> {
+    let mut refused = Vec::new();
+    for told in told {
+        let all =
+            tokio::time::timeout(Duration::from_secs(60), told).await.expect("judged in time").expect("told once");
+        refused.extend(all.into_iter().map(|document| (document.id, document.status, document.error_type)));
+    }
+    refused
+}
+
+/// Sends 10 batches of 100 documents to a server with that script; nothing may be refused, and all must be there.
+async fn survives(script: impl FnMut(&Asked) -> Reaction + Send + 'static) -> (Faulty, Sink) {
+    let server = Faulty::start(script).await;
+    let mut settings = settings(&server.url);
+    settings.timeout = Duration::from_millis(300);
+    let sink = start(&settings);
+    let told = (0..10).map(|n| submit(&sink, lane(&format!("lane{n}"), 100))).collect();
+    assert_eq!(judged(told).await, []);
+    assert_eq!(server.seen.lock().unwrap().stored.len(), 1000);
+    let counters = sink.counters();
+    assert_eq!((counters.settled + counters.superseded, counters.rejected), (1000, 0));
+    assert_eq!(counters.unavailable_since, None);
+    assert_eq!(sink.in_flight_bytes(), 0);
+    assert_eq!(server.seen.lock().unwrap().twice, None);
+    (server, sink)
+}
+
+/// Fails a number of times, then all is well.
+fn at_first(times: usize, reaction: impl Fn() -> Reaction + Send + 'static) -> impl FnMut(&Asked) -> Reaction + Send {
+    move |asked| if asked.number < times { reaction() } else { Reaction::Well }
+}
+
+#[tokio::test]
+async fn documents_of_many_lanes_share_requests() {
+    let (server, sink) = survives(|_| Reaction::Well).await;
+    let counters = sink.counters();
+    assert_eq!((counters.settled, counters.retried), (1000, 0));
+    assert!(server.seen.lock().unwrap().requests <= 40, "{counters:?}");
+}
+
+#[tokio::test]
+async fn an_empty_batch_is_judged_at_once() {
+    let server = Faulty::start(|_| Reaction::Well).await;
+    let sink = start(&settings(&server.url));
+    assert_eq!(judged(vec![submit(&sink, DocumentBatch::default())]).await, []);
+}
+
+#[tokio::test]
+async fn whole_requests_that_come_to_nothing_are_sent_again() {
+    let (_, sink) = survives(at_first(6, || Reaction::Refuse(429, "es_rejected_execution_exception"))).await;
+    assert!(sink.counters().last_error.unwrap().contains("429 es_rejected_execution_exception: as told"));
+    survives(at_first(6, || Reaction::Refuse(503, ""))).await;
+    survives(at_first(6, || Reaction::Reset)).await;
+}
+
+#[tokio::test]
+async fn what_stalls_is_neither_lost_nor_refused() {
+    for (status, kind) in [(401, "security_exception"), (403, "cluster_block_exception"), (406, ""), (400, "")] {
+        survives(at_first(8, move || Reaction::Refuse(status, kind))).await;
+    }
+    survives(at_first(8, || Reaction::Items(Box::new(|_| Some((429, "cluster_block_exception")))))).await;
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_sent_again_and_shows_nothing_twice() {
+    for reaction in [|| Reaction::Cut, || Reaction::Miscount, || Reaction::Silence] {
+        let (_, sink) = survives(at_first(3, reaction)).await;
+        assert!(sink.counters().superseded > 0);
+    }
+}
+
+#[tokio::test]
+async fn busy_items_are_sent_again_alone() {
+    let (_, sink) = survives(at_first(8, || {
+        let busy = |id: &str| id.ends_with('7').then_some((429, "es_rejected_execution_exception"));
+        Reaction::Items(Box::new(busy))
+    }))
+    .await;
+    let counters = sink.counters();
+    assert_eq!((counters.settled, counters.superseded), (1000, 0));
+    assert!(counters.retried >= 100 && counters.retried < 400, "{counters:?}");
+}
+
+#[tokio::test]
+async fn busy_items_hold_no_others_back() {
+    let open = Arc::new(Mutex::new(false));
+    let gate = open.clone();
+    let server = Faulty::start(move |_| {
+        let open = *gate.lock().unwrap();
+        Reaction::Items(Box::new(move |id| {
+            (!open && id.starts_with("busy")).then_some((503, "unavailable_shards_exception"))
+        }))
+    })
+    .await;
+    let sink = start(&settings(&server.url));
+    let busy = submit(&sink, lane("busy", 50));
+    assert_eq!(judged((0..5).map(|n| submit(&sink, lane(&format!("free{n}"), 50))).collect()).await, []);
+    assert!(sink.in_flight_bytes() > 0);
+    *open.lock().unwrap() = true;
+    assert_eq!(judged(vec![busy]).await, []);
+    assert_eq!(sink.in_flight_bytes(), 0);
+}
+
+#[tokio::test]
+async fn what_is_too_big_goes_in_halves_and_the_size_is_remembered() {
+    let limit = 40_000;
+    let server = Faulty::start(move |asked| match asked.bytes > limit {
+        true => Reaction::Refuse(413, ""),
+        false => Reaction::Well,
+    })
+    .await;
+    let mut settings = settings(&server.url);
+    settings.in_flight_max = 1;
+    let sink = start(&settings);
+    let mut documents: Vec<_> = (0..2000).map(|n| (format!("small-{n}"), 1, 80)).collect();
+    documents.push(("giant".into(), 1, limit));
+    let refused = judged(vec![submit(&sink, batch(documents))]).await;
+    assert_eq!(refused, [("giant".into(), Some(413), String::new())]);
+    assert_eq!(server.seen.lock().unwrap().stored.len(), 2000);
+    assert!(sink.counters().bulk_bytes <= limit as u64);
+
+    let before = server.seen.lock().unwrap().requests;
+    assert_eq!(judged(vec![submit(&sink, lane("later", 400))]).await, []);
+    let requests = server.seen.lock().unwrap().requests - before;
+    assert!(requests <= 8, "{requests} requests for 80 kB");
+}
+
+#[tokio::test]
+async fn a_bulk_that_the_index_can_never_take_is_found_out() {
+    let server = Faulty::start(|asked| match asked.bytes > 50_000 {
+        true => Reaction::Refuse(429, "es_rejected_execution_exception"),
+        false => Reaction::Well,
+    })
+    .await;
+    let sink = start(&settings(&server.url));
+    assert_eq!(judged(vec![submit(&sink, lane("a", 3000))]).await, []);
+    assert_eq!(server.seen.lock().unwrap().stored.len(), 3000);
+}
+
+#[tokio::test]
+async fn a_big_body_whose_connection_breaks_goes_in_halves() {
+    let server = Faulty::start(|asked| match asked.bytes > 1_500_000 {
+        true => Reaction::Reset,
+        false => Reaction::Well,
+    })
+    .await;
+    let mut settings = settings(&server.url);
+    settings.in_flight_max = 1;
+    let sink = start(&settings);
+    assert_eq!(judged(vec![submit(&sink, batch((0..50).map(|n| (format!("{n}"), 1, 100_000))))]).await, []);
+    assert!(server.seen.lock().unwrap().largest_taken <= 1_500_000);
+}
+
+#[tokio::test]
+async fn the_item_that_spoils_a_request_is_found_and_refused() {
+    let server = Faulty::start(|asked| match asked.items.iter().any(|(id, _)| id.ends_with("-37")) {
+        true => Reaction::Refuse(400, "action_request_validation_exception"),
+        false => Reaction::Well,
+    })
+    .await;
+    let sink = start(&settings(&server.url));
+    let mut refused = judged((0..3).map(|n| submit(&sink, lane(&format!("l{n}"), 100))).collect()).await;
+    refused.sort();
+    let kind = "action_request_validation_exception".to_string();
+    assert_eq!(refused, [0, 1, 2].map(|n| (format!("l{n}-37"), Some(400), kind.clone())));
+    assert_eq!(server.seen.lock().unwrap().stored.len(), 297);
+}
+
+#[tokio::test]
+async fn refused_items_come_back_with_their_document_and_the_words_of_the_index() {
+    let server = Faulty::start(|_| {
+        Reaction::Items(Box::new(|id| id.ends_with("-2").then_some((400, "document_parsing_exception"))))
+    })
+    .await;
+    let sink = start(&settings(&server.url));
+    let mut documents = lane("a", 3);
+    documents.push(&"i".into(), &"x".repeat(513), 1, |body| body.extend_from_slice(b"{}"));
+    documents.push(&"i".into(), "empty", 1, |_| {});
+    let refused = submit(&sink, documents).await.unwrap();
+    let shown: Vec<_> = refused.iter().map(|it| (it.row, it.status, it.reason.message.as_str())).collect();
+    assert_eq!(
+        shown,
+        [
+            (2, Some(400), "the index answered 400 document_parsing_exception: as told"),
+            (3, None, "the id is too long bytes=`513`: an index takes at most 512"),
+            (4, None, "the document is empty"),
+        ]
+    );
+    assert_eq!((refused[0].index.as_str(), refused[0].id.as_str()), ("i", "a-2"));
+    assert!(refused[0].body.starts_with(b"{\"id\":\"a-2\"") && refused[0].body.ends_with(b"}"));
+    assert_eq!(sink.in_flight_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let sink = start(&settings(&format!("http://{address}")));
+    let told = submit(&sink, lane("a", 10));
+    while sink.counters().unavailable_since.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(sink.counters().last_error.unwrap().contains("onnection refused"));
+    let server = Faulty::start_on(TcpListener::bind(address).await.unwrap(), |_| Reaction::Well);
+    assert_eq!(judged(vec![told]).await, []);
+    assert_eq!(sink.counters().unavailable_since, None);
+    assert_eq!(server.seen.lock().unwrap().stored.len(), 10);
+}
+
+#[tokio::test]
+async fn what_is_collected_goes_out_when_it_is_flushed() {
+    let server = Faulty::start(|_| Reaction::Well).await;
+    let mut settings = settings(&server.url);
+    settings.bulk_age_max = Duration::from_secs(3600);
+    let sink = start(&settings);
+    let told = submit(&sink, lane("a", 10));
+    sink.flush();
+    assert_eq!(judged(vec![told]).await, []);
+}
+
+#[tokio::test]
+async fn a_dropped_sink_judges_nothing_more() {
+    let server = Faulty::start(|_| Reaction::Silence).await;
+    let sink = start(&settings(&server.url));
+    let told = submit(&sink, lane("a", 10));
+    drop(sink);
+    assert!(told.await.is_err());
+}
+
+/// All faults at once, ids that repeat with rising versions, from a seed.
+#[tokio::test]
+async fn a_storm_of_faults_loses_and_doubles_nothing() {
+    let mut dice = fastrand::Rng::with_seed(7);
+    let server = Faulty::start(move |asked| match dice.u32(..20) {
+        0 => Reaction::Cut,
+        1 => Reaction::Miscount,
+        2 => Reaction::Reset,
+        3 => Reaction::Refuse(429, "es_rejected_execution_exception"),
+        4 => Reaction::Refuse(503, ""),
+        5 => Reaction::Refuse(403, "cluster_block_exception"),
+        6 if asked.items.len() > 1 => Reaction::Refuse(413, ""),
+        7 if asked.items.len() > 1 => Reaction::Refuse(400, "illegal_argument_exception"),
+        8..13 => {
+            let salt = dice.u8(b'0'..=b'9') as char;
+            Reaction::Items(Box::new(move |id| match id.ends_with(salt) {
+                true if salt < '5' => Some((429, "es_rejected_execution_exception")),
+                true => Some((429, "cluster_block_exception")),
+                false => None,
+            }))
+        }
+        _ => Reaction::Well,
+    })
+    .await;
+    let mut settings = settings(&server.url);
+    settings.bulk_bytes_max = 64 * 1024;
+    let sink = start(&settings);
+    let mut told = Vec::new();
+    for version in 1..=20 {
+        told.push(submit(&sink, batch((0..1000).map(|n| (format!("id-{n}"), version, n % 200)))));
+    }
+    assert_eq!(judged(told).await, []);
+    let seen = server.seen.lock().unwrap();
+    assert_eq!(seen.stored.len(), 1000);
+    assert!(seen.stored.values().all(|version| *version == 20));
+    assert_eq!(seen.twice, None);
+    let counters = sink.counters();
+    assert_eq!((counters.settled + counters.superseded, counters.rejected), (20_000, 0));
+    assert_eq!((sink.in_flight_bytes(), counters.unavailable_since), (0, None));
+}

@@ -89,8 +89,9 @@ pub(crate) struct Request {
 
 /// A body of this size or more is suspected when its connection breaks twice: a server may cut off what is too long.
 pub(crate) const BIG_BODY_BYTES: usize = 1024 * 1024;
-/// A bulk above the server's indexing pressure limit is refused for ever, even when nothing else is going on.
-pub(crate) const BUSY_ALONE_MAX: u16 = 3;
+/// A bulk above the server's indexing pressure limit is refused for ever, even when nothing else is going on. Once may
+/// be chance.
+pub(crate) const BUSY_ALONE_MAX: u16 = 2;
 
 /// What becomes of a whole request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

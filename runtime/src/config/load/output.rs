@@ -1,5 +1,6 @@
 //! `[[output]]` and `[output.aggregate]`.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -105,26 +106,27 @@ fn aggregate(mut section: Section<'_>) -> Option<AggregateSettings> {
 
 /// Fields of a window's document, so they must not be in each other's way.
 fn group_by(value: &Value<'_>) -> Option<Vec<String>> {
-    let paths = value.list(|item| {
-        let path = input_path(item.text()?)?;
-        match path.as_str() {
-            "window_start" | "window_end" => item.wrong(
-                format!("the host writes this field: group_by=`{path}`"),
-                "rename the field with a transform (`shape.wasm`) first",
+    let seen: RefCell<Vec<String>> = RefCell::default();
+    value.list(|item| {
+        let text = item.text()?;
+        match &*text {
+            "window_start" | "window_end" => {
+                text.wrong("a field that the host writes", "rename it with a transform (`shape.wasm`) first")
+            }
+            path if path.starts_with('$') => text.wrong(
+                "a group's fields become fields of the document",
+                "put it into a field of the value with a transform first",
             ),
-            path if path.starts_with('$') => item.wrong(
-                format!("a group's fields become fields of the document: group_by=`{path}`"),
-                "put it into a field with a transform first",
-            ),
-            _ => Some(path),
+            path if seen.borrow().iter().any(|other| overlap(path, other)) => {
+                text.wrong("a field that is grouped by already, or lies within one that is, or around it", "")
+            }
+            _ => {
+                let path = field_path(text)?;
+                seen.borrow_mut().push(path.clone());
+                Some(path)
+            }
         }
-    })?;
-    for (number, path) in paths.iter().enumerate() {
-        if let Some(other) = paths[..number].iter().find(|other| overlap(path, other)) {
-            return value.wrong(format!("one is the other or lies within it: group_by=`{other}`, `{path}`"), "");
-        }
-    }
-    Some(paths)
+    })
 }
 
 /// Whether one path is the other or lies within it.

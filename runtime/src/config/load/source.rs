@@ -1,5 +1,6 @@
 //! `[source.kafka]`, `[source.decode]` and `[watermark]`.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -44,16 +45,20 @@ fn brokers(value: &Value<'_>) -> Option<String> {
 }
 
 fn topics(value: &Value<'_>) -> Option<Vec<String>> {
-    let topics = value.list(topic)?;
-    if topics.is_empty() {
-        return value.wrong("`topics` is empty", "a pipeline reads at least one topic");
-    }
-    for (number, topic) in topics.iter().enumerate() {
-        if topics[..number].contains(topic) {
-            return value.wrong(format!("a topic is named twice: topics=`{topic}`"), "");
+    let seen = RefCell::new(Vec::new());
+    let topics = value.list(|item| {
+        let topic = topic(item)?;
+        if seen.borrow().contains(&topic) {
+            return item.text()?.wrong("a topic that is named twice", "");
         }
+        seen.borrow_mut().push(topic.clone());
+        Some(topic)
+    })?;
+    if topics.is_empty() {
+        value.wrong("`topics` is empty", "a pipeline reads at least one topic")
+    } else {
+        Some(topics)
     }
-    Some(topics)
 }
 
 fn start(value: &Value<'_>) -> Option<Start> {
@@ -107,16 +112,16 @@ pub(super) fn decode(mut section: Section<'_>) -> Option<DecodeSettings> {
 }
 
 fn event_time(value: &Value<'_>) -> Option<String> {
-    let path = field_path(value.text()?)?;
-    match path.as_str() {
-        "$received" => value.wrong(
-            "the time at which a record was received is not its event time",
-            "a replay would put it into another window; `$timestamp` is Kafka's time of the record",
+    let text = value.text()?;
+    match &*text {
+        "$received" => text.wrong(
+            "not an event time",
+            "a replay would put the record into another window; `$timestamp` is Kafka's time of the record",
         ),
         path if path.starts_with('$') && path != "$timestamp" => {
-            value.wrong(format!("no event time: event_time=`{path}`"), "a field of the value, or `$timestamp`")
+            text.wrong("not an event time", "a field of the value, or `$timestamp`")
         }
-        _ => Some(path),
+        _ => field_path(text),
     }
 }
 

@@ -38,10 +38,10 @@ pub(super) fn plugin(section: &mut Section<'_>) -> Option<PluginSettings> {
 
 fn file(value: &Value<'_>) -> Option<PathBuf> {
     let text = value.text()?;
-    if text.is_empty() || !Path::new(&*text).extension().is_some_and(|extension| extension == "wasm") {
-        return text.wrong("not a component's file", "a `.wasm` file, looked up in the plugin directory");
+    match Path::new(&*text).file_stem() {
+        Some(_) => Some(PathBuf::from(text.into_string())),
+        None => text.wrong("not a component's file", "a file's name, looked up in the plugin directory"),
     }
-    Some(PathBuf::from(text.into_string()))
 }
 
 fn stem<'a>(value: &Value<'a>, file: &Path, names: &mut Names) -> Option<String> {

@@ -7,7 +7,7 @@ use expect_test::expect;
 use super::*;
 use crate::config::{IndexPart, OnLate, Start, WindowSettings};
 
-const FILE: &str = r#"
+pub(super) const FILE: &str = r#"
 name = "clickstream"
 plugins = "plugins"
 
@@ -299,4 +299,22 @@ fn the_plugin_directory_can_be_told() {
     let (settings, _) =
         PipelineSettings::parse(&text, Path::new("p.toml"), &environment, Some(Path::new("/x"))).unwrap();
     assert_eq!(settings.plugins, Path::new("/x"));
+}
+
+#[test]
+fn the_pipelines_of_the_examples_and_scenarios_are_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = ["examples", "tests/scenarios"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let files: Vec<_> = folders
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path().join("pipeline.toml"))
+        .filter(|file| file.exists() && !file.to_str().unwrap().contains("/error-"))
+        .collect();
+    assert!(files.len() > 2);
+    for file in files {
+        if let Err(errors) = PipelineSettings::load(&file, &environment, None) {
+            panic!("{errors}");
+        }
+    }
 }

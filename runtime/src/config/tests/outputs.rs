@@ -40,12 +40,12 @@ fn groups_and_event_times() {
         ..With::default()
     }
     .wrong(expect![[r#"
-        p.toml:8:14: the time at which a record was received is not its event time
-            a replay would put it into another window; `$timestamp` is Kafka's time of the record
+        p.toml:8:14: not an event time: event_time=`$received`
+            a replay would put the record into another window; `$timestamp` is Kafka's time of the record
         p.toml:21:18: a group's fields become fields of the document: group_by=`$key`
-            put it into a field with a transform first
-        p.toml:21:26: the host writes this field: group_by=`window_end`
-            rename the field with a transform (`shape.wasm`) first
+            put it into a field of the value with a transform first
+        p.toml:21:26: a field that the host writes: group_by=`window_end`
+            rename it with a transform (`shape.wasm`) first
         p.toml:21:40: not a field's path: group_by=``
             names with dots between them, such as `user.id`; `\.` is a dot itself"#]]);
     With {
@@ -55,9 +55,9 @@ fn groups_and_event_times() {
         ..With::default()
     }
     .wrong(expect![[r#"
-        p.toml:8:14: no event time: event_time=`$offset`
+        p.toml:8:14: not an event time: event_time=`$offset`
             a field of the value, or `$timestamp`
-        p.toml:21:12: one is the other or lies within it: group_by=`a`, `a.c`"#]]);
+        p.toml:21:23: a field that is grouped by already, or lies within one that is, or around it: group_by=`a.c`"#]]);
 }
 
 #[test]

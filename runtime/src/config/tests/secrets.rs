@@ -38,7 +38,17 @@ fn no_error_shows_a_value_from_outside() {
         ..With::default()
     };
     let errors = parse(&file.file().replace("\"i\"", "\"${SOON}X\"").replace("\"p\"", "\"${SOON} x\"")).unwrap_err();
-    assert_eq!(errors.0.len(), 7, "{errors}");
+    assert_eq!(errors.0.len(), 6, "{errors}");
+    hides(&errors.to_string());
+    let file = With {
+        decode: "event_time = \"$${SOON}\"",
+        watermark: "out_of_order = \"1m\"",
+        aggregate: "window = { tumbling = \"1m\" }\ngroup_by = [\"${SOON}\", \"${SOON}\"]",
+        ..With::default()
+    };
+    let file = file.file().replace("\"t\"", "\"${SOON}\", \"${SOON}\"").replace("\"i\"", "\"{a{${SOON}}\"");
+    let errors = parse(&file).unwrap_err();
+    assert_eq!(errors.0.len(), 4, "{errors}");
     hides(&errors.to_string());
 }
 

@@ -178,12 +178,16 @@ fn names_and_topics() {
     check_wrong(
         &file.replace("\"t\"", "\"t\", \"^click.*\", \"t\", \"\""),
         expect![[r#"
-        p.toml:5:16: not a topic's name: topics=`^click.*`
-            topics are named one by one, patterns are not supported
-        p.toml:5:33: not a topic's name: topics=``
-            letters, digits, `.`, `_`, `-`; 1 to 249 characters"#]],
+            p.toml:5:16: not a topic's name: topics=`^click.*`
+                topics are named one by one, patterns are not supported
+            p.toml:5:28: a topic that is named twice: topics=`t`
+            p.toml:5:33: not a topic's name: topics=``
+                letters, digits, `.`, `_`, `-`; 1 to 249 characters"#]],
     );
-    check_wrong(&file.replace("\"t\"", "\"t\", \"t\""), expect!["p.toml:5:10: a topic is named twice: topics=`t`"]);
+    check_wrong(
+        &file.replace("\"t\"", "\"t\", \"t\""),
+        expect!["p.toml:5:16: a topic that is named twice: topics=`t`"],
+    );
     check_wrong(
         &file.replace("\"t\"", "\"p.parts\", \"p.dead-letters\""),
         expect![[r#"
@@ -227,14 +231,14 @@ fn names_that_are_taken() {
 #[test]
 fn plugins() {
     With {
-        root: "[[transform]]\nname = \"a\"\n[[transform]]\nplugin = \"a\"\nsettings = [1]\n\
+        root: "[[transform]]\nname = \"a\"\n[[transform]]\nplugin = \"..\"\nsettings = [1]\n\
                [[transform]]\nplugin = \"b.wasm\"\nsettings = { table = \"@none.csv\", x = nan }",
         ..With::default()
     }
     .wrong(expect![[r#"
         p.toml:2:1: `plugin` is missing in [[transform]]
-        p.toml:5:10: not a component's file: plugin=`a`
-            a `.wasm` file, looked up in the plugin directory
+        p.toml:5:10: not a component's file: plugin=`..`
+            a file's name, looked up in the plugin directory
         p.toml:6:12: `settings` must be a table, not an array
         p.toml:9:22: cannot read a file that the settings name (No such file or directory (os error 2)): table=`none.csv`
             "@NAME" stands for the text of a file beside the pipeline file; write "@@…" for the character

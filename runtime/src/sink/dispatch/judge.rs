@@ -13,14 +13,17 @@ use crate::sink::pace::Ceiling;
 use crate::sink::request::{Landing, said};
 use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_request};
 
+/// After so many times a bulk that is answered 429 is sent alone.
+const BUSY_MAX: u16 = 3;
 /// The smallest size that is remembered as what an index takes.
 const BULK_BYTES_MIN: usize = 16 * 1024;
 
 impl Dispatcher {
     pub(super) fn judge(&mut self, index: usize, mut bulk: Bulk, landing: Landing, now: Instant) {
         let outcome = landing.outcome();
-        if matches!(outcome, Outcome::Status { status: 429, .. }) && self.alone {
-            bulk.busy_alone = bulk.busy_alone.saturating_add(1);
+        if matches!(outcome, Outcome::Status { status: 429, .. }) {
+            bulk.busy = bulk.busy.saturating_add(1);
+            bulk.busy_alone = bulk.busy_alone.saturating_add(u16::from(self.alone));
         }
         let request =
             Request { items: bulk.len(), bytes: bulk.bytes(), busy_alone: bulk.busy_alone, resets: bulk.resets };
@@ -55,7 +58,12 @@ impl Dispatcher {
 
     fn whole_again(&mut self, index: usize, bulk: Bulk, landing: &Landing, ceiling: Ceiling, now: Instant) {
         add(&self.shared.retried, bulk.len());
+        let solo = bulk.busy >= BUSY_MAX && self.solo.is_none();
         self.slot(index).again(bulk, now, |failures| ceiling.wait(failures, fastrand::f64()));
+        if solo {
+            self.slot(index).hurry();
+            self.solo = Some(index);
+        }
         match landing.outcome() {
             // Busy is not down.
             Outcome::Status { status: 429, .. } if ceiling == self.pace.retry => self.shared.error(landing.message()),

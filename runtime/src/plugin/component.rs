@@ -1,0 +1,318 @@
+//! A component: its bytes, compiled and judged by its interfaces, and what it says of itself. It has no settings yet.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{InstancePre, Linker};
+
+use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plugin};
+use super::host::{self, Host};
+use super::interface::{self, Import, PluginKind, Served};
+use super::live::{Interface, Live};
+use super::{CallError, Engine, Plugin, PluginError, artefact, wasi};
+
+/// What a component says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Identity {
+    pub name: String,
+    pub version: String,
+    /// JSON Schema of its settings; empty when unknown.
+    pub settings_schema: String,
+}
+
+/// Compiled code; cheap to clone.
+#[derive(Clone)]
+pub struct Component(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    /// The file's stem, for messages about it.
+    file: Arc<str>,
+    pre: InstancePre<Host>,
+    kind: PluginKind,
+    identity: Identity,
+    imports: Vec<Import>,
+    size_bytes: usize,
+    digest: blake3::Hash,
+}
+
+impl Component {
+    /// Compiles the file and asks the component who it is. A file of some megabytes takes seconds.
+    pub fn load(engine: &Engine, path: &Path) -> Result<Self, PluginError> {
+        let bytes = std::fs::read(path).map_err(|error| PluginError::Read { file: path.to_owned(), error })?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        Self::from_bytes(engine, &name, &bytes)
+    }
+
+    pub fn from_bytes(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, PluginError> {
+        let refuse = |why| PluginError::Component { name: name.to_owned(), why };
+        let encoded = artefact::encode(bytes).map_err(refuse)?;
+        let component = wasmtime::component::Component::from_binary(engine.wasm(), encoded.as_deref().unwrap_or(bytes))
+            .map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+
+        let ty = component.component_type();
+        let exports: Vec<&str> = ty.exports(engine.wasm()).map(|(export, _)| export).collect();
+        let kind = interface::kind(exports.iter().copied()).map_err(refuse)?;
+        let (linker, imports) = link(engine, &component).map_err(refuse)?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(|error| refuse(format!("its imports are not of the types that this runtime has: {error:#}")))?;
+
+        let file: Arc<str> = name.into();
+        let broken = |what| move |error| PluginError::Call { name: name.to_owned(), what, error };
+        let mut live = Live::start(&pre, &file, engine.limits()).map_err(broken("does not start"))?;
+        match kind {
+            PluginKind::Filter => has::<filter::Guest>(&mut live),
+            PluginKind::Enrich => has::<enrich::Guest>(&mut live),
+            PluginKind::Aggregate => has::<aggregate::Guest>(&mut live),
+        }
+        .map_err(|error| refuse(format!("its interface `{kind}` has other types than this runtime's: {error}")))?;
+        let identity = live.describe().map_err(broken("failed in `describe`"))?.into();
+        Ok(Component(Arc::new(Inner {
+            engine: engine.clone(),
+            file,
+            pre,
+            kind,
+            identity,
+            imports,
+            size_bytes: bytes.len(),
+            digest: blake3::hash(bytes),
+        })))
+    }
+
+    pub fn kind(&self) -> PluginKind {
+        self.0.kind
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// What it wants of its host, in the order that it says so.
+    pub fn imports(&self) -> &[Import] {
+        &self.0.imports
+    }
+
+    pub fn size_bytes(&self) -> usize {
+        self.0.size_bytes
+    }
+
+    /// Of the bytes as they were given.
+    pub fn digest(&self) -> blake3::Hash {
+        self.0.digest
+    }
+
+    /// Makes a plugin of it: an instance is started and configured once, to learn what it reads and writes. The
+    /// plugin's own words are in the error.
+    pub fn configure(&self, settings: &str) -> Result<Plugin, PluginError> {
+        Plugin::new(self.clone(), settings)
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// The file's stem.
+    pub(super) fn file(&self) -> &str {
+        &self.0.file
+    }
+
+    pub(super) fn refused(&self, why: String) -> PluginError {
+        PluginError::Component { name: self.file().to_owned(), why }
+    }
+
+    pub(super) fn start(&self) -> Result<Live, CallError> {
+        Live::start(&self.0.pre, &self.0.file, self.0.engine.limits())
+    }
+}
+
+fn has<I: Interface>(live: &mut Live) -> Result<(), String> {
+    live.find::<I>().map(drop)
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component").field("kind", &self.0.kind).field("identity", &self.0.identity).finish()
+    }
+}
+
+impl From<plugin::Identity> for Identity {
+    fn from(identity: plugin::Identity) -> Self {
+        Identity { name: identity.name, version: identity.version, settings_schema: identity.settings_schema }
+    }
+}
+
+/// Serves what the component imports, or says what nobody can.
+fn link(engine: &Engine, component: &wasmtime::component::Component) -> Result<(Linker<Host>, Vec<Import>), String> {
+    let mut linker = Linker::new(engine.wasm());
+    host::add_log(&mut linker).map_err(|error| format!("{error:#}"))?;
+    let ty = component.component_type();
+    let mut imports = Vec::new();
+    for (name, external) in ty.imports(engine.wasm()) {
+        let ComponentItem::ComponentInstance(instance) = external.ty else {
+            interface::served(name, std::iter::once(name))?;
+            return Err(format!("it imports `{name}`, which is not an interface"));
+        };
+        let functions: Vec<&str> = instance
+            .exports(engine.wasm())
+            .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)))
+            .map(|(function, _)| function)
+            .collect();
+        let served = interface::served(name, functions.iter().copied())?;
+        match served {
+            Served::Types => continue,
+            Served::Log => {}
+            Served::Wasi => {
+                let mut interface = linker.instance(name).map_err(|error| format!("{error:#}"))?;
+                wasi::define(&mut interface, engine.wasm(), name, &instance)?;
+            }
+        }
+        imports.push(Import { name: name.to_owned(), wasi: served == Served::Wasi });
+    }
+    Ok((linker, imports))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::super::tests::{self as guests, Guest, field};
+    use super::*;
+    use crate::record::{Kind, Verdicts};
+
+    fn filter() -> Guest {
+        Guest::new(&[field("user.id", Kind::Presence)], &[]).filter("", &Verdicts::default())
+    }
+
+    fn check(bytes: &[u8], expected: Expect) {
+        let loaded = Component::from_bytes(guests::engine(), "test", bytes).and_then(|it| it.configure("{}"));
+        match loaded {
+            Err(PluginError::Component { why, .. }) => expected.assert_eq(&why),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_component_and_a_core_module_with_its_type_load() {
+        let module = filter().build("filter-plugin");
+        let encoded = artefact::encode(&module).expect("encodes").expect("was a module");
+        for bytes in [&module, &encoded] {
+            let component = Component::from_bytes(guests::engine(), "test", bytes).expect("loads");
+            assert_eq!(component.kind(), PluginKind::Filter);
+            assert_eq!((component.identity().name.as_str(), component.identity().version.as_str()), ("test", "1.0"));
+            assert_eq!(component.size_bytes(), bytes.len());
+            assert_eq!(component.digest(), blake3::hash(bytes));
+            assert_eq!(component.imports(), []);
+            let plugin = component.configure("{}").expect("configures");
+            assert_eq!(plugin.ports().reads, [field("user.id", Kind::Presence)]);
+            assert_eq!(plugin.state(), None);
+        }
+        let error = artefact::encode(&wat::parse_str(filter().text("")).expect("valid text")).expect_err("has no type");
+        expect!["it is a core module, and carries no component type; build it with the SDK, or with the linker `wasm-component-ld`, for the target wasm32-unknown-unknown"].assert_eq(&error);
+    }
+
+    #[test]
+    fn bytes_that_are_cut_short_or_damaged_are_refused() {
+        let module = filter().build("filter-plugin");
+        let component = artefact::encode(&module).expect("encodes").expect("was a module");
+        for bytes in [module, component] {
+            for len in (0..bytes.len()).step_by(97) {
+                assert!(Component::from_bytes(guests::engine(), "test", &bytes[..len]).is_err(), "{len} bytes");
+            }
+        }
+        check(
+            b"\0asm\x0d\0\x01\0\xff",
+            expect!["it does not compile: failed to parse WebAssembly module: malformed section id (at offset 0x8)"],
+        );
+    }
+
+    #[test]
+    fn the_plugins_own_words_say_what_is_wrong_with_its_settings() {
+        let component =
+            Component::from_bytes(guests::engine(), "test", &filter().build("filter-plugin")).expect("loads");
+        let error = component.configure("\"text\"").expect_err("refused");
+        expect!["the plugin `test` does not accept its settings: text is not an object"].assert_eq(&error.to_string());
+    }
+
+    #[test]
+    fn ports_are_judged() {
+        let ports = |writes: &[_]| Guest::new(&[], writes).filter("", &Verdicts::default()).build("filter-plugin");
+        check(
+            &ports(&[field("a", Kind::Text)]),
+            expect!["it is a filter and says that it writes `a`; only `enrich` can"],
+        );
+        let ports = |writes: &[_]| Guest::new(&[], writes).enrich(&Default::default()).build("enrich-plugin");
+        check(&ports(&[field("", Kind::Text)]), expect!["the path of field 0 that it writes is empty"]);
+        check(&ports(&[field("a", Kind::Presence)]), expect!["it writes `a` as presence, which is not a value"]);
+        check(
+            &ports(&[field("$key", Kind::Text)]),
+            expect!["it writes `$key`; paths that begin with `$` are the record's own"],
+        );
+        check(&ports(&[field("a", Kind::Text), field("a", Kind::Json)]), expect!["it writes `a` twice"]);
+        check(&ports(&vec![field("a", Kind::Text); 1025]), expect!["it writes 1025 fields, the limit is 1024"]);
+    }
+
+    const OURS: &str = include_str!("../../../wit/tidegate.wit");
+
+    #[test]
+    fn another_world_another_version_and_a_foreign_import_are_refused_by_name() {
+        let text = filter().enrich(&Default::default()).text("");
+        let both = "package test:test; world both { include tidegate:plugin/filter-plugin@0.1.0; \
+                    export tidegate:plugin/enrich@0.1.0; }";
+        check(
+            &guests::module(&text, Some(both), "both"),
+            expect![
+                "it exports `filter`, `enrich` at once, so it is not clear what it is for; make a component of each"
+            ],
+        );
+
+        let text = r#"(module (func (export "run")))"#;
+        let other = "package test:test; world other { export run: func(); }";
+        check(
+            &guests::module(text, Some(other), "other"),
+            expect![
+                "it exports none of tidegate:plugin/filter, enrich and aggregate (its exports: `run`); build it against one of the worlds `filter-plugin`, `enrich-plugin` and `aggregate-plugin`"
+            ],
+        );
+
+        let newer = OURS.replace("@0.1.0", "@0.2.0");
+        let text = filter().text("").replace("@0.1.0", "@0.2.0");
+        check(
+            &guests::module(&text, Some(&newer), "filter-plugin"),
+            expect![
+                "it is built for tidegate:plugin@0.2.0, and this runtime takes tidegate:plugin@0.1.0; build it against that version, or use a runtime that knows its own"
+            ],
+        );
+
+        let text = filter().text(r#"(import "acme:db/query@1.0.0" "run" (func))"#);
+        let foreign = "package test:test; world foreign { include tidegate:plugin/filter-plugin@0.1.0; \
+                       import acme:db/query@1.0.0; } package acme:db@1.0.0 { interface query { run: func(); } }";
+        check(
+            &guests::module(&text, Some(foreign), "foreign"),
+            expect![
+                "it imports `acme:db/query@1.0.0`, which this runtime does not have; a component may import tidegate:plugin/log, and wasi:… which is answered but gives nothing"
+            ],
+        );
+    }
+
+    #[test]
+    fn an_interface_of_other_types_is_refused() {
+        let wit = OURS.replace("filter: func(batch: batch) -> verdicts;", "filter: func(batch: batch) -> u32;");
+        let text = filter().text("").replace("cabi_post_tidegate:plugin/filter@0.1.0#filter", "unused");
+        let mut resolve = wit_parser::Resolve::default();
+        let package = resolve.push_str("tidegate.wit", &wit).expect("parses");
+        let world = resolve.select_world(&[package], Some("filter-plugin")).expect("is there");
+        let mut bytes = wat::parse_str(text).expect("valid text");
+        wit_component::embed_component_metadata(&mut bytes, &resolve, world, wit_component::StringEncoding::UTF8)
+            .expect("embeds");
+        check(
+            &bytes,
+            expect![
+                "its interface `filter` has other types than this runtime's: failed to convert function to given type: type mismatch with results: expected `record` found `u32`"
+            ],
+        );
+    }
+}

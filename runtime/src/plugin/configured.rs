@@ -1,0 +1,188 @@
+//! A plugin: a component with its settings, which knows what it reads and writes and makes instances.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use super::aggregate::AggregateInstance;
+use super::bindings::exports::tidegate::plugin::{aggregate, plugin};
+use super::bindings::tidegate::plugin::data;
+use super::instance::{EnrichInstance, FilterInstance};
+use super::live::Live;
+use super::{Aggregate, Component, Enrich, Filter, Limits, PluginError, PluginKind};
+use crate::record::{Field, Kind, Ports, StateSchema};
+
+/// What the plugin's words about its settings are cut to.
+const WORDS_BYTES_MAX: usize = 4 << 10;
+
+/// A configured component; cheap to clone. Its instances are all configured alike.
+#[derive(Clone)]
+pub struct Plugin(Arc<Inner>);
+
+struct Inner {
+    component: Component,
+    settings: String,
+    ports: Ports,
+    state: Option<StateDescription>,
+}
+
+/// What an aggregate says of its state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StateDescription {
+    pub schema: StateSchema,
+    /// What `emit` wants to know of each state: fields of the group, `$window_start`, `$window_end`.
+    pub emit_reads: Vec<Field>,
+}
+
+/// A live instance, for one thread at a time.
+pub enum Instance {
+    Filter(Box<dyn Filter>),
+    Enrich(Box<dyn Enrich>),
+    Aggregate(Box<dyn Aggregate>),
+}
+
+impl Plugin {
+    pub(super) fn new(component: Component, settings: &str) -> Result<Self, PluginError> {
+        let (_, ports, state) = start(&component, settings)?;
+        Ok(Plugin(Arc::new(Inner { component, settings: settings.to_owned(), ports, state })))
+    }
+
+    pub fn component(&self) -> &Component {
+        &self.0.component
+    }
+
+    pub fn kind(&self) -> PluginKind {
+        self.0.component.kind()
+    }
+
+    pub fn ports(&self) -> &Ports {
+        &self.0.ports
+    }
+
+    /// None unless it is an aggregate.
+    pub fn state(&self) -> Option<&StateDescription> {
+        self.0.state.as_ref()
+    }
+
+    pub fn instantiate(&self) -> Result<Instance, PluginError> {
+        Ok(match self.kind() {
+            PluginKind::Filter => Instance::Filter(Box::new(FilterInstance::new(self.clone())?)),
+            PluginKind::Enrich => Instance::Enrich(Box::new(EnrichInstance::new(self.clone())?)),
+            PluginKind::Aggregate => Instance::Aggregate(Box::new(AggregateInstance::new(self.clone())?)),
+        })
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        self.0.component.engine().limits()
+    }
+
+    /// A fresh instance, configured like the first.
+    pub(super) fn start(&self) -> Result<Live, PluginError> {
+        let (mut live, ports, state) = start(&self.0.component, &self.0.settings)?;
+        if ports != self.0.ports || state != self.0.state {
+            return Err(PluginError::Unsteady { name: self.0.component.file().to_owned() });
+        }
+        live.serve(self.limits());
+        Ok(live)
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin").field("component", &self.0.component).field("ports", &self.0.ports).finish()
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Instance::Filter(_) => "Filter",
+            Instance::Enrich(_) => "Enrich",
+            Instance::Aggregate(_) => "Aggregate",
+        })
+    }
+}
+
+fn start(component: &Component, settings: &str) -> Result<(Live, Ports, Option<StateDescription>), PluginError> {
+    let name = component.file();
+    let broken = |what| move |error| PluginError::Call { name: name.to_owned(), what, error };
+    let mut live = component.start().map_err(broken("does not start"))?;
+    let ports = match live.configure(settings).map_err(broken("failed in `configure`"))? {
+        Ok(ports) => ports,
+        Err(words) => {
+            let words = super::cut(&words, WORDS_BYTES_MAX).to_owned();
+            return Err(PluginError::Settings { name: name.to_owned(), words });
+        }
+    };
+    let state = match component.kind() {
+        PluginKind::Filter | PluginKind::Enrich => None,
+        PluginKind::Aggregate => {
+            let guest: aggregate::Guest = live.find().map_err(|why| component.refused(why))?;
+            let description =
+                live.call(|store| guest.call_describe_state(store)).map_err(broken("failed in `describe-state`"))?;
+            Some(state_description(description))
+        }
+    };
+    let ports = ports_of(ports);
+    judge(component, &ports, state.as_ref()).map_err(|why| PluginError::Component { name: name.to_owned(), why })?;
+    Ok((live, ports, state))
+}
+
+fn judge(component: &Component, ports: &Ports, state: Option<&StateDescription>) -> Result<(), String> {
+    let fields_max = component.engine().limits().fields_max;
+    let emit_reads = state.map(|state| state.emit_reads.as_slice()).unwrap_or_default();
+    for (what, fields) in
+        [("reads", ports.reads.as_slice()), ("writes", &ports.writes), ("reads in `emit`", emit_reads)]
+    {
+        if fields.len() > fields_max {
+            return Err(format!("it {what} {} fields, the limit is {fields_max}", fields.len()));
+        }
+        if let Some(at) = fields.iter().position(|field| field.path.is_empty()) {
+            return Err(format!("the path of field {at} that it {what} is empty"));
+        }
+    }
+    if component.kind() == PluginKind::Filter && !ports.writes.is_empty() {
+        return Err(format!("it is a filter and says that it writes `{}`; only `enrich` can", ports.writes[0].path));
+    }
+    let mut written = HashSet::new();
+    for field in &ports.writes {
+        if field.kind == Kind::Presence {
+            return Err(format!("it writes `{}` as presence, which is not a value", field.path));
+        }
+        if field.path.starts_with('$') {
+            return Err(format!("it writes `{}`; paths that begin with `$` are the record's own", field.path));
+        }
+        if !written.insert(field.path.as_str()) {
+            return Err(format!("it writes `{}` twice", field.path));
+        }
+    }
+    Ok(())
+}
+
+fn ports_of(ports: plugin::Ports) -> Ports {
+    Ports {
+        reads: ports.reads.into_iter().map(field_of).collect(),
+        writes: ports.writes.into_iter().map(field_of).collect(),
+    }
+}
+
+fn state_description(description: aggregate::Description) -> StateDescription {
+    StateDescription {
+        schema: StateSchema { name: description.state.name, version: description.state.version },
+        emit_reads: description.emit_reads.into_iter().map(field_of).collect(),
+    }
+}
+
+fn field_of(field: data::Field) -> Field {
+    let kind = match field.kind {
+        data::Kind::Presence => Kind::Presence,
+        data::Kind::Boolean => Kind::Boolean,
+        data::Kind::Integer => Kind::Integer,
+        data::Kind::Float => Kind::Float,
+        data::Kind::Text => Kind::Text,
+        data::Kind::Timestamp => Kind::Timestamp,
+        data::Kind::Json => Kind::Json,
+        data::Kind::Bytes => Kind::Bytes,
+    };
+    Field { path: field.path, kind, required: field.required }
+}

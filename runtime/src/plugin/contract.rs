@@ -1,0 +1,154 @@
+//! Checks what a guest gives back against the contract of `wit/tidegate.wit`, and makes our columns of it without a copy.
+//! Whether a JSON value is valid is judged where it is written into a record.
+
+use super::bindings::exports::tidegate::plugin::{aggregate, filter};
+use super::bindings::tidegate::plugin::data;
+use crate::record::{Accumulated, Column, Field, Kind, Output, Reason, Rejection, Slices, Values, Verdicts};
+
+pub(super) fn verdicts(answer: filter::Verdicts, rows: u32) -> Result<Verdicts, String> {
+    let mut keep = answer.keep;
+    if keep.len() != rows as usize {
+        return Err(format!("`keep` has {} bytes for {rows} rows", keep.len()));
+    }
+    let rejected = rejections(answer.rejected, rows)?;
+    for rejection in &rejected {
+        keep[rejection.row as usize] = 0;
+    }
+    Ok(Verdicts { keep, rejected })
+}
+
+/// Of `enrich` and `emit`; `writes` are the fields of its columns.
+pub(super) fn output(answer: data::Output, rows: u32, writes: &[Field], rows_max: usize) -> Result<Output, String> {
+    let rejected = rejections(answer.rejected, rows)?;
+    let count = match &answer.rows {
+        None => rows as usize,
+        Some(from) => {
+            check_rows(from, rows, &rejected)?;
+            from.len()
+        }
+    };
+    if count > rows_max {
+        return Err(format!("{count} rows come back of {rows}, the limit is {rows_max}"));
+    }
+    if answer.columns.len() != writes.len() {
+        return Err(format!("{} columns come back, it said that it writes {}", answer.columns.len(), writes.len()));
+    }
+    let mut columns = Vec::with_capacity(writes.len());
+    for (column, field) in answer.columns.into_iter().zip(writes) {
+        columns.push(checked(column, field.kind, count).map_err(|what| format!("field=`{}`: {what}", field.path))?);
+    }
+    Ok(Output { rows: answer.rows, columns, rejected })
+}
+
+pub(super) fn accumulated(answer: aggregate::Accumulated, groups: usize, rows: u32) -> Result<Accumulated, String> {
+    Ok(Accumulated { states: states(answer.states, groups)?, rejected: rejections(answer.rejected, rows)? })
+}
+
+pub(super) fn states(answer: data::SlicesResult, count: usize) -> Result<Slices, String> {
+    slices(answer, count).map_err(|what| format!("states: {what}"))
+}
+
+fn check_rows(from: &[u32], rows: u32, rejected: &[Rejection]) -> Result<(), String> {
+    if let Some(at) = from.windows(2).position(|pair| pair[0] > pair[1]) {
+        return Err(format!("`rows` does not ascend: {} comes before {}", from[at], from[at + 1]));
+    }
+    match from.last() {
+        Some(last) if *last >= rows => return Err(format!("`rows` names row {last} of {rows}")),
+        Some(_) | None => {}
+    }
+    match rejected.iter().find(|rejection| from.binary_search(&rejection.row).is_ok()) {
+        Some(rejection) => Err(format!("row {} is both rejected and in `rows`", rejection.row)),
+        None => Ok(()),
+    }
+}
+
+/// In the order of their rows.
+fn rejections(answer: Vec<data::Rejection>, rows: u32) -> Result<Vec<Rejection>, String> {
+    let mut rejected: Vec<Rejection> = answer
+        .into_iter()
+        .map(|rejection| Rejection {
+            row: rejection.row,
+            reason: super::cut(&rejection.reason, Reason::MESSAGE_BYTES_MAX).to_owned(),
+        })
+        .collect();
+    rejected.sort_unstable_by_key(|rejection| rejection.row);
+    match rejected.last() {
+        Some(last) if last.row >= rows => return Err(format!("row {} of {rows} is rejected", last.row)),
+        Some(_) | None => {}
+    }
+    match rejected.windows(2).find(|pair| pair[0].row == pair[1].row) {
+        Some(pair) => Err(format!("row {} is rejected twice", pair[0].row)),
+        None => Ok(rejected),
+    }
+}
+
+fn checked(column: data::ColumnResult, kind: Kind, count: usize) -> Result<Column, String> {
+    let present = column.present;
+    if !present.is_empty() && present.len() != count {
+        return Err(format!("`present` has {} bytes for {count} rows", present.len()));
+    }
+    let values = match (kind, column.values) {
+        (Kind::Presence, data::ValuesResult::Presence) => Values::Presence,
+        (Kind::Boolean, data::ValuesResult::Booleans(values)) => {
+            if let Some(odd) = values.iter().find(|value| **value > 1) {
+                return Err(format!("a boolean is {odd}, neither 0 nor 1"));
+            }
+            Values::Booleans(counted(values, count)?)
+        }
+        (Kind::Integer | Kind::Timestamp, data::ValuesResult::Integers(values)) => {
+            Values::Integers(counted(values, count)?)
+        }
+        (Kind::Float, data::ValuesResult::Floats(values)) => Values::Floats(counted(values, count)?),
+        (Kind::Json | Kind::Bytes, data::ValuesResult::Slices(values)) => Values::Slices(slices(values, count)?),
+        (Kind::Text, data::ValuesResult::Slices(values)) => Values::Slices(text(slices(values, count)?)?),
+        (kind, values) => {
+            return Err(format!("its values are {}, for a field of kind {}", name(&values), kind.name()));
+        }
+    };
+    Ok(Column { values, present })
+}
+
+fn counted<T>(values: Vec<T>, count: usize) -> Result<Vec<T>, String> {
+    if values.len() == count { Ok(values) } else { Err(format!("{} values for {count} rows", values.len())) }
+}
+
+fn slices(answer: data::SlicesResult, count: usize) -> Result<Slices, String> {
+    let data::SlicesResult { offsets, bytes } = answer;
+    if offsets.len() != count + 1 {
+        return Err(format!("{} offsets for {count} values; one more than values is needed", offsets.len()));
+    }
+    match (offsets.first(), offsets.last()) {
+        (Some(0), Some(end)) if *end as usize == bytes.len() => {}
+        (Some(start), Some(end)) => {
+            return Err(format!("offsets go from {start} to {end}, and there are {} bytes", bytes.len()));
+        }
+        (_, None) | (None, _) => {}
+    }
+    if let Some(at) = offsets.windows(2).position(|pair| pair[0] > pair[1]) {
+        return Err(format!("offsets do not ascend: {} comes before {}", offsets[at], offsets[at + 1]));
+    }
+    Ok(Slices { offsets, bytes })
+}
+
+/// One pass over all bytes; then a value is UTF-8 when it begins at a character.
+fn text(values: Slices) -> Result<Slices, String> {
+    let broken = match simdutf8::basic::from_utf8(&values.bytes) {
+        Ok(all) => values.offsets.iter().any(|offset| !all.is_char_boundary(*offset as usize)),
+        Err(_) => true,
+    };
+    if !broken {
+        return Ok(values);
+    }
+    let row = values.iter().position(|value| simdutf8::basic::from_utf8(value).is_err()).unwrap_or_default();
+    Err(format!("the text of row {row} is not UTF-8"))
+}
+
+fn name(values: &data::ValuesResult) -> &'static str {
+    match values {
+        data::ValuesResult::Presence => "presence",
+        data::ValuesResult::Booleans(_) => "booleans",
+        data::ValuesResult::Integers(_) => "integers",
+        data::ValuesResult::Floats(_) => "floats",
+        data::ValuesResult::Slices(_) => "slices",
+    }
+}

@@ -1,0 +1,117 @@
+//! A live instance: a store of its own, the functions that it exports, and the bounds of each call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{Instance, InstancePre};
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plugin};
+use super::engine::ticks;
+use super::host::Host;
+use super::{CallError, Limits};
+
+/// What a guest's last words are cut to, within a reason.
+const LAST_WORDS_BYTES_MAX: usize = 512;
+
+/// After a call that failed its store is unusable: drop it.
+pub(super) struct Live {
+    store: Store<Host>,
+    pre: InstancePre<Host>,
+    instance: Instance,
+    plugin: plugin::Guest,
+    /// Of the next call.
+    deadline: Duration,
+}
+
+/// An exported interface, found in an instance.
+pub(super) trait Interface: Sized {
+    fn find(pre: &InstancePre<Host>, store: &mut Store<Host>, instance: &Instance) -> wasmtime::Result<Self>;
+}
+
+impl Live {
+    /// Runs the guest's start function. Calls have the deadline of a start until [`Live::serve`].
+    pub fn start(pre: &InstancePre<Host>, name: &Arc<str>, limits: &Limits) -> Result<Self, CallError> {
+        let mut store = Store::new(pre.engine(), Host::new(name.clone(), limits));
+        store.limiter(|host| &mut host.limiter);
+        store.set_hostcall_fuel(limits.output_bytes_max);
+        let deadline = limits.start_deadline;
+        store.set_epoch_deadline(ticks(deadline));
+        let started = pre.instantiate(&mut store).and_then(|instance| {
+            let plugin = plugin::GuestIndices::new(pre)?.load(&mut store, &instance)?;
+            Ok((instance, plugin))
+        });
+        match started {
+            Ok((instance, plugin)) => Ok(Live { store, pre: pre.clone(), instance, plugin, deadline }),
+            Err(error) => Err(failure(&error, store.data_mut(), deadline)),
+        }
+    }
+
+    /// From now on calls have the deadline of a batch.
+    pub fn serve(&mut self, limits: &Limits) {
+        self.deadline = limits.deadline;
+    }
+
+    /// Fails where the interface is not of the types that the bindings have; nothing of the guest runs.
+    pub fn find<I: Interface>(&mut self) -> Result<I, String> {
+        I::find(&self.pre, &mut self.store, &self.instance).map_err(|error| format!("{error:#}"))
+    }
+
+    pub fn describe(&mut self) -> Result<plugin::Identity, CallError> {
+        let plugin = self.plugin.clone();
+        self.call(|store| plugin.call_describe(store))
+    }
+
+    pub fn configure(&mut self, settings: &str) -> Result<Result<plugin::Ports, String>, CallError> {
+        let plugin = self.plugin.clone();
+        self.call(|store| plugin.call_configure(store, settings))
+    }
+
+    pub fn call<T>(&mut self, call: impl FnOnce(&mut Store<Host>) -> wasmtime::Result<T>) -> Result<T, CallError> {
+        self.store.set_epoch_deadline(ticks(self.deadline));
+        self.store.data_mut().begin_call();
+        call(&mut self.store).map_err(|error| failure(&error, self.store.data_mut(), self.deadline))
+    }
+}
+
+impl Interface for filter::Guest {
+    fn find(pre: &InstancePre<Host>, store: &mut Store<Host>, instance: &Instance) -> wasmtime::Result<Self> {
+        filter::GuestIndices::new(pre)?.load(store, instance)
+    }
+}
+
+impl Interface for enrich::Guest {
+    fn find(pre: &InstancePre<Host>, store: &mut Store<Host>, instance: &Instance) -> wasmtime::Result<Self> {
+        enrich::GuestIndices::new(pre)?.load(store, instance)
+    }
+}
+
+impl Interface for aggregate::Guest {
+    fn find(pre: &InstancePre<Host>, store: &mut Store<Host>, instance: &Instance) -> wasmtime::Result<Self> {
+        aggregate::GuestIndices::new(pre)?.load(store, instance)
+    }
+}
+
+/// Why a call did not come back; `deadline` is the one that it had.
+fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration) -> CallError {
+    let cause = match (error.downcast_ref::<Trap>(), error.downcast_ref::<WasmBacktrace>()) {
+        (Some(Trap::Interrupt), _) => {
+            return CallError::Deadline { millis: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) };
+        }
+        (Some(trap), _) => trap.to_string(),
+        (None, Some(_)) => error.root_cause().to_string(),
+        (None, None) => format!("{error:#}"),
+    };
+    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
+        tracing::debug!(target: "tidegate::plugin", plugin = host.name(), "the plugin trapped: {cause}\n{backtrace}");
+    }
+    // wasmtime has no public type for it; a test holds its words.
+    if cause.contains("fuel allocated for hostcalls has been exhausted") {
+        return CallError::Contract("it hands over more bytes in one call than its output limit".into());
+    }
+    let cause = cause.strip_prefix("wasm trap: ").unwrap_or(&cause);
+    CallError::Trap(match host.last_words() {
+        Some(words) => format!("{cause}; its last words: {}", super::cut(&words, LAST_WORDS_BYTES_MAX)),
+        None => cause.to_owned(),
+    })
+}

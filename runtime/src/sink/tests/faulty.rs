@@ -1,0 +1,212 @@
+//! A server that speaks bulk requests and misbehaves as told, down to the bytes on the connection.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What arrives in one request: ids with versions, in order.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub items: Vec<(String, u64)>,
+    pub bytes: usize,
+    /// Counts from 0.
+    pub number: usize,
+}
+
+/// Status and error type of an item, by its id; none: it is taken.
+pub(super) type Fault = Box<dyn Fn(&str) -> Option<(u16, &'static str)> + Send>;
+
+/// How the server reacts to a request.
+pub(super) enum Reaction {
+    Well,
+    /// Items that get this status and error type; the others are taken.
+    Items(Fault),
+    /// Nothing is taken.
+    Refuse(u16, &'static str),
+    /// Taken; half of the answer is sent.
+    Cut,
+    /// Taken; the answer has an item too few.
+    Miscount,
+    /// Taken; no answer.
+    Silence,
+    /// Nothing is taken, the connection breaks.
+    Reset,
+}
+
+type Script = Box<dyn FnMut(&Asked) -> Reaction + Send>;
+
+/// What the server holds and has seen.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The greatest version of each id.
+    pub stored: BTreeMap<String, u64>,
+    pub requests: usize,
+    pub largest_taken: usize,
+    in_flight: HashSet<String>,
+    /// An id that was in two requests at once.
+    pub twice: Option<String>,
+}
+
+pub(super) struct Faulty {
+    pub url: String,
+    pub seen: Arc<Mutex<Seen>>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Faulty {
+    pub async fn start(script: impl FnMut(&Asked) -> Reaction + Send + 'static) -> Self {
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.expect("a free port"), script)
+    }
+
+    pub fn start_on(listener: TcpListener, script: impl FnMut(&Asked) -> Reaction + Send + 'static) -> Self {
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let script: Arc<Mutex<Script>> = Arc::new(Mutex::new(Box::new(script)));
+        let shared = seen.clone();
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(connection(stream, script.clone(), shared.clone()));
+            }
+        });
+        Faulty { url, seen, server }
+    }
+}
+
+impl Drop for Faulty {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc<Mutex<Seen>>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::new();
+    loop {
+        let Some(body) = request(&mut stream, &mut buffer).await? else { return Ok(()) };
+        let items = items(&body);
+        let reaction = {
+            let mut seen = seen.lock().unwrap();
+            let number = seen.requests;
+            seen.requests += 1;
+            for id in items.iter().map(|(id, _)| id).collect::<HashSet<_>>() {
+                if !seen.in_flight.insert(id.clone()) {
+                    seen.twice = Some(id.clone());
+                }
+            }
+            script.lock().unwrap()(&Asked { items: items.clone(), bytes: body.len(), number })
+        };
+        // Others get a chance to overlap with this one.
+        tokio::task::yield_now().await;
+        let (status, answer) = {
+            let mut seen = seen.lock().unwrap();
+            for (id, _) in &items {
+                seen.in_flight.remove(id);
+            }
+            answer(&mut seen, &items, body.len(), &reaction)
+        };
+        let answer = answer.to_string();
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            answer.len()
+        );
+        match reaction {
+            Reaction::Silence => std::future::pending().await,
+            Reaction::Reset => {
+                stream.set_zero_linger()?;
+                return Ok(());
+            }
+            Reaction::Cut => {
+                stream.write_all(head.as_bytes()).await?;
+                return stream.write_all(&answer.as_bytes()[..answer.len() / 2]).await;
+            }
+            Reaction::Well | Reaction::Items(_) | Reaction::Refuse(..) | Reaction::Miscount => {
+                stream.write_all(head.as_bytes()).await?;
+                stream.write_all(answer.as_bytes()).await?;
+            }
+        }
+    }
+}
+
+/// The body of the next request; none when the client has gone.
+async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    loop {
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+            assert!(head.starts_with("post /_bulk?filter_path="), "{head}");
+            assert!(head.contains("content-type: application/x-ndjson\r\n"), "{head}");
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+            let total = end + 4 + length.trim().parse::<usize>().expect("a number");
+            while buffer.len() < total {
+                if stream.read_buf(buffer).await? == 0 {
+                    return Ok(None);
+                }
+            }
+            let rest = buffer.split_off(total);
+            let body = std::mem::replace(buffer, rest).split_off(end + 4);
+            return Ok(Some(body));
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
+
+fn items(body: &[u8]) -> Vec<(String, u64)> {
+    assert_eq!(body.last(), Some(&b'\n'));
+    let lines: Vec<&[u8]> = body[..body.len() - 1].split(|byte| *byte == b'\n').collect();
+    lines
+        .chunks(2)
+        .map(|pair| {
+            let action: Value = serde_json::from_slice(pair[0]).expect("an action line");
+            assert!(pair[1].starts_with(b"{"), "a document follows");
+            assert_eq!(action["index"]["version_type"], "external");
+            (
+                action["index"]["_id"].as_str().expect("an id").into(),
+                action["index"]["version"].as_u64().expect("a version"),
+            )
+        })
+        .collect()
+}
+
+fn answer(seen: &mut Seen, items: &[(String, u64)], bytes: usize, reaction: &Reaction) -> (u16, Value) {
+    match reaction {
+        Reaction::Refuse(status, "") => return (*status, Value::Null),
+        Reaction::Refuse(status, kind) => {
+            return (*status, json!({ "error": { "type": kind, "reason": "as told" }, "status": status }));
+        }
+        Reaction::Reset => return (500, Value::Null),
+        Reaction::Well | Reaction::Items(_) | Reaction::Cut | Reaction::Miscount | Reaction::Silence => {}
+    }
+    seen.largest_taken = seen.largest_taken.max(bytes);
+    let mut answers: Vec<Value> = items
+        .iter()
+        .map(|(id, version)| {
+            let fault = match reaction {
+                Reaction::Items(fault) => fault(id),
+                _ => None,
+            };
+            let fault = fault.or_else(|| match seen.stored.get(id) {
+                Some(stored) if stored >= version => Some((409, "version_conflict_engine_exception")),
+                _ => None,
+            });
+            match fault {
+                Some((status, kind)) => {
+                    json!({ "index": { "status": status, "error": { "type": kind, "reason": "as told" } } })
+                }
+                None => {
+                    seen.stored.insert(id.clone(), *version);
+                    json!({ "index": { "status": 201 } })
+                }
+            }
+        })
+        .collect();
+    if matches!(reaction, Reaction::Miscount) {
+        answers.pop();
+    }
+    let errors = answers.iter().any(|item| item["index"].get("error").is_some());
+    (200, json!({ "errors": errors, "took": 1, "items": answers }))
+}

@@ -1,0 +1,201 @@
+//! Where partitions begin: the start rule of a new group, resolved to positions and committed before anybody joins; and the
+//! judgement of a position against the log as it is.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::client::{CONNECT_TIMEOUT, definite};
+use super::native::{Committed, Consumer};
+use super::{SourceConfig, SourceError};
+use crate::config::{OnDataLoss, Start};
+use crate::record::{Commitment, Offset, Partition, Resume};
+
+/// How long one request may take before it is sent again.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause before a request is sent again.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// A topic that was created a moment ago may be unknown for a while.
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Waits until the brokers answer, and finds the partitions of the topics.
+pub(super) fn connect(
+    consumer: &mut Consumer,
+    config: &SourceConfig,
+    topics: &[&str],
+) -> Result<Vec<Partition>, SourceError> {
+    let began = Instant::now();
+    let mut found = Vec::new();
+    for topic in topics {
+        let numbers = loop {
+            let code = match consumer.partitions(topic, REQUEST_TIMEOUT) {
+                Ok(numbers) if !numbers.is_empty() => break numbers,
+                Ok(_) => RDKafkaErrorCode::UnknownTopicOrPartition,
+                Err(code) => code,
+            };
+            let unknown = matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic);
+            if unknown && began.elapsed() >= TOPIC_TIMEOUT {
+                return Err(SourceError::UnknownTopic { topic: (*topic).to_owned() });
+            }
+            pause(consumer, config, code, topic, began)?;
+        };
+        found.extend(numbers.into_iter().map(|number| Partition::new(topic, number)));
+    }
+    consumer.broker().up();
+    Ok(found)
+}
+
+/// Resolves the start rule when the group has no position on any of the source partitions, and commits the result for all of
+/// them. The group takes such a commit only while it has no member: of several that start at once, each reads what one of
+/// them has committed, and nobody has read a record before.
+pub(super) fn first_start(
+    consumer: &mut Consumer,
+    config: &SourceConfig,
+    partitions: &[Partition],
+) -> Result<(), SourceError> {
+    let what = format!("positions of group {}", config.kafka.group);
+    let began = Instant::now();
+    loop {
+        let step = resolve(consumer, config, partitions);
+        match step {
+            Ok(()) => return Ok(()),
+            Err(code) => pause(consumer, config, code, &what, began)?,
+        }
+    }
+}
+
+fn resolve(consumer: &Consumer, config: &SourceConfig, partitions: &[Partition]) -> Result<(), RDKafkaErrorCode> {
+    if consumer.committed(partitions, REQUEST_TIMEOUT)?.iter().any(Option::is_some) {
+        return Ok(());
+    }
+    let bounds = consumer.log_bounds(partitions, REQUEST_TIMEOUT)?;
+    let offsets: Vec<Offset> = match config.kafka.start {
+        Start::Earliest => bounds.into_iter().map(|(start, _)| start).collect(),
+        Start::Latest => bounds.into_iter().map(|(_, end)| end).collect(),
+        Start::Timestamp { millis } => {
+            let found = consumer.offsets_at(partitions, millis, REQUEST_TIMEOUT)?;
+            found.into_iter().zip(bounds).map(|(found, (_, end))| found.unwrap_or(end)).collect()
+        }
+    };
+    let initial = |offset| Commitment { offset, metadata: config.initial_metadata.clone() };
+    let commitments: Vec<_> = partitions.iter().cloned().zip(offsets.into_iter().map(initial)).collect();
+    consumer.commit(&commitments)?;
+    match consumer.commit_answer(REQUEST_TIMEOUT) {
+        Some(answer) => answer?,
+        None => return Err(RDKafkaErrorCode::RequestTimedOut),
+    }
+    tracing::info!(
+        group = config.kafka.group,
+        partitions = partitions.len(),
+        "a new group begins, its start is committed"
+    );
+    Ok(())
+}
+
+/// Waits a little before another try, or says why there is none.
+fn pause(
+    consumer: &mut Consumer,
+    config: &SourceConfig,
+    code: RDKafkaErrorCode,
+    what: &str,
+    began: Instant,
+) -> Result<(), SourceError> {
+    if let Some(error) = definite(code, what) {
+        return Err(error);
+    }
+    consumer.take(RETRY_PAUSE, 1, |_| ());
+    let brokers = || config.kafka.brokers.clone();
+    let broker = consumer.broker();
+    if let Some(word) = broker.authentication() {
+        return Err(SourceError::Authentication { brokers: brokers(), word: word.to_owned() });
+    }
+    if began.elapsed() >= CONNECT_TIMEOUT {
+        let word = broker.word().map_or_else(|| code.to_string(), str::to_owned);
+        return Err(SourceError::Unreachable { brokers: brokers(), word });
+    }
+    Ok(())
+}
+
+/// Where a partition begins, and how many records it lost before that.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Beginning {
+    pub(super) resume: Resume,
+    pub(super) lost_records: u64,
+}
+
+impl Beginning {
+    pub(super) fn offset(&self) -> Offset {
+        match &self.resume {
+            Resume::Fresh { offset } | Resume::Position { offset, .. } => *offset,
+        }
+    }
+}
+
+/// Judges the group's position (none: the partition was discovered later, or belongs to the parts topic) against the log.
+pub(super) fn begin(
+    partition: &Partition,
+    position: Option<Committed>,
+    (log_start, log_end): (Offset, Offset),
+    on_data_loss: OnDataLoss,
+    initial_metadata: &str,
+) -> Result<Beginning, SourceError> {
+    let Some(position) = position else {
+        return Ok(Beginning { resume: Resume::Fresh { offset: log_start }, lost_records: 0 });
+    };
+    if position.offset > log_end {
+        return Err(SourceError::BeyondEnd { partition: partition.clone(), position: position.offset, log_end });
+    }
+    let lost_records = u64::try_from(log_start.0 - position.offset.0).unwrap_or(0);
+    if lost_records > 0 && on_data_loss == OnDataLoss::Stop {
+        return Err(SourceError::DataLoss { partition: partition.clone(), position: position.offset, log_start });
+    }
+    let offset = position.offset.max(log_start);
+    // Text that is not ours is for the receiver to refuse, whatever its encoding.
+    let metadata = position.metadata.unwrap_or_else(|| "\u{fffd}".to_owned());
+    let resume = match metadata == initial_metadata {
+        true => Resume::Fresh { offset },
+        false => Resume::Position { offset, metadata },
+    };
+    Ok(Beginning { resume, lost_records })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: (Offset, Offset) = (Offset(10), Offset(20));
+
+    fn begin_at(offset: i64, metadata: &str, on_data_loss: OnDataLoss) -> Result<Beginning, SourceError> {
+        let position = Committed { offset: Offset(offset), metadata: Some(metadata.to_owned()) };
+        begin(&Partition::new("t", 0), Some(position), LOG, on_data_loss, "new")
+    }
+
+    #[test]
+    fn a_partition_resumes_at_its_position_with_what_was_remembered() {
+        let resume = Resume::Position { offset: Offset(12), metadata: "w".to_owned() };
+        assert_eq!(begin_at(12, "w", OnDataLoss::Stop).expect("in the log"), Beginning { resume, lost_records: 0 });
+        let fresh = begin_at(20, "new", OnDataLoss::Stop).expect("the end is in the log");
+        assert_eq!(fresh.resume, Resume::Fresh { offset: Offset(20) });
+    }
+
+    #[test]
+    fn a_partition_without_a_position_begins_at_the_start_of_its_log() {
+        let it = begin(&Partition::new("t", 0), None, LOG, OnDataLoss::Stop, "new").expect("begins");
+        assert_eq!(it.resume, Resume::Fresh { offset: Offset(10) });
+    }
+
+    #[test]
+    fn a_position_that_is_gone_stops_or_goes_on_at_the_start_of_the_log() {
+        let stop = begin_at(7, "w", OnDataLoss::Stop).expect_err("three records are gone");
+        assert!(matches!(stop, SourceError::DataLoss { position: Offset(7), log_start: Offset(10), .. }));
+        assert!(stop.to_string().contains("3 records"), "{stop}");
+        let go_on = begin_at(7, "w", OnDataLoss::Continue).expect("goes on");
+        assert_eq!((go_on.offset(), go_on.lost_records), (Offset(10), 3));
+    }
+
+    #[test]
+    fn a_position_beyond_the_end_always_stops() {
+        let error = begin_at(21, "w", OnDataLoss::Continue).expect_err("the topic was recreated");
+        assert!(matches!(error, SourceError::BeyondEnd { .. }));
+    }
+}
