@@ -4,10 +4,8 @@
 use std::sync::Arc;
 
 use crate::record::{
-    Commitment, DocumentBatch, EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch,
-    RejectedDocument, Resume,
+    Commitment, DocumentBatch, EventTime, Message, Offset, Partition, ReasonKind, RecordBatch, RejectedDocument, Resume,
 };
-use crate::sink::LatePart;
 use crate::window::Hold;
 
 use super::format::{self, Part, PartsMessage};
@@ -19,6 +17,7 @@ use super::tickets::Tickets;
 use super::window_documents::{Due, STATES_MAX, emit};
 use super::{Effect, Event, LaneError, LaneStatus, Tally, Ticket, id};
 
+mod late;
 mod merging;
 mod schema;
 mod sources;
@@ -237,7 +236,7 @@ impl PartsLane {
         }
         if emitted && window.end <= sources.finished(plan.idle_grace()) {
             if !seen {
-                late.push(late_part(&plan, part, offset));
+                late.push(late::dead_letter(&plan, part, offset));
             }
             return Ok(());
         }
@@ -385,25 +384,4 @@ impl PartsLane {
             Some(InFlight::Documents { .. }) | None => debug_assert!(false, "documents are not written"),
         }
     }
-}
-
-fn late_part(plan: &Plan, part: &Part<'_>, offset: Offset) -> Message {
-    let start = EventTime::from_micros(part.window_start_micros);
-    let end = EventTime::from_micros(part.window_start_micros.saturating_add(part.window_length_micros));
-    let message = format!(
-        "a part of records={} at offset={offset} of the parts topic came after its window, which ended at {end}, was final",
-        part.count
-    );
-    let late = LatePart {
-        source: &Partition::new(part.topic, part.partition),
-        offset: Offset(part.last_offset),
-        output: part.output,
-        group: part.group,
-        window_start: start,
-        window_end: end,
-        revision: part.revision.0.into(),
-        records: part.count,
-        state: part.state,
-    };
-    plan.dead_letters.part(&late, &Reason::new(ReasonKind::LatePart, message))
 }

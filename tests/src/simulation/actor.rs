@@ -30,7 +30,6 @@ pub struct Actor {
     pub zombie: bool,
     /// Whether it was told that it is idle since its last batch.
     pub told_idle: bool,
-    pub version: u8,
     lane: Lane,
     instances: Instances,
     pub pending: Vec<Pending>,
@@ -50,7 +49,7 @@ impl Actor {
             read: usize::try_from(read).map_err(|error| error.to_string())?,
             zombie: false,
             told_idle: false,
-            version,
+
             lane,
             instances: native::instances(version),
             pending: Vec::new(),

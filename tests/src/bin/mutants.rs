@@ -1,0 +1,149 @@
+//! Takes one rule out of the real code at a time, and shows within how many seeds the simulation finds it. Works on a copy
+//! of the sources in the target directory; `make mutants` calls it. Fails when a mutant survives, or no longer applies.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail, ensure};
+use tidegate_tests::workspace;
+
+struct Mutant {
+    name: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+}
+
+const MUTANTS: [Mutant; 10] = [
+    Mutant {
+        name: "latest part instead of greatest",
+        file: "runtime/src/lane/parts/merging.rs",
+        from: "known.is_some_and(|known| (known.revision, known.last) >= (part.revision, part.last))",
+        to: "known.is_some_and(|known| known.revision > part.revision)",
+    },
+    Mutant {
+        name: "source watermarks committed as of the newest read",
+        file: "runtime/src/lane/parts.rs",
+        from: "self.sources.as_of().save(&mut metadata);",
+        to: "self.sources.now.save(&mut metadata);",
+    },
+    Mutant {
+        name: "no provisional parts at idleness",
+        file: "runtime/src/lane/source/ending.rs",
+        from: "messages.extend(self.parts_of(output, aggregate, &folding.windows.snapshot()));",
+        to: "drop(folding.windows.snapshot());",
+    },
+    Mutant {
+        name: "marker before its parts are acknowledged",
+        file: "runtime/src/lane/source/closing.rs",
+        from: "take_while(|closing| closing.marked || closing.parts == 0).count();",
+        to: "count();",
+    },
+    Mutant {
+        name: "position released per window instead of per marker",
+        file: "runtime/src/lane/source/closing.rs",
+        from: "self.queue.iter().fold(None, |oldest, closing| Hold::older(oldest, closing.hold))",
+        to: "self.queue.iter().filter(|one| one.parts > 0).fold(None, |oldest, one| Hold::older(oldest, one.hold))",
+    },
+    Mutant {
+        name: "E forgotten",
+        file: "runtime/src/lane/source.rs",
+        from: "Some(Folding::new(aggregate.tumbling, emitted(output.hash), &watermark))",
+        to: "Some(Folding::new(aggregate.tumbling, emitted(output.hash).and(Some(EventTime::MIN)), &watermark))",
+    },
+    Mutant {
+        name: "W forgotten",
+        file: "runtime/src/lane/source.rs",
+        from: "let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);",
+        to: "let saved = i64::MIN;",
+    },
+    Mutant {
+        name: "a source without a marker taken as idle",
+        file: "runtime/src/lane/parts/sources.rs",
+        from: "*partitions > 0 && self.states.range(key(0)..key(*partitions)).count() == *partitions as usize",
+        to: "*partitions > 0 && self.states.range(key(0)..key(*partitions)).count() > 0",
+    },
+    Mutant {
+        name: "count as version with a filter change",
+        file: "runtime/src/lane/parts.rs",
+        from: "            last: Offset(part.last_offset),\n            state: &state,",
+        to: "            last: Offset(part.count as i64),\n            state: &state,",
+    },
+    Mutant {
+        name: "revision raised at restart",
+        file: "runtime/src/lane/source.rs",
+        from: "revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),",
+        to: "revision: Revision(metadata.as_ref().map_or(0, |metadata| metadata.revision.0 + 1)),",
+    },
+];
+
+fn main() -> anyhow::Result<ExitCode> {
+    let root = workspace::root();
+    let target = workspace::target();
+    let copy = target.join("mutants");
+    let mut survivors = 0;
+    for mutant in &MUTANTS {
+        copy_sources(&root, &copy)?;
+        let file = copy.join(mutant.file);
+        let text = fs::read_to_string(&file).with_context(|| format!("no file {}", mutant.file))?;
+        let places = text.matches(mutant.from).count();
+        ensure!(places == 1, "mutant `{}`: its text is in {} {places} times, not once", mutant.name, mutant.file);
+        fs::write(&file, text.replace(mutant.from, mutant.to))?;
+        match first_failing_seed(&copy, &target)? {
+            Some(seed) => println!("found within {:4} seeds: {}", seed + 1, mutant.name),
+            None => {
+                println!("NOT FOUND: {}", mutant.name);
+                survivors += 1;
+            }
+        }
+    }
+    println!("{} mutants, {survivors} not found", MUTANTS.len());
+    Ok(ExitCode::from(u8::from(survivors > 0)))
+}
+
+fn copy_sources(root: &Path, copy: &Path) -> anyhow::Result<()> {
+    if copy.exists() {
+        fs::remove_dir_all(copy)?;
+    }
+    for part in ["Cargo.toml", "Cargo.lock", "runtime", "sdk", "tests", "wit"] {
+        copy_tree(&root.join(part), &copy.join(part))?;
+    }
+    Ok(())
+}
+
+fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
+    if from.is_file() {
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(from, to)?;
+        return Ok(());
+    }
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_name() != "target" {
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// None where all seeds pass.
+fn first_failing_seed(copy: &Path, target: &Path) -> anyhow::Result<Option<u64>> {
+    let output = Command::new("cargo")
+        .args(["test", "--quiet", "--workspace", "--test", "simulation"])
+        .current_dir(copy)
+        .env("CARGO_TARGET_DIR", target)
+        .env("RUST_BACKTRACE", "0")
+        .output()?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let seed = text.lines().find_map(|line| line.strip_prefix("seed ")?.split(':').next()?.parse().ok());
+    match seed {
+        Some(seed) => Ok(Some(seed)),
+        None => bail!("the simulation did not run:\n{text}"),
+    }
+}
