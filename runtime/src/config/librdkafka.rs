@@ -8,9 +8,10 @@ use super::reader::Value;
 use super::secret::Secret;
 
 /// Keys that the runtime owns, each with the reason.
-const OWNED: [(&str, &str); 40] = [
+const OWNED: [(&str, &str); 42] = [
     ("bootstrap.servers", "write `brokers`"),
     ("metadata.broker.list", "write `brokers`"),
+    ("client.id", "it is `tidegate`"),
     ("group.id", "write `group`"),
     ("auto.offset.reset", "write `start` and `on_data_loss`"),
     ("enable.auto.commit", POSITION),
@@ -28,11 +29,13 @@ const OWNED: [(&str, &str); 40] = [
     ("consume.callback.max.messages", MEMORY),
     ("queued.min.messages", MEMORY),
     ("queued.max.messages.kbytes", MEMORY),
+    ("fetch.max.bytes", MEMORY),
     ("fetch.queue.backoff.ms", MEMORY),
     ("queue.buffering.max.messages", MEMORY),
     ("queue.buffering.max.kbytes", MEMORY),
     ("queue.buffering.backpressure.threshold", MEMORY),
     ("statistics.interval.ms", "lag and idleness are read from the statistics"),
+    ("allow.auto.create.topics", "a topic that is missing is an error; ours are created as they must be"),
     ("acks", PRODUCER),
     ("request.required.acks", PRODUCER),
     ("enable.idempotence", PRODUCER),
@@ -47,8 +50,7 @@ const OWNED: [(&str, &str); 40] = [
     ("transactional.id", PRODUCER),
     ("transaction.timeout.ms", PRODUCER),
     ("partitioner", "a part's partition is computed from its output and group"),
-    ("log_level", "set the level with the environment variable TIDEGATE_LOG"),
-    ("debug", "set the level with the environment variable TIDEGATE_LOG"),
+    ("log_level", "the level of all lines is set with the environment variable TIDEGATE_LOG"),
 ];
 
 const POSITION: &str = "a position is committed once everything before it is settled, and by the runtime only";

@@ -14,7 +14,7 @@ use toml::de::DeTable;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{Reader, Section, Text, Value};
 use super::values::{name, number, size, string, topic};
-use super::{DeadLetterSettings, LimitSettings, PipelineSettings};
+use super::{DeadLetterSettings, LimitSettings, PipelineSettings, PluginSettings};
 
 /// The environment, as the loader asks for it.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
@@ -105,9 +105,10 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
     file.not_yet("checkpoint", "positions are committed to Kafka with what a restart needs; remove the section");
     file.finish();
 
-    Some(PipelineSettings {
+    let plugins = plugins.map_or(plugins_named?, Path::to_owned);
+    let mut settings = PipelineSettings {
         name: name?,
-        plugins: plugins.map_or(plugins_named?, Path::to_owned),
+        plugins: plugins.clone(),
         folder,
         kafka: kafka?,
         decode: decode?,
@@ -117,7 +118,19 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
         outputs: outputs?,
         dead_letters: dead_letters?,
         limits: limits?,
-    })
+    };
+    for plugin in plugins_of(&mut settings) {
+        plugin.file = plugins.join(&plugin.file);
+    }
+    Some(settings)
+}
+
+fn plugins_of(settings: &mut PipelineSettings) -> impl Iterator<Item = &mut PluginSettings> {
+    let outputs = settings.outputs.iter_mut().flat_map(|output| {
+        let aggregate = output.aggregate.as_mut().map(|aggregate| &mut aggregate.plugin);
+        output.transforms.iter_mut().map(|transform| &mut transform.plugin).chain(aggregate)
+    });
+    settings.transforms.iter_mut().map(|transform| &mut transform.plugin).chain(outputs)
 }
 
 /// Names that must differ from each other.

@@ -57,6 +57,56 @@ fn marks_portable(chunk: [u8; BYTES]) -> Marks {
     Marks { special: low | high << 8, high: low_high | high_high << 8 }
 }
 
+/// Notes the special bytes of a whole value, a bit for each byte, and tells whether all are ASCII. Behind the end of the
+/// value all are special.
+pub(super) fn mark(value: &[u8], marks_of: &mut Vec<u8>) -> bool {
+    let (chunks, rest) = value.as_chunks::<BYTES>();
+    marks_of.clear();
+    marks_of.resize((chunks.len() + 1) * 2 + WINDOW_BYTES, 0xff);
+    let (words, _) = marks_of.as_chunks_mut::<2>();
+    let mut high = 0;
+    for (chunk, word) in chunks.iter().zip(&mut *words) {
+        let marks = marks(*chunk);
+        high |= marks.high;
+        *word = (marks.special as u16).to_le_bytes();
+    }
+    // Zeros follow the last bytes, which are control characters.
+    let mut last = [0; BYTES];
+    last[..rest.len()].copy_from_slice(rest);
+    let marks = marks(last);
+    words[chunks.len()] = (marks.special as u16).to_le_bytes();
+    (high | marks.high) == 0
+}
+
+const WINDOW_BYTES: usize = 8;
+
+/// The marks of the bytes from `at` on, the first one lowest: at least 57 of them, and zeros behind.
+#[inline(always)]
+pub(super) fn window(marks: &[u8], at: usize) -> u64 {
+    match marks.get(at / 8..).and_then(<[u8]>::first_chunk::<WINDOW_BYTES>) {
+        Some(bytes) => u64::from_le_bytes(*bytes) >> (at % 8),
+        // Behind the end, where all are special.
+        None => 1,
+    }
+}
+
+/// The first byte that the window from `at` on did not show.
+#[inline(always)]
+pub(super) fn behind_window(at: usize) -> usize {
+    at / 8 * 8 + 64
+}
+
+/// How many of eight bytes, from the first on, are digits.
+#[inline(always)]
+pub(super) fn leading_digits(chunk: [u8; 8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let word = u64::from_le_bytes(chunk) ^ (ONES * 0x30);
+    // The top bit of a byte is set where it is 10 or more. A carry can only come out of a byte that has it set, so the first
+    // one is right.
+    let others = (word.wrapping_add(ONES * 0x76) | word) & (ONES * 0x80);
+    others.trailing_zeros() as usize / 8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +129,43 @@ mod tests {
                 };
                 assert_eq!(marks(chunk), expected, "{chunk:?}");
                 assert_eq!(marks_portable(chunk), expected, "{chunk:?}");
+            }
+        }
+    }
+    #[test]
+    fn windows_show_the_first_special_byte() {
+        for length in 0..200 {
+            let mut value = vec![b'x'; length];
+            for at in (0..length).step_by(23) {
+                value[at] = b'"';
+            }
+            let mut marks = vec![7; 500];
+            assert!(mark(&value, &mut marks));
+            for from in 0..length {
+                let mut at = from;
+                while window(&marks, at) == 0 {
+                    at = behind_window(at);
+                }
+                at += window(&marks, at).trailing_zeros() as usize;
+                assert_eq!(at, from.next_multiple_of(23).min(length), "{from} of {length}");
+            }
+            if length > 0 {
+                value[length - 1] = 0xc3;
+                assert!(!mark(&value, &mut marks));
+            }
+        }
+    }
+
+    #[test]
+    fn digits_are_counted_up_to_the_first_other_byte() {
+        for other in 0..=255_u8 {
+            for at in 0..8 {
+                for digit in [b'0', b'9'] {
+                    let mut chunk = [digit; 8];
+                    chunk[at] = other;
+                    let expected = chunk.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                    assert_eq!(leading_digits(chunk), expected, "{chunk:?}");
+                }
             }
         }
     }

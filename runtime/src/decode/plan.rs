@@ -139,7 +139,7 @@ impl Node {
         if self.lengths & length_bit(name.len()) == 0 {
             return None;
         }
-        self.children.iter().find(|(child, _)| **child == *name).map(|(_, slot)| *slot)
+        self.children.iter().find(|(child, _)| is_same(child, name)).map(|(_, slot)| *slot)
     }
 
     /// The child whose name a key with escapes spells.
@@ -147,6 +147,22 @@ impl Node {
     pub(super) fn child_escaped(&self, key: &[u8]) -> Option<Slot> {
         let mut name = Vec::new();
         scan::unescape(key, &mut name).then(|| self.child(&name)).flatten()
+    }
+}
+
+/// Names are short: up to 16 bytes are compared as two numbers that may overlap, which costs less than a call.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match one.len() {
+        0..=3 => one.iter().eq(other),
+        4..=8 => one.first_chunk::<4>() == other.first_chunk::<4>() && one.last_chunk::<4>() == other.last_chunk::<4>(),
+        9..=16 => {
+            one.first_chunk::<8>() == other.first_chunk::<8>() && one.last_chunk::<8>() == other.last_chunk::<8>()
+        }
+        _ => one == other,
     }
 }
 

@@ -1,8 +1,10 @@
 //! The pass over a record: the whole value is checked as JSON, and the spans of the fields in the plan are noted. No
-//! tree, no copies, no allocation; no recursion that a record can drive (only the plan's own depth does).
+//! tree, no copies, no allocation, and no recursion that a record can drive (only the plan's own depth does).
 
 use super::DEPTH_MAX;
-use super::chunk::{self, Marks};
+use std::cell::Cell;
+
+use super::chunk;
 use super::fault::{Fault, What};
 use super::plan::{Node, Plan, ROOT, Slot};
 use super::span::{Shape, Span, VALUE_BYTES_MAX};
@@ -14,35 +16,34 @@ pub(super) use super::text::unescape;
 pub(super) fn object(plan: &Plan, value: &[u8], spans: &mut [Span]) -> Result<(), Fault> {
     debug_assert_eq!(spans.len(), plan.len());
     spans.fill(Span::ABSENT);
-    let mut scanner = Scanner::new(value)?;
-    let first = scanner.space();
-    if first != b'{' {
-        // Whether it is JSON at all is worth knowing to whoever mends the producer.
-        scanner.skip(0)?;
-        return Err(Fault { at: 0, what: What::NotAnObject });
-    }
-    let start = scanner.at;
-    scanner.object(plan, plan.node(ROOT), 0, spans)?;
-    spans[ROOT] = Span::new(start, scanner.at, Shape::Object, false);
-    scanner.finish()
+    whole(value, |scanner| {
+        if scanner.space() != b'{' {
+            // Whether it is JSON at all is worth knowing to whoever mends the producer.
+            scanner.skip(0)?;
+            return Err(Fault { at: 0, what: What::NotAnObject });
+        }
+        let start = scanner.at;
+        scanner.object(plan, plan.node(ROOT), 0, spans)?;
+        spans[ROOT] = Span::new(start, scanner.at, Shape::Object, false);
+        Ok(())
+    })
 }
 
 /// Checks that `value` is one JSON value in UTF-8 that may lie `depth` levels deep, and tells where and what it is.
 pub(super) fn value(value: &[u8], depth: usize) -> Result<Span, Fault> {
-    let mut scanner = Scanner::new(value)?;
-    scanner.space();
-    let start = scanner.at;
-    let shape = scanner.skip(depth)?;
-    let end = scanner.at;
-    scanner.finish()?;
-    Ok(Span::new(start, end, shape, false))
+    whole(value, |scanner| {
+        scanner.space();
+        let start = scanner.at;
+        let shape = scanner.skip(depth)?;
+        Ok(Span::new(start, scanner.at, shape, false))
+    })
 }
 
 /// Calls `member` for each member of the object that begins at `start` of a checked value, with the place of its key
 /// (within the quotes), whether that has escapes, and the end of its value.
 pub(super) fn members(value: &[u8], start: usize, mut member: impl FnMut(std::ops::Range<usize>, bool, usize)) {
-    let mut scanner = Scanner { bytes: value, at: start + 1, high: 0 };
-    let mut walk = || -> Result<(), Fault> {
+    let walked = scan(value, |scanner, _| {
+        scanner.at = start + 1;
         while scanner.space() == b'"' {
             scanner.at += 1;
             let key = scanner.at;
@@ -57,39 +58,60 @@ pub(super) fn members(value: &[u8], start: usize, mut member: impl FnMut(std::op
             }
         }
         Ok(())
-    };
-    let walked = walk();
+    });
     debug_assert_eq!(walked, Ok(()), "the value was checked");
 }
 
-struct Scanner<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// Not 0 when a string, or something close behind one, has bytes that are not ASCII: UTF-8 is checked only then.
-    high: u32,
-}
-
-impl<'a> Scanner<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, Fault> {
-        match bytes.len() {
-            0 => Err(Fault { at: 0, what: What::Empty }),
-            length if length > VALUE_BYTES_MAX => Err(Fault { at: VALUE_BYTES_MAX, what: What::Long }),
-            _ => Ok(Scanner { bytes, at: 0, high: 0 }),
-        }
+/// One value and nothing behind it, in UTF-8.
+#[inline(always)]
+fn whole<T>(value: &[u8], read: impl FnOnce(&mut Scanner) -> Result<T, Fault>) -> Result<T, Fault> {
+    match value.len() {
+        0 => return Err(Fault { at: 0, what: What::Empty }),
+        length if length > VALUE_BYTES_MAX => return Err(Fault { at: VALUE_BYTES_MAX, what: What::Long }),
+        _ => {}
     }
-
-    fn finish(mut self) -> Result<(), Fault> {
-        self.space();
-        if self.at != self.bytes.len() {
-            return self.fault(What::Trailing);
+    scan(value, |scanner, is_ascii| {
+        let read = read(scanner)?;
+        scanner.space();
+        if scanner.at != value.len() {
+            return scanner.fault(What::Trailing);
         }
-        if self.high != 0 && simdutf8::basic::from_utf8(self.bytes).is_err() {
-            let at = std::str::from_utf8(self.bytes).map_or_else(|error| error.valid_up_to(), str::len);
+        if !is_ascii && simdutf8::basic::from_utf8(value).is_err() {
+            let at = std::str::from_utf8(value).map_or_else(|error| error.valid_up_to(), str::len);
             return Err(Fault { at, what: What::Utf8 });
         }
-        Ok(())
-    }
+        Ok(read)
+    })
+}
 
+/// Marks the bytes that end plain text, and lets `read` scan with them. Told is also whether all bytes are ASCII.
+#[inline(always)]
+fn scan<T>(value: &[u8], read: impl FnOnce(&mut Scanner, bool) -> Result<T, Fault>) -> Result<T, Fault> {
+    thread_local! {
+        static MARKS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut marks = MARKS.take();
+    let is_ascii = chunk::mark(value, &mut marks);
+    let result = read(&mut Scanner { bytes: value, marks: &marks, at: 0 }, is_ascii);
+    // What a huge record needed is not kept.
+    if marks.capacity() <= MARKS_KEPT_BYTES_MAX {
+        MARKS.set(marks);
+    }
+    result
+}
+
+/// Enough for records of 1 MiB, Kafka's limit by default; it is kept by each thread.
+const MARKS_KEPT_BYTES_MAX: usize = 256 * 1024;
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    /// A bit for each byte that ends plain text: so the end of a string is found without reading it, and one string need
+    /// not wait for the other.
+    marks: &'a [u8],
+    at: usize,
+}
+
+impl Scanner<'_> {
     #[cold]
     #[inline(never)]
     fn fault<T>(&self, what: What) -> Result<T, Fault> {
@@ -283,16 +305,12 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Result<bool, Fault> {
         let mut escaped = false;
         loop {
-            let Marks { special, high } = match self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
-                Some(chunk) => chunk::marks(*chunk),
-                None => self.last_chunk(),
-            };
-            self.high |= high;
-            if special == 0 {
-                self.at += chunk::BYTES;
+            let marks = chunk::window(self.marks, self.at);
+            if marks == 0 {
+                self.at = chunk::behind_window(self.at);
                 continue;
             }
-            self.at += special.trailing_zeros() as usize;
+            self.at += marks.trailing_zeros() as usize;
             match self.peek() {
                 b'"' => {
                     self.at += 1;
@@ -302,19 +320,9 @@ impl<'a> Scanner<'a> {
                     escaped = true;
                     self.escape()?;
                 }
-                _ if self.at >= self.bytes.len() => return self.fault(What::EndInString),
-                _ => return self.fault(What::Control),
+                _ => return self.fault(if self.at < self.bytes.len() { What::Control } else { What::EndInString }),
             }
         }
-    }
-
-    /// Less than a chunk is left: zeros follow it, which are control characters.
-    #[inline(never)]
-    fn last_chunk(&self) -> Marks {
-        let mut chunk = [0; chunk::BYTES];
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        chunk[..rest.len()].copy_from_slice(rest);
-        chunk::marks(chunk)
     }
 
     fn escape(&mut self) -> Result<(), Fault> {
@@ -327,7 +335,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self) -> Result<Shape, Fault> {
         if self.peek() == b'-' {
             self.at += 1;
@@ -363,6 +371,14 @@ impl<'a> Scanner<'a> {
 
     #[inline(always)]
     fn digits(&mut self) {
+        // Eight at once: how many there are is not to be guessed by the branch predictor.
+        while let Some(chunk) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let digits = chunk::leading_digits(*chunk);
+            self.at += digits;
+            if digits < 8 {
+                return;
+            }
+        }
         while self.peek().is_ascii_digit() {
             self.at += 1;
         }

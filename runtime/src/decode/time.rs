@@ -72,11 +72,9 @@ pub(super) fn of_text(text: &[u8]) -> Option<i64> {
             if digits == 0 {
                 return None;
             }
-            let micros = (0..6).fold(0, |micros, place| {
-                let digit = rest.get(place).filter(|_| place < digits).map_or(0, |byte| i64::from(byte - b'0'));
-                micros * 10 + digit
-            });
-            (micros, &rest[digits..])
+            let (taken, rest) = (&rest[..digits.min(6)], &rest[digits..]);
+            let fraction = taken.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+            (fraction * 10_i64.pow(6 - taken.len() as u32), rest)
         }
         _ => (0, tail),
     };

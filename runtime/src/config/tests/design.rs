@@ -114,14 +114,14 @@ fn every_key_is_read() {
                 TransformSettings {
                     name: "drop-anonymous",
                     plugin: PluginSettings {
-                        file: "require-fields.wasm",
+                        file: "/etc/tidegate/plugins/require-fields.wasm",
                         ..
                     },
                 },
                 TransformSettings {
                     name: "stamp",
                     plugin: PluginSettings {
-                        file: "stamp.wasm",
+                        file: "/etc/tidegate/plugins/stamp.wasm",
                         ..
                     },
                 },
@@ -156,7 +156,7 @@ fn every_key_is_read() {
                     aggregate: Some(
                         AggregateSettings {
                             plugin: PluginSettings {
-                                file: "count.wasm",
+                                file: "/etc/tidegate/plugins/count.wasm",
                                 ..
                             },
                             group_by: [
@@ -194,7 +194,7 @@ fn every_key_is_read() {
                         TransformSettings {
                             name: "where",
                             plugin: PluginSettings {
-                                file: "where.wasm",
+                                file: "/etc/tidegate/plugins/where.wasm",
                                 ..
                             },
                         },

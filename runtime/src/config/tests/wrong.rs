@@ -265,6 +265,15 @@ fn keys_that_the_runtime_owns() {
 }
 
 #[test]
+fn whatever_the_source_sets_itself_is_refused_here() {
+    for key in crate::source::OWNED_KEYS {
+        let file = With::default().file().replace("[source.decode]", &format!("librdkafka = {{ \"{key}\" = 1 }}"));
+        let errors = parse(&file).unwrap_err().to_string();
+        assert!(errors.contains("belongs to the runtime"), "{key}: {errors}");
+    }
+}
+
+#[test]
 fn ways_in() {
     let auth = |elasticsearch| With { elasticsearch, ..With::default() };
     auth("auth = {}").wrong(expect![[r#"
