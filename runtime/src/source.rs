@@ -33,6 +33,7 @@ use native::Consumer;
 use poll::Poller;
 
 pub use admin::{Admin, PartitionDescription, TopicDescription, TopicSettings};
+pub use client::OWNED_KEYS;
 pub use error::{Refusal, SourceError, WriteError};
 pub use stand_in::StandInBroker;
 pub use writer::{Writer, WriterStatus};

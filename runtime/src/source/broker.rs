@@ -43,10 +43,9 @@ impl BrokerWord {
 
     /// A broker answered.
     pub(super) fn up(&mut self) {
-        if let Some(since) = self.down_since.take() {
-            if self.said.take().is_some() {
-                tracing::info!(after_seconds = since.elapsed().as_secs(), "kafka answers again");
-            }
+        let said = self.said.take().is_some();
+        if let Some(since) = self.down_since.take().filter(|_| said) {
+            tracing::info!(after_seconds = since.elapsed().as_secs(), "kafka answers again");
         }
         self.word = None;
         self.authentication = None;

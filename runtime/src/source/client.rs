@@ -13,6 +13,33 @@ const MESSAGE_BYTES_MAX: (usize, usize) = (1_000_000, 100_000_000);
 /// The client refuses to fetch less at once than its largest message.
 const FETCH_BYTES_MIN: usize = 1_000_000;
 
+/// Keys that decide what the runtime promises. They are set over the user's, so the pipeline file must refuse them.
+pub const OWNED_KEYS: [&str; 23] = [
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "client.id",
+    "group.id",
+    "group.protocol",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "partition.assignment.strategy",
+    "enable.partition.eof",
+    "check.crcs",
+    "isolation.level",
+    "fetch.max.bytes",
+    "fetch.queue.backoff.ms",
+    "queued.min.messages",
+    "queued.max.messages.kbytes",
+    "queue.buffering.max.messages",
+    "queue.buffering.max.kbytes",
+    "statistics.interval.ms",
+    "allow.auto.create.topics",
+    "acks",
+    "enable.idempotence",
+    "message.timeout.ms",
+];
+
 /// What every client of ours has: addresses, the user's settings (the runtime's own come over them), and its own words in the
 /// log when somebody looks that closely.
 fn base(kafka: &KafkaSettings) -> ClientConfig {
@@ -22,7 +49,8 @@ fn base(kafka: &KafkaSettings) -> ClientConfig {
     }
     config.set("bootstrap.servers", &kafka.brokers).set("client.id", "tidegate").set_log_level(RDKafkaLogLevel::Notice);
     if tracing::enabled!(target: "librdkafka", tracing::Level::TRACE) {
-        config.set("debug", "broker,topic,cgrp,admin").set_log_level(RDKafkaLogLevel::Debug);
+        default(&mut config, "debug", "broker,topic,cgrp");
+        config.set_log_level(RDKafkaLogLevel::Debug);
     }
     config
 }
@@ -44,7 +72,6 @@ pub(super) fn admin(kafka: &KafkaSettings) -> ClientConfig {
 /// For a member of the group. `fetch_bytes` bounds what the client reads ahead.
 pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> ClientConfig {
     let mut config = base(kafka);
-    default(&mut config, "fetch.max.bytes", fetch_bytes.max(FETCH_BYTES_MIN).to_string());
     config
         .set("group.id", &kafka.group)
         .set("group.protocol", "classic")
@@ -59,6 +86,7 @@ pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> ClientConfi
         .set("fetch.queue.backoff.ms", "10")
         .set("queued.min.messages", "100000")
         .set("queued.max.messages.kbytes", (fetch_bytes / 1024).max(1).to_string())
+        .set("fetch.max.bytes", fetch_bytes.max(FETCH_BYTES_MIN).to_string())
         .set("statistics.interval.ms", "5000")
         .set("allow.auto.create.topics", "false");
     config
@@ -149,6 +177,13 @@ mod tests {
         assert_eq!(config.get("auto.offset.reset"), Some("error"));
         assert_eq!(producer(&kafka("acks", "0"), 1 << 20, false).get("acks"), Some("all"));
         assert_eq!(producer(&kafka("linger.ms", "50"), 1 << 20, false).get("linger.ms"), Some("50"));
+        let owned = |key: &&str| !matches!(*key, "linger.ms" | "message.max.bytes" | "compression.type" | "none");
+        let empty = kafka("none", "");
+        for config in [consumer(&empty, 1 << 20), producer(&empty, 1 << 20, false)] {
+            let unknown: Vec<_> =
+                config.config_map().into_keys().filter(owned).filter(|key| !OWNED_KEYS.contains(key)).collect();
+            assert!(unknown.is_empty(), "set over the user's, and not in the list: {unknown:?}");
+        }
     }
 
     #[test]
