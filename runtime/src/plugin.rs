@@ -98,10 +98,11 @@ pub enum PluginError {
 impl HasKind for PluginError {
     fn kind(&self) -> ErrorKind {
         match self {
-            PluginError::Read { .. } | PluginError::Settings { .. } => ErrorKind::Config,
-            PluginError::Component { .. } | PluginError::Call { .. } | PluginError::Unsteady { .. } => {
-                ErrorKind::Plugin
-            }
+            PluginError::Read { .. } => ErrorKind::Config,
+            PluginError::Component { .. }
+            | PluginError::Settings { .. }
+            | PluginError::Call { .. }
+            | PluginError::Unsteady { .. } => ErrorKind::Plugin,
             PluginError::Engine(_) => ErrorKind::Internal,
         }
     }

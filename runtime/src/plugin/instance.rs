@@ -326,6 +326,7 @@ mod tests {
 
     #[test]
     fn limits_end_a_call_and_nothing_else() {
+        check_break(false, "(call $deep)", expect!["the plugin trapped: call stack exhausted"]);
         check_break(false, "(loop (br 0))", expect!["the plugin took longer than its deadline of 20 ms"]);
         check_break(
             false,
