@@ -5,6 +5,7 @@ mod exit;
 mod inspect;
 mod log;
 mod pipeline_file;
+mod run;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Runs a pipeline until SIGTERM or SIGINT drains it
+    Run(run::RunArgs),
     /// Checks a pipeline file and its components, and shows who reads and writes which field
     #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log::set_up(cli.log);
     let result = match &cli.command {
+        Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(args),
         Command::Inspect(args) => args.run(),
     };

@@ -54,6 +54,7 @@ pub use coerce::column_of_json;
 pub use compose::Composer;
 pub use table::Table;
 
+use chunk::Marks;
 use coerce::Raw;
 use columns::ReadField;
 use path::Own;
@@ -206,17 +207,20 @@ impl Decoder {
     /// Judges each record of a batch of a partition: is it JSON, and when did it happen?
     pub fn decode(&self, partition: &Partition, batch: Arc<RecordBatch>) -> Decoded {
         let (records, slots) = (batch.len(), self.plan.len());
-        let mut spans = vec![Span::ABSENT; records * slots];
+        let mut spans = Vec::with_capacity(records * slots);
+        let mut marks = Marks::default();
         let mut event_times = vec![EventTime::MIN; records];
         let mut rows = Vec::with_capacity(records);
         let (mut rejected, mut tombstones) = (Vec::new(), Vec::new());
-        for (row, spans) in spans.chunks_exact_mut(slots).enumerate() {
+        for row in 0..records {
             let record = row as u32;
+            spans.resize((row + 1) * slots, Span::ABSENT);
             let Some(value) = batch.value(row) else {
                 tombstones.push(record);
                 continue;
             };
-            let event_time = match scan::object(&self.plan, value, spans) {
+            let spans = &mut spans[row * slots..];
+            let event_time = match scan::object(&self.plan, value, spans, &mut marks) {
                 Ok(()) => self.event_time(&batch, row, value, spans),
                 Err(fault) => Err(Reason::new(ReasonKind::Json, fault.to_string())),
             };

@@ -1,1 +1,31 @@
-//! (under construction)
+//! The pipeline: lanes on threads, and the shell that performs their effects; start-up, progress, drain. It knows no wire
+//! format.
+
+mod run;
+mod components;
+mod topics;
+mod probe;
+mod trim;
+mod budget;
+mod router;
+mod worker;
+mod slot;
+mod shell;
+mod servers;
+mod shared;
+mod counters;
+mod handle;
+mod snapshot;
+mod progress;
+mod error;
+
+#[cfg(test)]
+mod tests;
+
+pub use budget::MemoryDivision;
+pub use components::Plugins;
+pub use counters::{BATCH_SECONDS, Counts};
+pub use error::PipelineError;
+pub use handle::Handle;
+pub use run::{RunOptions, run};
+pub use snapshot::{IndexSnapshot, LaneSnapshot, Phase, Snapshot};

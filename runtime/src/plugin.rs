@@ -68,7 +68,7 @@ pub trait Aggregate: Send {
 pub enum CallError {
     #[error("the plugin trapped: {0}")]
     Trap(String),
-    #[error("the plugin took longer than its deadline of {millis} ms for a batch")]
+    #[error("the plugin took longer than its deadline of {millis} ms")]
     Deadline { millis: u64 },
     #[error("the plugin broke the contract of its interface: {0}")]
     Contract(String),
@@ -98,14 +98,18 @@ pub enum PluginError {
 impl HasKind for PluginError {
     fn kind(&self) -> ErrorKind {
         match self {
-            PluginError::Read { .. } | PluginError::Settings { .. } => ErrorKind::Config,
-            PluginError::Component { .. } | PluginError::Call { .. } | PluginError::Unsteady { .. } => {
-                ErrorKind::Plugin
-            }
+            PluginError::Read { .. } => ErrorKind::Config,
+            PluginError::Component { .. }
+            | PluginError::Settings { .. }
+            | PluginError::Call { .. }
+            | PluginError::Unsteady { .. } => ErrorKind::Plugin,
             PluginError::Engine(_) => ErrorKind::Internal,
         }
     }
 }
+
+/// What a plugin's words about its settings, or about states that it does not migrate, are cut to.
+const WORDS_BYTES_MAX: usize = 4 << 10;
 
 /// At most `bytes_max` bytes of a text.
 fn cut(text: &str, bytes_max: usize) -> &str {

@@ -48,8 +48,8 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Starts the work on `runtime`; nothing is sent before the first document. Of `memory_bytes_max` at most half is
-    /// used for bulks that are being collected and sent; the other half is for what the caller submits.
+    /// Starts the work on `runtime`; nothing is sent before the first document. `memory_bytes_max` is what the caller
+    /// lets be in flight: bulks are so small that the ones sent and the ones collected take half of it at most.
     pub fn start(
         settings: &ElasticsearchSettings,
         runtime: &tokio::runtime::Handle,
@@ -136,9 +136,8 @@ impl HasKind for SinkError {
             | SinkError::Ca { .. }
             | SinkError::Credential { .. }
             | SinkError::Client(_)
-            | SinkError::Unauthorised { .. }
             | SinkError::Answer { .. } => ErrorKind::Config,
-            SinkError::Unreachable { .. } => ErrorKind::Unavailable,
+            SinkError::Unreachable { .. } | SinkError::Unauthorised { .. } => ErrorKind::Unavailable,
         }
     }
 }

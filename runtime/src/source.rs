@@ -16,21 +16,27 @@ mod error;
 mod client;
 mod broker;
 mod native;
+mod contact;
 mod start;
 mod assigned;
 mod flow;
 mod commit;
 mod control;
 mod poll;
+mod writer;
+mod admin;
+
 mod stand_in;
 
 use control::Control;
 use native::Consumer;
 use poll::Poller;
 
+pub use admin::{Admin, PartitionDescription, TopicDescription, TopicSettings};
 pub use client::OWNED_KEYS;
 pub use error::{Refusal, SourceError, WriteError};
 pub use stand_in::StandInBroker;
+pub use writer::{Writer, WriterStatus};
 
 /// What Kafka's client may read ahead, at least and at most: more than a few batches for each worker only costs memory.
 const FETCH_BYTES: (usize, usize) = (1 << 20, 16 << 20);
@@ -129,15 +135,20 @@ impl Source {
     pub fn start(config: SourceConfig, receiver: Box<dyn Receiver>) -> Result<Source, SourceError> {
         let fetch_bytes = (config.memory_bytes / 16).clamp(FETCH_BYTES.0, FETCH_BYTES.1);
         let batch_bytes = config.memory_bytes.saturating_sub(fetch_bytes).max(FETCH_BYTES.0);
-        let settings = client::consumer(&config.kafka, fetch_bytes)?;
+        let settings = client::consumer(&config.kafka, fetch_bytes);
         let mut consumer = Consumer::new(&settings).map_err(|error| client::refused(&config.kafka, error))?;
         let topics: Vec<&str> = config.kafka.topics.iter().map(String::as_str).collect();
-        let partitions = start::connect(&mut consumer, &config, &topics)?;
+        let mut partitions = Vec::new();
+        for topic in &topics {
+            let found = contact::topic(&mut consumer, &config.kafka.brokers, topic, contact::TOPIC_TIMEOUT)?;
+            partitions.extend(found.partitions.into_iter().map(|number| Partition::new(topic, number)));
+        }
         start::first_start(&mut consumer, &config, &partitions)?;
         let parts_topic = config.parts_topic.clone();
-        let parts: Vec<&str> = parts_topic.as_deref().into_iter().collect();
-        start::connect(&mut consumer, &config, &parts)?;
-        let all = [topics.as_slice(), parts.as_slice()].concat();
+        if let Some(topic) = &parts_topic {
+            contact::topic(&mut consumer, &config.kafka.brokers, topic, contact::TOPIC_TIMEOUT)?;
+        }
+        let all: Vec<&str> = topics.into_iter().chain(parts_topic.as_deref()).collect();
         consumer.subscribe(&all).map_err(|code| SourceError::Request {
             what: format!("subscription of group {}", config.kafka.group),
             word: code.to_string(),

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use crate::config::ConfigErrors;
+use crate::console::ConsoleError;
+use crate::pipeline::PipelineError;
 use crate::plugin::PluginError;
 use crate::record::{ErrorKind, HasKind};
 
@@ -14,11 +16,12 @@ pub enum Exit {
     Done = 0,
     /// A bug of ours, or an operating system that refuses something.
     Internal = 1,
-    /// The command line, the pipeline file, or a setting.
+    /// The command line, the pipeline file, a setting, or a topic that is not there.
     Config = 2,
     /// A component.
     Plugin = 3,
-    /// A server that does not answer, refuses us, or lacks a topic, when the pipeline starts.
+    /// A server that does not answer or refuses us when the pipeline starts; or that keeps a drain from
+    /// its end.
     Unavailable = 4,
     /// Going on could lose or repeat something: a choice is needed.
     Choice = 5,
@@ -29,10 +32,12 @@ pub const HELP: &str = "\
 Exit codes:
   0  done, or drained after SIGTERM
   1  internal error
-  2  wrong command line, pipeline file or setting
+  2  wrong command line, pipeline file or setting; or a topic that is not there
   3  a component does not load, refuses its settings, or broke its contract
-  4  a server or topic is not there, or refuses us, at the start
-  5  going on could lose or repeat something: a choice is needed";
+  4  a server is not there, or refuses us, at the start; or what was in flight
+     could not be brought home before the deadline of a drain, and is read again
+  5  going on could lose or repeat something: a choice is needed
+  130, 143  a second SIGINT or SIGTERM during a drain; what was in flight is read again";
 
 impl Exit {
     /// The first error of the chain that knows its kind decides.
@@ -55,7 +60,10 @@ impl From<Exit> for ExitCode {
 
 /// Asks the error of each room.
 fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
-    ask::<ConfigErrors>(error).or_else(|| ask::<PluginError>(error))
+    ask::<ConfigErrors>(error)
+        .or_else(|| ask::<PluginError>(error))
+        .or_else(|| ask::<PipelineError>(error))
+        .or_else(|| ask::<ConsoleError>(error))
 }
 
 fn ask<E: Error + HasKind + 'static>(error: &(dyn Error + 'static)) -> Option<ErrorKind> {

@@ -20,6 +20,17 @@ pub(crate) fn index(text: &Text<'_>, windows: bool) -> Option<IndexPattern> {
     }
 }
 
+impl IndexPattern {
+    /// The pattern with `*` for what differs from document to document: it matches every index that is written.
+    pub fn wildcard(&self) -> String {
+        let parts = self.0.iter().map(|part| match part {
+            IndexPart::Literal(text) => text.as_str(),
+            IndexPart::Field(_) | IndexPart::EventTime(_) | IndexPart::WindowStart(_) => "*",
+        });
+        parts.collect()
+    }
+}
+
 type Trouble = (String, &'static str);
 
 fn parse(text: &str, windows: bool) -> Result<Vec<IndexPart>, Trouble> {

@@ -2,11 +2,11 @@
 
 /// A bit for each of 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Marks {
+struct Bits {
     /// A quote, a backslash or a control character.
-    pub(super) special: u32,
+    special: u32,
     /// Not ASCII. Never marks less than it should.
-    pub(super) high: u32,
+    high: u32,
 }
 
 pub(super) const BYTES: usize = 16;
@@ -14,7 +14,7 @@ pub(super) const BYTES: usize = 16;
 /// SSE2 is part of every x86-64 processor, so nothing is detected at run time.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(super) fn marks(chunk: [u8; BYTES]) -> Marks {
+fn bits(chunk: [u8; BYTES]) -> Bits {
     use std::arch::x86_64::{
         _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
     };
@@ -27,19 +27,19 @@ pub(super) fn marks(chunk: [u8; BYTES]) -> Marks {
         let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
         let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
         let special = _mm_or_si128(_mm_or_si128(quote, backslash), control);
-        Marks { special: _mm_movemask_epi8(special) as u32, high: _mm_movemask_epi8(bytes) as u32 }
+        Bits { special: _mm_movemask_epi8(special) as u32, high: _mm_movemask_epi8(bytes) as u32 }
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
-pub(super) fn marks(chunk: [u8; BYTES]) -> Marks {
-    marks_portable(chunk)
+fn bits(chunk: [u8; BYTES]) -> Bits {
+    bits_portable(chunk)
 }
 
 /// The same eight bytes at a time, for other processors.
 #[cfg(any(test, not(target_arch = "x86_64")))]
-fn marks_portable(chunk: [u8; BYTES]) -> Marks {
+fn bits_portable(chunk: [u8; BYTES]) -> Bits {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     // The top bit of each byte to a bit of its own: the products meet in the top byte without carries.
@@ -54,46 +54,63 @@ fn marks_portable(chunk: [u8; BYTES]) -> Marks {
         (gather(special) as u32, gather(word) as u32)
     };
     let ((low, low_high), (high, high_high)) = (half(halves as u64), half((halves >> 64) as u64));
-    Marks { special: low | high << 8, high: low_high | high_high << 8 }
+    Bits { special: low | high << 8, high: low_high | high_high << 8 }
 }
 
-/// Notes the special bytes of a whole value, a bit for each byte, and tells whether all are ASCII. Behind the end of the
-/// value all are special.
-pub(super) fn mark(value: &[u8], marks_of: &mut Vec<u8>) -> bool {
-    let (chunks, rest) = value.as_chunks::<BYTES>();
-    marks_of.clear();
-    marks_of.resize((chunks.len() + 1) * 2 + WINDOW_BYTES, 0xff);
-    let (words, _) = marks_of.as_chunks_mut::<2>();
-    let mut high = 0;
-    for (chunk, word) in chunks.iter().zip(&mut *words) {
-        let marks = marks(*chunk);
-        high |= marks.high;
-        *word = (marks.special as u16).to_le_bytes();
+/// The special bytes of a whole value, a bit for each byte.
+#[derive(Default)]
+pub(super) struct Marks {
+    blocks: Vec<u64>,
+}
+
+/// Bytes in a block.
+pub(super) const BLOCK: usize = 64;
+
+impl Marks {
+    /// Marks a value, and tells whether all its bytes are ASCII. Behind its end the first byte at least is special.
+    pub(super) fn take(&mut self, value: &[u8]) -> bool {
+        let (blocks, rest) = value.as_chunks::<BLOCK>();
+        if self.blocks.len() <= blocks.len() {
+            self.blocks.resize(blocks.len() + 1, 0);
+        }
+        let mut high = 0;
+        for (block, marks) in blocks.iter().zip(&mut self.blocks) {
+            *marks = mark(block, &mut high);
+        }
+        // Zeros follow the last bytes, which are control characters.
+        let mut last = [0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        if let Some(marks) = self.blocks.get_mut(blocks.len()) {
+            *marks = mark(&last, &mut high);
+        }
+        high == 0
     }
-    // Zeros follow the last bytes, which are control characters.
-    let mut last = [0; BYTES];
-    last[..rest.len()].copy_from_slice(rest);
-    let marks = marks(last);
-    words[chunks.len()] = (marks.special as u16).to_le_bytes();
-    (high | marks.high) == 0
-}
 
-const WINDOW_BYTES: usize = 8;
-
-/// The marks of the bytes from `at` on, the first one lowest: at least 57 of them, and zeros behind.
-#[inline(always)]
-pub(super) fn window(marks: &[u8], at: usize) -> u64 {
-    match marks.get(at / 8..).and_then(<[u8]>::first_chunk::<WINDOW_BYTES>) {
-        Some(bytes) => u64::from_le_bytes(*bytes) >> (at % 8),
-        // Behind the end, where all are special.
-        None => 1,
+    /// The marks of a block, its first byte lowest.
+    #[inline(always)]
+    pub(super) fn block(&self, block: usize) -> u64 {
+        // Behind the end all are special.
+        self.blocks.get(block).copied().unwrap_or(u64::MAX)
     }
 }
 
-/// The first byte that the window from `at` on did not show.
 #[inline(always)]
-pub(super) fn behind_window(at: usize) -> usize {
-    at / 8 * 8 + 64
+fn mark(block: &[u8; BLOCK], high: &mut u32) -> u64 {
+    let (chunks, _) = block.as_chunks::<BYTES>();
+    let mut marks = 0;
+    for (at, chunk) in chunks.iter().enumerate() {
+        let bits = bits(*chunk);
+        marks |= u64::from(bits.special) << (at * BYTES);
+        *high |= bits.high;
+    }
+    marks
+}
+
+/// Where in a chunk the first byte is that ends plain text.
+#[inline(always)]
+pub(super) fn first_special(chunk: [u8; BYTES]) -> Option<usize> {
+    let special = bits(chunk).special;
+    (special != 0).then(|| special.trailing_zeros() as usize)
 }
 
 /// How many of eight bytes, from the first on, are digits.
@@ -123,35 +140,29 @@ mod tests {
                 let mark = |test: fn(u8) -> bool| {
                     chunk.iter().enumerate().fold(0, |marks, (place, byte)| marks | u32::from(test(*byte)) << place)
                 };
-                let expected = Marks {
+                let expected = Bits {
                     special: mark(|byte| byte == b'"' || byte == b'\\' || byte < 0x20),
                     high: mark(|byte| byte >= 0x80),
                 };
-                assert_eq!(marks(chunk), expected, "{chunk:?}");
-                assert_eq!(marks_portable(chunk), expected, "{chunk:?}");
+                assert_eq!(bits(chunk), expected, "{chunk:?}");
+                assert_eq!(bits_portable(chunk), expected, "{chunk:?}");
             }
         }
     }
     #[test]
-    fn windows_show_the_first_special_byte() {
-        for length in 0..200 {
+    fn blocks_mark_the_special_bytes_and_the_end() {
+        let mut marks = Marks::default();
+        for length in (0..200).rev() {
             let mut value = vec![b'x'; length];
-            for at in (0..length).step_by(23) {
-                value[at] = b'"';
+            value.iter_mut().step_by(23).for_each(|byte| *byte = b'"');
+            assert!(marks.take(&value));
+            for at in 0..=length {
+                let marked = marks.block(at / BLOCK) >> (at % BLOCK) & 1 == 1;
+                assert_eq!(marked, at % 23 == 0 || at == length, "{at} of {length}");
             }
-            let mut marks = vec![7; 500];
-            assert!(mark(&value, &mut marks));
-            for from in 0..length {
-                let mut at = from;
-                while window(&marks, at) == 0 {
-                    at = behind_window(at);
-                }
-                at += window(&marks, at).trailing_zeros() as usize;
-                assert_eq!(at, from.next_multiple_of(23).min(length), "{from} of {length}");
-            }
-            if length > 0 {
-                value[length - 1] = 0xc3;
-                assert!(!mark(&value, &mut marks));
+            if let Some(last) = value.last_mut() {
+                *last = 0xc3;
+                assert!(!marks.take(&value));
             }
         }
     }

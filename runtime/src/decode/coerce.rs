@@ -48,6 +48,11 @@ impl<'a> Raw<'a> {
         self.bytes.get(1..self.bytes.len().saturating_sub(1)).unwrap_or_default()
     }
 
+    /// Whether it is a number, whatever its spelling.
+    fn is_number(self) -> bool {
+        matches!(self.shape, Shape::Integer | Shape::Decimal)
+    }
+
     pub(super) fn micros(self, unit: TimestampUnit) -> Option<i64> {
         match self.shape {
             Shape::Text => time::of_text(self.inside()),
@@ -164,10 +169,7 @@ pub(super) fn fill<'a>(
         }
         (Values::Floats(values), _) => values.extend((0..rows).map(|row| {
             let raw = raw(row);
-            let value = match raw.shape {
-                Shape::Integer | Shape::Decimal => number::float(raw.bytes, raw.shape),
-                _ => None,
-            };
+            let value = raw.is_number().then(|| number::float(raw.bytes, raw.shape)).flatten();
             value.unwrap_or_else(|| {
                 miss(row, raw.shape);
                 0.0
@@ -178,10 +180,7 @@ pub(super) fn fill<'a>(
             let value = if kind == Kind::Timestamp {
                 raw.micros(unit)
             } else {
-                match raw.shape {
-                    Shape::Integer | Shape::Decimal => number::integer(raw.bytes, raw.shape),
-                    _ => None,
-                }
+                raw.is_number().then(|| number::integer(raw.bytes, raw.shape)).flatten()
             };
             value.unwrap_or_else(|| {
                 miss(row, raw.shape);
@@ -193,13 +192,15 @@ pub(super) fn fill<'a>(
             for row in 0..rows {
                 let raw = raw(row);
                 let taken = match kind {
-                    Kind::Json if raw.shape.is_present() => {
-                        values.bytes.extend_from_slice(raw.bytes);
-                        true
+                    Kind::Json => {
+                        let taken = raw.shape.is_present();
+                        values.bytes.extend_from_slice(if taken { raw.bytes } else { &[] });
+                        taken
                     }
                     Kind::Bytes => raw.base64(&mut values.bytes),
                     Kind::Text => raw.text(&mut values.bytes),
-                    _ => false,
+                    // These have other columns.
+                    Kind::Presence | Kind::Boolean | Kind::Integer | Kind::Float | Kind::Timestamp => false,
                 };
                 // Ends the value; what belongs to it is there already.
                 values.push(&[]);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::chunk::Marks;
 use super::fault::Fault;
 use super::plan::{Plan, Slot};
 use super::span::Span;
@@ -127,7 +128,7 @@ impl Table {
         for pass in before {
             let (mut text, mut spans) = (Vec::new(), vec![Span::ABSENT; self.shared.plan.len()]);
             apply(&now, pass, &mut text);
-            if scan::object(&self.shared.plan, &text, &mut spans).is_err() {
+            if scan::object(&self.shared.plan, &text, &mut spans, &mut Marks::default()).is_err() {
                 // It grew longer than anything that is decoded, and than anything that an index takes.
                 break;
             }
@@ -141,6 +142,7 @@ impl Table {
     pub(super) fn render(&self, row: usize, body: &mut Vec<u8>, spans: &mut [Span]) -> Result<(), Fault> {
         body.clear();
         self.document(row, body);
-        scan::object(&self.shared.plan, body, spans)
+        spans.fill(Span::ABSENT);
+        scan::object(&self.shared.plan, body, spans, &mut Marks::default())
     }
 }

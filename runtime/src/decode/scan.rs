@@ -2,21 +2,18 @@
 //! tree, no copies, no allocation, and no recursion that a record can drive (only the plan's own depth does).
 
 use super::DEPTH_MAX;
-use std::cell::Cell;
-
-use super::chunk;
+use super::chunk::{self, Marks};
 use super::fault::{Fault, What};
 use super::plan::{Node, Plan, ROOT, Slot};
 use super::span::{Shape, Span, VALUE_BYTES_MAX};
 
 pub(super) use super::text::unescape;
 
-/// Checks that `value` is one JSON object in UTF-8, and notes where the plan's fields are. `spans` has one for each slot;
-/// all are overwritten.
-pub(super) fn object(plan: &Plan, value: &[u8], spans: &mut [Span]) -> Result<(), Fault> {
-    debug_assert_eq!(spans.len(), plan.len());
-    spans.fill(Span::ABSENT);
-    whole(value, |scanner| {
+/// Checks that `value` is one JSON object in UTF-8, and notes where the plan's fields are. `spans` has one for each slot, all
+/// absent. The marks are only memory that is used again.
+pub(super) fn object(plan: &Plan, value: &[u8], spans: &mut [Span], marks: &mut Marks) -> Result<(), Fault> {
+    debug_assert!(spans.len() == plan.len() && spans.iter().all(|span| *span == Span::ABSENT));
+    whole(value, marks, |scanner| {
         if scanner.space() != b'{' {
             // Whether it is JSON at all is worth knowing to whoever mends the producer.
             scanner.skip(0)?;
@@ -31,7 +28,7 @@ pub(super) fn object(plan: &Plan, value: &[u8], spans: &mut [Span]) -> Result<()
 
 /// Checks that `value` is one JSON value in UTF-8 that may lie `depth` levels deep, and tells where and what it is.
 pub(super) fn value(value: &[u8], depth: usize) -> Result<Span, Fault> {
-    whole(value, |scanner| {
+    whole(value, &mut Marks::default(), |scanner| {
         scanner.space();
         let start = scanner.at;
         let shape = scanner.skip(depth)?;
@@ -42,7 +39,10 @@ pub(super) fn value(value: &[u8], depth: usize) -> Result<Span, Fault> {
 /// Calls `member` for each member of the object that begins at `start` of a checked value, with the place of its key
 /// (within the quotes), whether that has escapes, and the end of its value.
 pub(super) fn members(value: &[u8], start: usize, mut member: impl FnMut(std::ops::Range<usize>, bool, usize)) {
-    let walked = scan(value, |scanner, _| {
+    let mut marks = Marks::default();
+    marks.take(value);
+    let mut scanner = Scanner::new(value, &marks);
+    let mut walk = || -> Result<(), Fault> {
         scanner.at = start + 1;
         while scanner.space() == b'"' {
             scanner.at += 1;
@@ -58,60 +58,48 @@ pub(super) fn members(value: &[u8], start: usize, mut member: impl FnMut(std::op
             }
         }
         Ok(())
-    });
+    };
+    let walked = walk();
     debug_assert_eq!(walked, Ok(()), "the value was checked");
 }
 
 /// One value and nothing behind it, in UTF-8.
 #[inline(always)]
-fn whole<T>(value: &[u8], read: impl FnOnce(&mut Scanner) -> Result<T, Fault>) -> Result<T, Fault> {
+fn whole<T>(value: &[u8], marks: &mut Marks, read: impl FnOnce(&mut Scanner) -> Result<T, Fault>) -> Result<T, Fault> {
     match value.len() {
         0 => return Err(Fault { at: 0, what: What::Empty }),
         length if length > VALUE_BYTES_MAX => return Err(Fault { at: VALUE_BYTES_MAX, what: What::Long }),
         _ => {}
     }
-    scan(value, |scanner, is_ascii| {
-        let read = read(scanner)?;
-        scanner.space();
-        if scanner.at != value.len() {
-            return scanner.fault(What::Trailing);
-        }
-        if !is_ascii && simdutf8::basic::from_utf8(value).is_err() {
-            let at = std::str::from_utf8(value).map_or_else(|error| error.valid_up_to(), str::len);
-            return Err(Fault { at, what: What::Utf8 });
-        }
-        Ok(read)
-    })
-}
-
-/// Marks the bytes that end plain text, and lets `read` scan with them. Told is also whether all bytes are ASCII.
-#[inline(always)]
-fn scan<T>(value: &[u8], read: impl FnOnce(&mut Scanner, bool) -> Result<T, Fault>) -> Result<T, Fault> {
-    thread_local! {
-        static MARKS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    let is_ascii = marks.take(value);
+    let mut scanner = Scanner::new(value, marks);
+    let read = read(&mut scanner)?;
+    scanner.space();
+    if scanner.at != value.len() {
+        return scanner.fault(What::Trailing);
     }
-    let mut marks = MARKS.take();
-    let is_ascii = chunk::mark(value, &mut marks);
-    let result = read(&mut Scanner { bytes: value, marks: &marks, at: 0 }, is_ascii);
-    // What a huge record needed is not kept.
-    if marks.capacity() <= MARKS_KEPT_BYTES_MAX {
-        MARKS.set(marks);
+    if !is_ascii && simdutf8::basic::from_utf8(value).is_err() {
+        let at = std::str::from_utf8(value).map_or_else(|error| error.valid_up_to(), str::len);
+        return Err(Fault { at, what: What::Utf8 });
     }
-    result
+    Ok(read)
 }
-
-/// Enough for records of 1 MiB, Kafka's limit by default; it is kept by each thread.
-const MARKS_KEPT_BYTES_MAX: usize = 256 * 1024;
 
 struct Scanner<'a> {
     bytes: &'a [u8],
-    /// A bit for each byte that ends plain text: so the end of a string is found without reading it, and one string need
-    /// not wait for the other.
-    marks: &'a [u8],
+    marks: &'a Marks,
     at: usize,
+    /// The block of the string that was read last, and its marks: one string need not wait for memory to find the next.
+    block: usize,
+    block_marks: u64,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    #[inline(always)]
+    fn new(bytes: &'a [u8], marks: &'a Marks) -> Self {
+        Scanner { bytes, marks, at: 0, block: 0, block_marks: marks.block(0) }
+    }
+
     #[cold]
     #[inline(never)]
     fn fault<T>(&self, what: What) -> Result<T, Fault> {
@@ -305,9 +293,14 @@ impl Scanner<'_> {
     fn string(&mut self) -> Result<bool, Fault> {
         let mut escaped = false;
         loop {
-            let marks = chunk::window(self.marks, self.at);
+            let block = self.at / chunk::BLOCK;
+            if block != self.block {
+                self.block = block;
+                self.block_marks = self.marks.block(block);
+            }
+            let marks = self.block_marks >> (self.at % chunk::BLOCK);
             if marks == 0 {
-                self.at = chunk::behind_window(self.at);
+                self.at = (block + 1) * chunk::BLOCK;
                 continue;
             }
             self.at += marks.trailing_zeros() as usize;

@@ -75,9 +75,8 @@ pub(super) fn quote(text: &[u8], body: &mut Vec<u8>) {
 fn plain_length(text: &[u8]) -> usize {
     let mut at = 0;
     while let Some(chunk) = text[at..].first_chunk() {
-        let special = chunk::marks(*chunk).special;
-        if special != 0 {
-            return at + special.trailing_zeros() as usize;
+        if let Some(special) = chunk::first_special(*chunk) {
+            return at + special;
         }
         at += chunk::BYTES;
     }

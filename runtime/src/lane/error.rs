@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::plugin::CallError;
+use crate::record::{ErrorKind, HasKind};
 
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum LaneError {
@@ -53,4 +54,19 @@ pub enum LaneError {
 
     #[error("the pipeline cannot be built: {0}")]
     Plan(String),
+}
+
+impl HasKind for LaneError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            LaneError::Call { .. } | LaneError::State { .. } => ErrorKind::Plugin,
+            LaneError::MetadataTooLong { .. } | LaneError::Plan(_) => ErrorKind::Config,
+            LaneError::ForeignPosition { .. }
+            | LaneError::PartsPartitions { .. }
+            | LaneError::ForeignPart { .. }
+            | LaneError::UnknownOutput { .. }
+            | LaneError::Fingerprint { .. }
+            | LaneError::StateSchema { .. } => ErrorKind::Corrupt,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::bindings::exports::tidegate::plugin::aggregate::{Guest, StateSchemaParam};
 use super::instance::Caller;
-use super::{Aggregate, CallError, Plugin, PluginError, contract, crossing, split};
+use super::{Aggregate, CallError, Plugin, PluginError, WORDS_BYTES_MAX, contract, crossing, split};
 use crate::record::{Accumulated, Batch, Output, Rejection, Slices, StateSchema};
 
 /// What `emit` is reckoned to give back for a state beside its size: a document of some fields. It keeps a call below
@@ -149,7 +149,7 @@ impl Aggregate for AggregateInstance {
                 |live, guest| live.call(|store| guest.call_migrate(store, schema, crossing::slices(&piece))),
                 |answer| match answer {
                     Ok(states) => contract::states(states, piece.len()).map(Ok),
-                    Err(words) => Ok(Err(words)),
+                    Err(words) => Ok(Err(super::cut(&words, WORDS_BYTES_MAX).to_owned())),
                 },
             )?;
             match migrated {

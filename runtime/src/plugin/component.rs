@@ -42,8 +42,15 @@ struct Inner {
 impl Component {
     /// Compiles the file and asks the component who it is. A file of some megabytes takes seconds.
     pub fn load(engine: &Engine, path: &Path) -> Result<Self, PluginError> {
-        let bytes = std::fs::read(path).map_err(|error| PluginError::Read { file: path.to_owned(), error })?;
+        let unreadable = |error| PluginError::Read { file: path.to_owned(), error };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        let (size_bytes, bytes_max) =
+            (std::fs::metadata(path).map_err(unreadable)?.len(), engine.limits().component_bytes_max);
+        if size_bytes > bytes_max as u64 {
+            let why = format!("it has {size_bytes} bytes, the limit is {bytes_max}");
+            return Err(PluginError::Component { name: name.into_owned(), why });
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
         Self::from_bytes(engine, &name, &bytes)
     }
 
@@ -177,11 +184,15 @@ fn link(engine: &Engine, component: &wasmtime::component::Component) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use expect_test::{Expect, expect};
+    use std::sync::LazyLock;
 
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use super::super::Instance;
     use super::super::tests::{self as guests, Guest, field};
     use super::*;
-    use crate::record::{Kind, Verdicts};
+    use crate::record::{Batch, Kind, Verdicts};
 
     fn filter() -> Guest {
         Guest::new(&[field("user.id", Kind::Presence)], &[]).filter("", &Verdicts::default())
@@ -227,6 +238,31 @@ mod tests {
             b"\0asm\x0d\0\x01\0\xff",
             expect!["it does not compile: failed to parse WebAssembly module: malformed section id (at offset 0x8)"],
         );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn damaged_bytes_give_an_error_or_a_plugin_and_nothing_worse(
+            core in any::<bool>(),
+            damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+        ) {
+            static MODULE: LazyLock<Vec<u8>> = LazyLock::new(|| filter().build("filter-plugin"));
+            let mut bytes = MODULE.clone();
+            if !core {
+                bytes = artefact::encode(&bytes).expect("encodes").expect("was a module");
+            }
+            for (at, value) in damage {
+                let at = at % bytes.len();
+                bytes[at] = value;
+            }
+            let loaded = Component::from_bytes(guests::narrow_engine(), "test", &bytes);
+            let plugin = loaded.and_then(|component| component.configure("{}"));
+            if let Ok(Instance::Filter(mut filter)) = plugin.and_then(|plugin| plugin.instantiate()) {
+                let _ = filter.filter(&Batch { rows: 3, columns: Vec::new() });
+            }
+        }
     }
 
     #[test]

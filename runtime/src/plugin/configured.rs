@@ -9,11 +9,8 @@ use super::bindings::exports::tidegate::plugin::{aggregate, plugin};
 use super::bindings::tidegate::plugin::data;
 use super::instance::{EnrichInstance, FilterInstance};
 use super::live::Live;
-use super::{Aggregate, Component, Enrich, Filter, Limits, PluginError, PluginKind};
+use super::{Aggregate, Component, Enrich, Filter, Limits, PluginError, PluginKind, WORDS_BYTES_MAX};
 use crate::record::{Field, Kind, Ports, StateSchema};
-
-/// What the plugin's words about its settings are cut to.
-const WORDS_BYTES_MAX: usize = 4 << 10;
 
 /// A configured component; cheap to clone. Its instances are all configured alike.
 #[derive(Clone)]

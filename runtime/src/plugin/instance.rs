@@ -292,7 +292,9 @@ mod tests {
         let body = body.replace("WORDS", &format!("(i32.const {}) (i32.const {})", words.0, words.1));
         let guest = guest.filter(&format!("(if (i32.eq (local.get $rows) (i32.const 1)) (then {body}))"), &answer);
         let log = r#"(import "tidegate:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
-        let guest = guests::module(&guest.text(if with_log { log } else { "" }), None, "filter-plugin");
+        let text = guest.text(if with_log { log } else { "" });
+        let text = text.replacen("(data", "(func $deep (call $deep) (call $deep)) (data", 1);
+        let guest = guests::module(&text, None, "filter-plugin");
         let Instance::Filter(mut filter) = instance(guests::narrow_engine(), &guest) else { panic!("a filter") };
         let breaks = Batch { rows: 1, columns: Vec::new() };
         expected.assert_eq(&filter.filter(&breaks).expect_err("breaks").to_string());
@@ -324,7 +326,8 @@ mod tests {
 
     #[test]
     fn limits_end_a_call_and_nothing_else() {
-        check_break(false, "(loop (br 0))", expect!["the plugin took longer than its deadline of 20 ms for a batch"]);
+        check_break(false, "(call $deep)", expect!["the plugin trapped: call stack exhausted"]);
+        check_break(false, "(loop (br 0))", expect!["the plugin took longer than its deadline of 20 ms"]);
         check_break(
             false,
             "(drop (memory.grow (i32.const 64)))",

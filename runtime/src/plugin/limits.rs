@@ -5,6 +5,8 @@ use std::time::Duration;
 /// The bounds of one instance. Beyond one of them the call fails, and the rest of the process does not notice.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
+    /// A component's file. Default: 128 MiB; interpreters have 20.
+    pub component_bytes_max: usize,
     /// The longest that a batch call may take. Measured in ticks of 10 ms, rounded up. Default: 1 s, a thousand times
     /// what a batch takes.
     pub deadline: Duration,
@@ -43,6 +45,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
+            component_bytes_max: 128 << 20,
             deadline: Duration::from_secs(1),
             start_deadline: Duration::from_secs(10),
             memory_bytes_max: 64 << 20,

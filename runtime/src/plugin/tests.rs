@@ -22,6 +22,7 @@ pub fn narrow_engine() -> &'static Engine {
     ENGINE.get_or_init(|| {
         Engine::with_limits(Limits {
             deadline: std::time::Duration::from_millis(20),
+            start_deadline: std::time::Duration::from_millis(100),
             memory_bytes_max: 4 << 20,
             output_bytes_max: 1 << 20,
             output_rows_max: 16,

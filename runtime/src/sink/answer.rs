@@ -23,6 +23,25 @@ pub(crate) struct Fault {
     pub reason: String,
 }
 
+impl Fault {
+    /// For people.
+    pub fn message(&self) -> String {
+        said(self.status, &self.error_type, &self.reason)
+    }
+}
+
+/// What the index said, in one line.
+pub(crate) fn said(status: u16, error_type: &str, reason: &str) -> String {
+    let mut text = format!("the index answered {status}");
+    if !error_type.is_empty() {
+        text = format!("{text} {error_type}");
+    }
+    if !reason.is_empty() {
+        text = format!("{text}: {reason}");
+    }
+    text.replace(char::is_control, " ")
+}
+
 /// Why an answer cannot be trusted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Untrusted(pub String);

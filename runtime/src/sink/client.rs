@@ -147,7 +147,7 @@ fn for_header(secret: &Secret, name: &'static str) -> Result<String, SinkError> 
 
 fn broken(error: &elasticsearch::Error) -> Broken {
     let mut kind = if error.is_timeout() { BrokenKind::TimeOut } else { BrokenKind::Other };
-    let mut message = error.to_string();
+    let mut message = without_query(&error.to_string());
     let mut cause = error.source();
     // The first cause is the client's own error again.
     let mut first = true;
@@ -163,6 +163,14 @@ fn broken(error: &elasticsearch::Error) -> Broken {
         cause = error.source();
     }
     Broken { kind, message }
+}
+
+/// The client names the whole address of a request; what was asked for is always the same.
+fn without_query(message: &str) -> String {
+    match message.split_once('?').and_then(|(head, tail)| Some((head, tail.split_once(')')?.1))) {
+        Some((head, tail)) => format!("{head}){tail}"),
+        None => message.into(),
+    }
 }
 
 fn kind_of(error: &(dyn std::error::Error + 'static), text: &str) -> BrokenKind {
@@ -215,6 +223,15 @@ mod tests {
             refused("http://es:9200", Auth::ApiKey(Secret::new("a\nb"))),
             "the credential api_key is empty or has characters that no header takes: look for a line break in it"
         );
+    }
+
+    #[test]
+    fn messages_name_the_server_and_not_the_query() {
+        assert_eq!(
+            without_query("error sending request for url (http://es:9200/_bulk?filter_path=a,b): reset"),
+            "error sending request for url (http://es:9200/_bulk): reset"
+        );
+        assert_eq!(without_query("reset"), "reset");
     }
 
     #[test]

@@ -54,14 +54,15 @@ struct Trouble {
 }
 
 impl Shared {
+    /// Takes note of an error that keeps the index from taking something.
     pub fn unavailable(&self, error: &str, now: SystemTime) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.last_error = Some(error.into());
+        trouble.last_error = Some(cut(error));
         trouble.since.get_or_insert(now);
     }
 
-    pub fn error(&self, error: String) {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).last_error = Some(error);
+    pub fn error(&self, error: &str) {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).last_error = Some(cut(error));
     }
 
     /// Since when it was unavailable, if it was.
@@ -85,6 +86,15 @@ impl Shared {
             last_error: trouble.last_error,
             unavailable_since: trouble.since,
         }
+    }
+}
+
+/// A line for people; some servers say a lot.
+fn cut(error: &str) -> String {
+    const BYTES_MAX: usize = 300;
+    match error.len() > BYTES_MAX {
+        true => format!("{}…", &error[..error.floor_char_boundary(BYTES_MAX)]),
+        false => error.into(),
     }
 }
 

@@ -191,11 +191,12 @@ impl Dispatcher {
 
     /// All documents of a bulk are settled.
     fn all_settled(&mut self, index: usize, bulk: Bulk) {
+        // Whoever is told finds the counters as they are then.
+        add(&self.shared.settled, bulk.len());
+        self.shared.in_flight_bytes.fetch_sub(bulk.bytes(), Relaxed);
         for run in bulk.runs() {
             self.batches.settled(run.batch, run.items);
         }
-        add(&self.shared.settled, bulk.len());
-        self.shared.in_flight_bytes.fetch_sub(bulk.bytes(), Relaxed);
         self.slot(index).recycle(bulk);
     }
 }
@@ -207,6 +208,7 @@ fn unfit(document: &Document<'_>) -> Option<String> {
         length if length > ID_BYTES_MAX => {
             Some(format!("the id is too long bytes=`{length}`: an index takes at most {ID_BYTES_MAX}"))
         }
+        _ if i64::try_from(document.version).is_err() => Some("the version does not fit 63 bits".into()),
         _ if document.body.is_empty() => Some("the document is empty".into()),
         _ if document.index.is_empty() => Some("the index name is empty".into()),
         _ => None,

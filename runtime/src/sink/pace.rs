@@ -28,8 +28,8 @@ impl Default for Pace {
 }
 
 impl Ceiling {
-    /// After `attempts` failures (at least one), for `dice` in 0..1. Never less than a twentieth of the ceiling, so that
-    /// nothing is sent again at once.
+    /// After `attempts` failures (at least one), for `dice` in 0..1. Never less than a twentieth of the ceiling, so
+    /// that nothing is sent again at once.
     pub fn wait(self, attempts: u16, dice: f64) -> Duration {
         let doublings = u32::from(attempts.saturating_sub(1)).min(20);
         let ceiling = self.first.saturating_mul(1 << doublings).min(self.last);

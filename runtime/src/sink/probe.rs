@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::SinkError;
-use super::answer::read_error;
+use super::answer::{read_error, said};
 use super::client::{Client, Reply};
-use super::request::said;
 use crate::config::ElasticsearchSettings;
 
 /// Below this every refresh costs more than it is worth to a pipeline that writes all the time.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::answer::{self, Fault, Untrusted};
+use super::answer::{self, Fault, Untrusted, said};
 use super::client::{BrokenKind, Client};
 use super::verdict::{ErrorAnswer, Outcome};
 
@@ -65,14 +65,4 @@ impl Landing {
             Landing::Untrusted(why) => format!("the answer cannot be trusted: {why}"),
         }
     }
-}
-
-/// What the index said, in one line.
-pub(crate) fn said(status: u16, kind: &str, reason: &str) -> String {
-    let mut text = format!("the index answered {status}");
-    for part in [kind, reason].into_iter().filter(|part| !part.is_empty()) {
-        text.push_str(if text.ends_with(kind) && !kind.is_empty() { ": " } else { " " });
-        text.push_str(part);
-    }
-    text
 }

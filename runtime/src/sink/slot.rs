@@ -37,6 +37,9 @@ struct Retry {
     bulk: Bulk,
 }
 
+/// What an action line has besides index and id.
+const ACTION_BYTES: usize = 90;
+
 /// When an open bulk is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fill {
@@ -48,7 +51,8 @@ impl Slot {
     /// Adds a document and says how many bytes it takes in a body.
     pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>, now: Instant, fill: Fill) -> usize {
         // What is refused for its size shall be so by itself.
-        if !self.open.is_empty() && self.open.bytes() + document.body.len() > fill.bytes_max {
+        let bytes = ACTION_BYTES + document.index.len() + document.id.len() + document.body.len();
+        if !self.open.is_empty() && self.open.bytes() + bytes > fill.bytes_max {
             self.close();
         }
         let before = self.open.bytes();
@@ -83,7 +87,19 @@ impl Slot {
             self.close();
         }
         let bulk = self.due_retries(now, fill).or_else(|| self.ready.pop_front())?;
+        let bulk = self.fitting(bulk, fill);
         Some(self.in_flight.insert(bulk))
+    }
+
+    /// What was collected before the size was learned goes in parts without being tried. Halves are never quite equal,
+    /// so a little more is as good.
+    fn fitting(&mut self, mut bulk: Bulk, fill: Fill) -> Bulk {
+        while bulk.len() > 1 && bulk.bytes() > fill.bytes_max + fill.bytes_max / 4 {
+            let (left, right) = bulk.halves();
+            self.ready.push_front(right);
+            bulk = left;
+        }
+        bulk
     }
 
     /// When to ask [`Slot::next`] again, if nothing happens before. None: only something that happens can change it.
@@ -113,8 +129,8 @@ impl Slot {
         self.failures = 0;
     }
 
-    /// Sends a whole bulk again, after what waits already: one that never succeeds holds nobody up for ever. `wait`: how
-    /// long the slot is quiet, by the number of failures.
+    /// Sends a whole bulk again, after what waits already: one that never succeeds holds nobody up for ever. `wait`:
+    /// how long the slot is quiet, by the number of failures.
     pub fn again(&mut self, bulk: Bulk, now: Instant, wait: impl FnOnce(u16) -> Duration) {
         self.failures = self.failures.saturating_add(1);
         self.ready.push_back(bulk);
@@ -175,7 +191,7 @@ impl Slot {
 mod tests {
     use super::*;
 
-    const FILL: Fill = Fill { bytes_max: 200, age_max: Duration::from_secs(1) };
+    const FILL: Fill = Fill { bytes_max: 260, age_max: Duration::from_secs(1) };
 
     fn put(slot: &mut Slot, row: u32, now: Instant) {
         slot.push(0, row, &Document { index: "i", id: "a", version: 1, body: b"{}" }, now, FILL);

@@ -1,8 +1,12 @@
 //! What Kafka's client says about its brokers: connected or not since when, its last words, and whether it gave up.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Deserialize;
 
@@ -39,10 +43,9 @@ impl BrokerWord {
 
     /// A broker answered.
     pub(super) fn up(&mut self) {
-        if let Some(since) = self.down_since.take() {
-            if self.said.take().is_some() {
-                tracing::info!(after_seconds = since.elapsed().as_secs(), "kafka answers again");
-            }
+        let said = self.said.take().is_some();
+        if let Some(since) = self.down_since.take().filter(|_| said) {
+            tracing::info!(after_seconds = since.elapsed().as_secs(), "kafka answers again");
         }
         self.word = None;
         self.authentication = None;
@@ -86,6 +89,41 @@ impl BrokerWord {
             let word = self.word.as_deref().unwrap_or("no broker is connected");
             tracing::warn!(for_seconds = now.duration_since(since).as_secs(), word, "kafka does not answer, waiting");
         }
+    }
+}
+
+/// A client's context that keeps its words to itself: ours are said in their place.
+#[derive(Debug, Default)]
+pub(super) struct Words(Mutex<BrokerWord>);
+
+impl Words {
+    pub(super) fn broker(&self) -> MutexGuard<'_, BrokerWord> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Words {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log(level as i32, facility, line);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.broker().statistics(statistics, Instant::now());
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        tracing::debug!(%code, reason, "kafka's client reports");
+        self.broker().error(code, reason, Instant::now());
+    }
+}
+
+/// A line of the client's own log, for those who look closer.
+pub(super) fn log(level: i32, facility: &str, line: &str) {
+    if level <= RDKafkaLogLevel::Warning as i32 {
+        tracing::debug!(target: "librdkafka", facility, "{line}");
+    } else {
+        tracing::trace!(target: "librdkafka", facility, "{line}");
     }
 }
 

@@ -1,7 +1,5 @@
 //! Settings of Kafka's client: those of the pipeline file, and above them those that the runtime owns.
 
-use std::time::Duration;
-
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -10,14 +8,13 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::SourceError;
 use crate::config::KafkaSettings;
 
-/// How long the first contact may take before a start is given up.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
+/// The largest message that the writer's client takes: what its queue holds, within these.
+const MESSAGE_BYTES_MAX: (usize, usize) = (1_000_000, 100_000_000);
 /// The client refuses to fetch less at once than its largest message.
 const FETCH_BYTES_MIN: usize = 1_000_000;
 
-/// Keys that decide what the runtime promises: the pipeline file must leave them alone.
-pub const OWNED_KEYS: [&str; 28] = [
+/// Keys that decide what the runtime promises. They are set over the user's, so the pipeline file must refuse them.
+pub const OWNED_KEYS: [&str; 23] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "client.id",
@@ -25,10 +22,7 @@ pub const OWNED_KEYS: [&str; 28] = [
     "group.protocol",
     "enable.auto.commit",
     "enable.auto.offset.store",
-    "auto.commit.enable",
-    "auto.commit.interval.ms",
     "auto.offset.reset",
-    "offset.store.method",
     "partition.assignment.strategy",
     "enable.partition.eof",
     "check.crcs",
@@ -37,40 +31,47 @@ pub const OWNED_KEYS: [&str; 28] = [
     "fetch.queue.backoff.ms",
     "queued.min.messages",
     "queued.max.messages.kbytes",
+    "queue.buffering.max.messages",
+    "queue.buffering.max.kbytes",
     "statistics.interval.ms",
     "allow.auto.create.topics",
     "acks",
-    "request.required.acks",
     "enable.idempotence",
-    "transactional.id",
     "message.timeout.ms",
-    "delivery.timeout.ms",
-    "partitioner",
 ];
 
-/// What every client of ours has: addresses, the user's settings, quiet logs.
-fn base(kafka: &KafkaSettings) -> Result<ClientConfig, SourceError> {
+/// What every client of ours has: addresses, the user's settings (the runtime's own come over them), and its own words in the
+/// log when somebody looks that closely.
+fn base(kafka: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     for (key, value) in &kafka.librdkafka {
-        if OWNED_KEYS.contains(&key.as_str()) {
-            return Err(SourceError::OwnedSetting { key: key.clone() });
-        }
         config.set(key, value.expose());
     }
-    // Who asks the client for its `debug` lines gets them, in the log at the level of traces.
-    let level = if config.get("debug").is_some() { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Notice };
-    config.set("bootstrap.servers", &kafka.brokers).set("client.id", "tidegate").set_log_level(level);
-    Ok(config)
+    config.set("bootstrap.servers", &kafka.brokers).set("client.id", "tidegate").set_log_level(RDKafkaLogLevel::Notice);
+    if tracing::enabled!(target: "librdkafka", tracing::Level::TRACE) {
+        default(&mut config, "debug", "broker,topic,cgrp");
+        config.set_log_level(RDKafkaLogLevel::Debug);
+    }
+    config
 }
 
-/// For admin requests and look-ups.
-pub(super) fn plain(kafka: &KafkaSettings) -> Result<ClientConfig, SourceError> {
-    base(kafka)
+/// Sets what the user has not.
+fn default(config: &mut ClientConfig, key: &str, value: impl Into<String>) {
+    if config.get(key).is_none() {
+        config.set(key, value);
+    }
+}
+
+/// For admin requests. Its words are nobody's: the consumer beside it says the same.
+pub(super) fn admin(kafka: &KafkaSettings) -> ClientConfig {
+    let mut config = base(kafka);
+    config.remove("debug").set_log_level(RDKafkaLogLevel::Emerg);
+    config
 }
 
 /// For a member of the group. `fetch_bytes` bounds what the client reads ahead.
-pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> Result<ClientConfig, SourceError> {
-    let mut config = base(kafka)?;
+pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> ClientConfig {
+    let mut config = base(kafka);
     config
         .set("group.id", &kafka.group)
         .set("group.protocol", "classic")
@@ -88,28 +89,30 @@ pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> Result<Clie
         .set("fetch.max.bytes", fetch_bytes.max(FETCH_BYTES_MIN).to_string())
         .set("statistics.interval.ms", "5000")
         .set("allow.auto.create.topics", "false");
-    Ok(config)
+    config
 }
 
-/// For the writer. `queue_bytes` bounds what waits in the client, and a single message.
-pub(super) fn producer(kafka: &KafkaSettings, queue_bytes: usize) -> Result<ClientConfig, SourceError> {
-    let mut config = base(kafka)?;
+/// For the writer. `queue_bytes` bounds what waits in the client, and a single message. `alone`: every message is a request of
+/// its own.
+pub(super) fn producer(kafka: &KafkaSettings, queue_bytes: usize, alone: bool) -> ClientConfig {
+    let mut config = base(kafka);
+    let message_bytes_max = queue_bytes.clamp(MESSAGE_BYTES_MAX.0, MESSAGE_BYTES_MAX.1);
+    default(&mut config, "message.max.bytes", message_bytes_max.to_string());
+    default(&mut config, "linger.ms", "5");
+    if config.get("compression.codec").is_none() {
+        default(&mut config, "compression.type", "lz4");
+    }
     config
         .set("acks", "all")
         .set("enable.idempotence", "true")
         .set("message.timeout.ms", "0")
-        .set("message.max.bytes", message_bytes_max(queue_bytes).to_string())
-        .set("queue.buffering.max.kbytes", (queue_bytes / 1024).max(1).to_string())
-        .set("linger.ms", "5");
-    if config.get("compression.type").or(config.get("compression.codec")).is_none() {
-        config.set("compression.type", "lz4");
+        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.kbytes", (queue_bytes.max(MESSAGE_BYTES_MAX.0) / 1000).to_string())
+        .set("statistics.interval.ms", "5000");
+    if alone {
+        config.set("batch.num.messages", "1").set("linger.ms", "0");
     }
-    Ok(config)
-}
-
-/// The largest message that the writer's client takes: what its queue holds, and no more than 100 MB.
-pub(super) fn message_bytes_max(queue_bytes: usize) -> usize {
-    queue_bytes.clamp(1_000_000, 100_000_000)
+    config
 }
 
 /// A client that was not made: the setting's name, and the client's words without any value.
@@ -168,11 +171,19 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_of_ours_is_refused_and_others_pass() {
-        assert!(matches!(plain(&kafka("acks", "0")), Err(SourceError::OwnedSetting { key }) if key == "acks"));
-        let config = consumer(&kafka("security.protocol", "ssl"), 1 << 20).expect("passes");
+    fn the_users_settings_pass_and_ours_come_over_them() {
+        let config = consumer(&kafka("security.protocol", "ssl"), 1 << 20);
         assert_eq!(config.get("security.protocol"), Some("ssl"));
         assert_eq!(config.get("auto.offset.reset"), Some("error"));
+        assert_eq!(producer(&kafka("acks", "0"), 1 << 20, false).get("acks"), Some("all"));
+        assert_eq!(producer(&kafka("linger.ms", "50"), 1 << 20, false).get("linger.ms"), Some("50"));
+        let owned = |key: &&str| !matches!(*key, "linger.ms" | "message.max.bytes" | "compression.type" | "none");
+        let empty = kafka("none", "");
+        for config in [consumer(&empty, 1 << 20), producer(&empty, 1 << 20, false)] {
+            let unknown: Vec<_> =
+                config.config_map().into_keys().filter(owned).filter(|key| !OWNED_KEYS.contains(key)).collect();
+            assert!(unknown.is_empty(), "set over the user's, and not in the list: {unknown:?}");
+        }
     }
 
     #[test]

@@ -9,10 +9,6 @@ use crate::record::{ErrorKind, HasKind, Offset, Partition};
 pub enum SourceError {
     #[error("kafka's client refuses a setting, key=`{key}`: {word}; see `librdkafka` in [source.kafka]")]
     Setting { key: String, word: String },
-    #[error(
-        "the runtime owns this setting of kafka's client, key=`{key}`; remove it from `librdkafka` in [source.kafka]"
-    )]
-    OwnedSetting { key: String },
     #[error("kafka does not answer, brokers=`{brokers}`: {word}; is it running, and is the address right?")]
     Unreachable { brokers: String, word: String },
     #[error(
@@ -51,9 +47,7 @@ pub enum SourceError {
 impl HasKind for SourceError {
     fn kind(&self) -> ErrorKind {
         match self {
-            SourceError::Setting { .. } | SourceError::OwnedSetting { .. } | SourceError::UnknownTopic { .. } => {
-                ErrorKind::Config
-            }
+            SourceError::Setting { .. } | SourceError::UnknownTopic { .. } => ErrorKind::Config,
             SourceError::Unreachable { .. }
             | SourceError::Authentication { .. }
             | SourceError::Forbidden { .. }

@@ -16,7 +16,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaType};
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 
-use super::broker::BrokerWord;
+use super::broker::{self, BrokerWord};
 use crate::record::{Commitment, Offset, Partition};
 
 mod lists;
@@ -37,6 +37,13 @@ pub(super) enum Rebalance {
 
 /// What became of a commit; the code is about all of it, or about the first partition that was refused.
 pub(super) type CommitAnswer = Result<(), RDKafkaErrorCode>;
+
+/// The partitions of a topic by number, and the replicas of the first.
+#[derive(Clone, Debug)]
+pub(super) struct TopicMetadata {
+    pub(super) partitions: Vec<i32>,
+    pub(super) replication: usize,
+}
 
 /// What the callbacks write and the poll thread reads.
 #[derive(Default)]
@@ -82,15 +89,19 @@ impl Consumer {
         Ok(Consumer { client, queue, answers, taken: Vec::with_capacity(TAKE_MAX) })
     }
 
-    /// The numbers of a topic's partitions.
-    pub(super) fn partitions(&self, topic: &str, timeout: Duration) -> Result<Vec<i32>, RDKafkaErrorCode> {
+    /// The topic as the cluster knows it.
+    pub(super) fn topic(&self, topic: &str, timeout: Duration) -> Result<TopicMetadata, RDKafkaErrorCode> {
         let metadata = self.client.fetch_metadata(Some(topic), timeout).map_err(|error| code_of(&error))?;
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Err(RDKafkaErrorCode::UnknownTopicOrPartition);
-        };
-        match found.error() {
-            Some(error) => Err(error.into()),
-            None => Ok(found.partitions().iter().map(|partition| partition.id()).collect()),
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let found = found.ok_or(RDKafkaErrorCode::UnknownTopicOrPartition)?;
+        if let Some(error) = found.error() {
+            return Err(error.into());
+        }
+        let mut partitions: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
+        partitions.sort_unstable();
+        match found.partitions().first() {
+            Some(first) => Ok(TopicMetadata { partitions, replication: first.replicas().len() }),
+            None => Err(RDKafkaErrorCode::UnknownTopicOrPartition),
         }
     }
 
@@ -353,12 +364,7 @@ unsafe extern "C" fn on_statistics(
 unsafe extern "C" fn on_log(_: *const c::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
     // SAFETY: the library calls with text of its own.
     let (facility, line) = unsafe { (text(facility), text(line)) };
-    // What matters is said by our own words; the client's are for those who look closer.
-    if level <= 4 {
-        tracing::debug!(target: "librdkafka", facility, "{line}");
-    } else {
-        tracing::trace!(target: "librdkafka", facility, "{line}");
-    }
+    broker::log(level, &facility, &line);
 }
 
 /// # Safety

@@ -222,10 +222,9 @@ impl Poller {
     }
 
     fn tick(&mut self, now: Instant) -> Result<(), SourceError> {
-        if let Some(word) = self.consumer.broker().fatal().map(str::to_owned) {
-            if !self.draining {
-                return Err(SourceError::Fatal { word });
-            }
+        let fatal = self.consumer.broker().fatal().map(str::to_owned);
+        if let Some(word) = fatal.filter(|_| !self.draining) {
+            return Err(SourceError::Fatal { word });
         }
         self.consumer.broker().say(now);
         if !self.draining {

@@ -53,4 +53,10 @@ impl StandInBroker {
         let done = if up { self.cluster().broker_up(-1) } else { self.cluster().broker_down(-1) };
         done.expect("the cluster is alive");
     }
+
+    /// Answers the next request of a kind with an error.
+    #[cfg(test)]
+    pub(super) fn refuse(&self, request: rdkafka::types::RDKafkaApiKey, error: c::rd_kafka_resp_err_t) {
+        self.cluster().request_errors(request, &[error]);
+    }
 }

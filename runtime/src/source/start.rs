@@ -1,49 +1,15 @@
 //! Where partitions begin: the start rule of a new group, resolved to positions and committed before anybody joins; and the
 //! judgement of a position against the log as it is.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::client::{CONNECT_TIMEOUT, definite};
+use super::contact::{self, REQUEST_TIMEOUT};
 use super::native::{Committed, Consumer};
 use super::{SourceConfig, SourceError};
 use crate::config::{OnDataLoss, Start};
 use crate::record::{Commitment, Offset, Partition, Resume};
-
-/// How long one request may take before it is sent again.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-/// The pause before a request is sent again.
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
-/// A topic that was created a moment ago may be unknown for a while.
-const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Waits until the brokers answer, and finds the partitions of the topics.
-pub(super) fn connect(
-    consumer: &mut Consumer,
-    config: &SourceConfig,
-    topics: &[&str],
-) -> Result<Vec<Partition>, SourceError> {
-    let began = Instant::now();
-    let mut found = Vec::new();
-    for topic in topics {
-        let numbers = loop {
-            let code = match consumer.partitions(topic, REQUEST_TIMEOUT) {
-                Ok(numbers) if !numbers.is_empty() => break numbers,
-                Ok(_) => RDKafkaErrorCode::UnknownTopicOrPartition,
-                Err(code) => code,
-            };
-            let unknown = matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic);
-            if unknown && began.elapsed() >= TOPIC_TIMEOUT {
-                return Err(SourceError::UnknownTopic { topic: (*topic).to_owned() });
-            }
-            pause(consumer, config, code, topic, began)?;
-        };
-        found.extend(numbers.into_iter().map(|number| Partition::new(topic, number)));
-    }
-    consumer.broker().up();
-    Ok(found)
-}
 
 /// Resolves the start rule when the group has no position on any of the source partitions, and commits the result for all of
 /// them. The group takes such a commit only while it has no member: of several that start at once, each reads what one of
@@ -59,7 +25,7 @@ pub(super) fn first_start(
         let step = resolve(consumer, config, partitions);
         match step {
             Ok(()) => return Ok(()),
-            Err(code) => pause(consumer, config, code, &what, began)?,
+            Err(code) => contact::pause(consumer, &config.kafka.brokers, code, &what, began)?,
         }
     }
 }
@@ -89,30 +55,6 @@ fn resolve(consumer: &Consumer, config: &SourceConfig, partitions: &[Partition])
         partitions = partitions.len(),
         "a new group begins, its start is committed"
     );
-    Ok(())
-}
-
-/// Waits a little before another try, or says why there is none.
-fn pause(
-    consumer: &mut Consumer,
-    config: &SourceConfig,
-    code: RDKafkaErrorCode,
-    what: &str,
-    began: Instant,
-) -> Result<(), SourceError> {
-    if let Some(error) = definite(code, what) {
-        return Err(error);
-    }
-    consumer.take(RETRY_PAUSE, 1, |_| ());
-    let brokers = || config.kafka.brokers.clone();
-    let broker = consumer.broker();
-    if let Some(word) = broker.authentication() {
-        return Err(SourceError::Authentication { brokers: brokers(), word: word.to_owned() });
-    }
-    if began.elapsed() >= CONNECT_TIMEOUT {
-        let word = broker.word().map_or_else(|| code.to_string(), str::to_owned);
-        return Err(SourceError::Unreachable { brokers: brokers(), word });
-    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The source against the in-process broker: assignment, positions, idleness, back-pressure, commits, a closing group.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -92,9 +92,7 @@ impl Receiver for Recorder {
 fn config(broker: &StandInBroker) -> SourceConfig {
     // The stand-in's group waits for most of a session before it goes on without a member that left.
     let quick = [("session.timeout.ms", "1500"), ("heartbeat.interval.ms", "200")];
-    let debug = std::env::var("RDKAFKA_DEBUG").ok().map(|value| ("debug".to_owned(), Secret::new(value)));
-    let quick = quick.into_iter().map(|(key, value)| (key.to_owned(), Secret::new(value)));
-    let settings: BTreeMap<String, Secret> = quick.chain(debug).collect();
+    let settings = quick.into_iter().map(|(key, value)| (key.to_owned(), Secret::new(value))).collect();
     SourceConfig {
         kafka: KafkaSettings {
             brokers: broker.bootstrap(),
@@ -111,7 +109,7 @@ fn config(broker: &StandInBroker) -> SourceConfig {
     }
 }
 
-/// `RUST_LOG=trace RDKAFKA_DEBUG=cgrp` shows what the client says.
+/// `RUST_LOG=trace` shows what the client says.
 fn broker(partitions: i32) -> StandInBroker {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -357,10 +355,24 @@ fn a_broker_that_goes_away_is_waited_for() {
 }
 
 #[test]
-fn an_unknown_topic_and_an_unreachable_broker_are_clear_errors() {
+fn an_unknown_topic_is_a_clear_error() {
     let broker = broker(1);
     let mut unknown = config(&broker);
     unknown.kafka.topics = vec!["nothing".to_owned()];
     let error = Source::start(unknown, Box::new(Recorder::default())).err().expect("refused");
     assert!(matches!(&error, SourceError::UnknownTopic { topic } if topic == "nothing"), "{error}");
+}
+
+#[test]
+fn an_admin_describes_topics_and_finds_what_is_there() {
+    let broker = broker(3);
+    produce(&broker, 2, 7, b"a");
+    let mut admin = Admin::new(&config(&broker).kafka).expect("a client");
+    let topic = admin.describe(TOPIC).expect("it is there");
+    let ends: Vec<_> = topic.partitions.iter().map(|it| (it.number, it.log_start, it.log_end)).collect();
+    assert_eq!(ends, [(0, Offset(0), Offset(0)), (1, Offset(0), Offset(0)), (2, Offset(0), Offset(7))]);
+    assert_eq!(topic.replication, 1);
+    assert_eq!(admin.find("nothing").expect("answered"), None);
+    assert_eq!(admin.ensure_parts(TOPIC, &[]).expect("it is there"), 3, "what exists is left as it is");
+    assert_eq!(admin.positions(&[Partition::new(TOPIC, 0)]).expect("answered"), [None]);
 }

@@ -98,8 +98,10 @@ mod enrich_of_an_impl {
                 Verdict::Passed(written),
                 Verdict::Dropped,
                 Verdict::Rejected("no such country".into()),
-                Verdict::Rejected("field=`geo.code` expected=`text` found=`nothing`".into()),
-                Verdict::Rejected("field=`geo.code` expected=`text` found=`array`".into()),
+                Verdict::Rejected("a required field is absent or null: field=`geo.code`, expected=`text`".into()),
+                Verdict::Rejected(
+                    "a field is not of the kind that is read: field=`geo.code`, expected=`text`, found=`array`".into()
+                ),
             ]
         );
         let ports = ports(plugin, settings);
@@ -180,7 +182,10 @@ mod aggregate_of_a_state {
     fn rows_are_folded_and_bad_ones_rejected() {
         let records = [json!({"x": 1}), json!({}), json!({"x": 2.5}), json!({"x": "3"})];
         let document = json!({"sum": 3.5, "until": "1970-01-01T00:01:00Z"});
-        let rejected = vec![(1, "no value".to_owned()), (3, "field=`x` expected=`float` found=`text`".to_owned())];
+        let rejected = vec![
+            (1, "no value".to_owned()),
+            (3, "a field is not of the kind that is read: field=`x`, expected=`float`, found=`text`".to_owned()),
+        ];
         assert_eq!(run(plugin, json!({"field": "x"}), records), Folded { documents: vec![document], rejected });
     }
 

@@ -158,7 +158,10 @@ mod narrow {
                 Verdict::Rejected("nobody is 0".into()),
                 Verdict::Passed(records[2].clone()),
                 Verdict::Dropped,
-                Verdict::Rejected("field=`person.age` expected=`integer` found=`number`".into()),
+                Verdict::Rejected(
+                    "a field is not of the kind that is read: field=`person.age`, expected=`integer`, found=`number`"
+                        .into()
+                ),
             ]
         );
     }

@@ -10,7 +10,7 @@ use crate::sink::answer::Fault;
 use crate::sink::bulk::{Bulk, BulkBuilder, ItemView, take_apart};
 use crate::sink::counters::add;
 use crate::sink::pace::Ceiling;
-use crate::sink::request::{Landing, said};
+use crate::sink::request::Landing;
 use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_request};
 
 /// After so many times a bulk that is answered 429 is sent alone.
@@ -34,16 +34,19 @@ impl Dispatcher {
             RequestVerdict::Items => {
                 self.slot(index).succeeded();
                 match landing {
-                    Landing::Items(faults) if !faults.is_empty() => self.items(index, &bulk, faults, now),
-                    _ => {
-                        self.all_settled(index, bulk);
+                    Landing::Items(faults) if faults.is_empty() => {
                         self.available();
+                        self.all_settled(index, bulk);
+                    }
+                    Landing::Items(faults) => self.items(index, &bulk, faults, now),
+                    Landing::Status { .. } | Landing::Broken { .. } | Landing::Untrusted(_) => {
+                        debug_assert!(false, "only an answer with items has items");
+                        self.whole_again(index, bulk, &landing, self.pace.retry, now);
                     }
                 }
             }
             RequestVerdict::Halve => {
-                self.learn(bulk.bytes() / 2);
-                tracing::info!(bytes = bulk.bytes(), "the bulk is too big and goes in halves: {}", landing.message());
+                self.learn(bulk.bytes(), &landing);
                 self.slot(index).again_in_halves(bulk);
             }
             RequestVerdict::Isolate => {
@@ -66,7 +69,7 @@ impl Dispatcher {
         }
         match landing.outcome() {
             // Busy is not down.
-            Outcome::Status { status: 429, .. } if ceiling == self.pace.retry => self.shared.error(landing.message()),
+            Outcome::Status { status: 429, .. } if ceiling == self.pace.retry => self.shared.error(&landing.message()),
             _ => self.unavailable(&landing.message(), now),
         }
     }
@@ -88,42 +91,43 @@ impl Dispatcher {
     }
 
     fn items(&mut self, index: usize, bulk: &Bulk, faults: Vec<Fault>, now: Instant) {
+        let count = |verdict| faults.iter().filter(|fault| fault.verdict == verdict).count();
+        let in_failure_store = count(Verdict::SettledInFailureStore);
+        add(&self.shared.settled, bulk.len() - faults.len() + in_failure_store);
+        add(&self.shared.superseded, count(Verdict::Superseded));
+        add(&self.shared.failure_store, in_failure_store);
+        if in_failure_store > 0 && self.may_say(now) {
+            tracing::warn!(documents = in_failure_store, "the index put documents into its failure store");
+        }
+        let words = |verdict| faults.iter().find(|fault| fault.verdict == verdict).map(Fault::message);
+        if let Some(message) = words(Verdict::Rejected) {
+            self.shared.error(&message);
+        }
+        let stalled = words(Verdict::Stall);
+
         let mut faults = faults.into_iter().peekable();
         let mut again: BTreeMap<(u16, bool), BulkBuilder> = BTreeMap::new();
-        let (mut settled, mut superseded, mut judged_bytes) = (0, 0, 0);
-        let (mut in_failure_store, mut stalled, mut refused) = (0, None, None);
+        let mut settled = Vec::new();
+        let mut judged_bytes = 0;
         for (place, item) in bulk.iter().enumerate() {
             let fault = faults.next_if(|fault| fault.item as usize == place);
             let verdict = fault.as_ref().map_or(Verdict::Settled, |fault| fault.verdict);
             match verdict {
                 Verdict::Settled | Verdict::SettledInFailureStore | Verdict::Superseded => {
-                    self.batches.settled(item.batch, 1);
                     judged_bytes += item.bytes.len();
-                    settled += usize::from(verdict != Verdict::Superseded);
-                    superseded += usize::from(verdict == Verdict::Superseded);
-                    in_failure_store += usize::from(verdict == Verdict::SettledInFailureStore);
+                    settled.push(item.batch);
                 }
                 Verdict::Retry | Verdict::Stall => {
-                    let stall = verdict == Verdict::Stall;
                     let attempt = item.attempt.saturating_add(1);
-                    again.entry((attempt, stall)).or_default().push_again(&item, attempt);
-                    if stall && stalled.is_none() {
-                        stalled = fault.map(|fault| said(fault.status, &fault.error_type, &fault.reason));
-                    }
+                    again.entry((attempt, verdict == Verdict::Stall)).or_default().push_again(&item, attempt);
                 }
                 Verdict::Rejected => {
-                    if let Some(Fault { status, error_type, reason, .. }) = fault {
-                        let message = said(status, &error_type, &reason);
-                        self.refuse(&item, status, &error_type, &message);
-                        refused.get_or_insert(message);
+                    if let Some(fault) = fault {
+                        self.refuse(&item, fault.status, &fault.error_type, &fault.message());
                     }
                 }
             }
         }
-        add(&self.shared.settled, settled);
-        add(&self.shared.superseded, superseded);
-        add(&self.shared.failure_store, in_failure_store);
-        self.shared.in_flight_bytes.fetch_sub(judged_bytes, Relaxed);
         for ((attempt, stall), mut builder) in again {
             let bulk = builder.finish();
             add(&self.shared.retried, bulk.len());
@@ -131,15 +135,14 @@ impl Dispatcher {
             let due = now + ceiling.wait(attempt, fastrand::f64());
             self.slot(index).retry(bulk, due, stall);
         }
-        if let Some(message) = refused {
-            self.shared.error(message);
-        }
-        if in_failure_store > 0 && self.may_say(now) {
-            tracing::warn!(documents = in_failure_store, "the index put documents into its failure store");
-        }
         match stalled {
             Some(message) => self.unavailable(&message, now),
             None => self.available(),
+        }
+        // Whoever is told finds the counters as they are then.
+        self.shared.in_flight_bytes.fetch_sub(judged_bytes, Relaxed);
+        for run in settled.chunk_by(|left, right| left == right) {
+            self.batches.settled(run[0], run.len() as u32);
         }
     }
 
@@ -160,12 +163,13 @@ impl Dispatcher {
         self.batches.rejected(item.batch, rejected);
     }
 
-    /// Remembers a size that the index may take.
-    fn learn(&mut self, bytes: usize) {
-        let bytes = bytes.max(BULK_BYTES_MIN);
+    /// Remembers a size that the index may take, after one that it does not.
+    fn learn(&mut self, too_big: usize, landing: &Landing) {
+        let bytes = (too_big / 2).max(BULK_BYTES_MIN);
         if bytes < self.fill.bytes_max {
             self.fill.bytes_max = bytes;
             self.shared.bulk_bytes.store(bytes as u64, Relaxed);
+            tracing::info!(too_big, bytes, "smaller bulks from now on: {}", landing.message());
         }
     }
 }

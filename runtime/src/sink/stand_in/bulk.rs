@@ -1,4 +1,4 @@
-//! Bulk requests to the stand-in index: the same checks in the same order as the real one, as far as a sink can see them.
+//! Bulk requests to the stand-in index: the real one's checks in its order, as far as a sink can see them.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -124,7 +124,8 @@ fn write(store: &Store, item: &Item<'_>, brief: bool) -> Value {
     let failed = |status: u16, kind: &str, reason: String| match brief {
         true => json!({ "status": status, "error": { "type": kind, "reason": reason } }),
         false => {
-            json!({ "_index": index, "_id": id, "status": status, "error": { "type": kind, "reason": reason, "index": index } })
+            let error = json!({ "type": kind, "reason": reason, "index": index });
+            json!({ "_index": index, "_id": id, "status": status, "error": error })
         }
     };
     if id.is_empty() {

@@ -185,10 +185,7 @@ fn answer(seen: &mut Seen, items: &[(String, u64)], bytes: usize, reaction: &Rea
     let mut answers: Vec<Value> = items
         .iter()
         .map(|(id, version)| {
-            let fault = match reaction {
-                Reaction::Items(fault) => fault(id),
-                _ => None,
-            };
+            let fault = if let Reaction::Items(fault) = reaction { fault(id) } else { None };
             let fault = fault.or_else(|| match seen.stored.get(id) {
                 Some(stored) if stored >= version => Some((409, "version_conflict_engine_exception")),
                 _ => None,

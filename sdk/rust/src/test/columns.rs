@@ -15,9 +15,14 @@ pub(super) fn judge(reads: &[Field], record: &Value, index: usize) -> Result<(),
         let (path, expected) = (&field.path, field.kind.name());
         match find(record, path, index) {
             Some(value) if field.kind != Kind::Presence && cell(field, &value).is_none() => {
-                return Err(format!("field=`{path}` expected=`{expected}` found=`{}`", name(&value)));
+                let found = name(&value);
+                return Err(format!(
+                    "a field is not of the kind that is read: field=`{path}`, expected=`{expected}`, found=`{found}`"
+                ));
             }
-            None if field.required => return Err(format!("field=`{path}` expected=`{expected}` found=`nothing`")),
+            None if field.required => {
+                return Err(format!("a required field is absent or null: field=`{path}`, expected=`{expected}`"));
+            }
             Some(_) | None => {}
         }
     }

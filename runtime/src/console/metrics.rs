@@ -1,0 +1,233 @@
+//! A snapshot in the text format that Prometheus reads. The names are documented in `docs/metrics.md`.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::pipeline::{BATCH_SECONDS, Counts, LaneSnapshot, Snapshot};
+use crate::record::{EventTime, ReasonKind};
+
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics of a snapshot.
+pub fn render(snapshot: &Snapshot) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Shown(snapshot.clone())));
+    let mut text = String::new();
+    text::encode(&mut text, &registry).expect("writing to a string does not fail");
+    text
+}
+
+#[derive(Debug)]
+struct Shown(Snapshot);
+
+impl Collector for Shown {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Shown(snapshot) = self;
+        let encoder = &mut encoder;
+        counts(encoder, &snapshot.counts)?;
+        source(encoder, snapshot)?;
+        index(encoder, snapshot)?;
+        memory(encoder, snapshot)?;
+        lanes(encoder, &snapshot.lanes)
+    }
+}
+
+fn counts(encoder: &mut DescriptorEncoder, counts: &Counts) -> fmt::Result {
+    let tally = &counts.tally;
+    counter(encoder, "tidegate_records", "Records read from the source topics", tally.records)?;
+    counter(encoder, "tidegate_record_bytes", "Bytes of their keys, values and headers", tally.bytes)?;
+    counter(encoder, "tidegate_dropped", "Records that a filter or an enricher dropped", tally.dropped)?;
+    counter(encoder, "tidegate_tombstones", "Records without a value", tally.tombstones)?;
+    counter(encoder, "tidegate_documents", "Documents made for the index", tally.documents)?;
+    let mut family = encoder.encode_descriptor(
+        "tidegate_dead_letters",
+        "Records, parts and documents that became dead letters",
+        None,
+        MetricType::Counter,
+    )?;
+    for (reason, count) in ReasonKind::ALL.iter().zip(tally.dead_letters) {
+        ConstCounter::new(count).encode(family.encode_family(&[("reason", reason.name())])?)?;
+    }
+    let mut cumulative = 0;
+    let bounds = BATCH_SECONDS.into_iter().chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(counts.batches).collect();
+    for (_, count) in &buckets {
+        cumulative += count;
+    }
+    encoder
+        .encode_descriptor(
+            "tidegate_batch_seconds",
+            "Time of a worker for one batch, components included",
+            None,
+            MetricType::Histogram,
+        )?
+        .encode_histogram::<NoLabelSet>(counts.batch_time.as_secs_f64(), cumulative, &buckets, None)
+}
+
+fn source(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
+    let (stale, lost) = (snapshot.stale_records, snapshot.lost_records);
+    counter(encoder, "tidegate_stale_records", "Records below the position, left out", stale)?;
+    counter(encoder, "tidegate_lost_records", "Records that were gone from the log before they were read", lost)
+}
+
+fn index(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
+    let index = &snapshot.index;
+    counter(encoder, "tidegate_index_requests", "Bulk requests sent", index.requests)?;
+    counter(encoder, "tidegate_index_retried", "Documents sent again after a refusal that passes", index.retried)?;
+    counter(
+        encoder,
+        "tidegate_index_superseded",
+        "Documents of which the index had this version already",
+        index.superseded,
+    )?;
+    counter(encoder, "tidegate_index_rejected", "Documents that the index refused for good", index.rejected)?;
+    let unreachable = index.unreachable_for.map_or(0.0, |time| time.as_secs_f64());
+    gauge(
+        encoder,
+        "tidegate_index_unreachable_seconds",
+        "How long the index has not answered; 0 while it does",
+        unreachable,
+    )
+}
+
+fn memory(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(
+        "tidegate_in_flight_bytes",
+        "Memory that is held for what is on its way",
+        None,
+        MetricType::Gauge,
+    )?;
+    for (what, bytes) in [
+        ("records", snapshot.records_bytes),
+        ("documents", snapshot.documents_bytes),
+        ("messages", snapshot.messages_bytes),
+    ] {
+        ConstGauge::new(bytes as f64).encode(family.encode_family(&[("what", what)])?)?;
+    }
+    Ok(())
+}
+
+fn lanes(encoder: &mut DescriptorEncoder, lanes: &[LaneSnapshot]) -> fmt::Result {
+    let family = encoder.encode_descriptor(
+        "tidegate_lag_records",
+        "Records between what was read and the end of the partition",
+        None,
+        MetricType::Gauge,
+    )?;
+    each(family, lanes, |lane| lane.lag.map(|lag| lag as f64))?;
+    let family = encoder.encode_descriptor(
+        "tidegate_watermark_seconds",
+        "Watermark, in seconds since 1970",
+        None,
+        MetricType::Gauge,
+    )?;
+    each(family, lanes, |lane| known(lane.watermark))?;
+    let family =
+        encoder.encode_descriptor("tidegate_open_windows", "Windows that are not final", None, MetricType::Gauge)?;
+    each(family, lanes, |lane| Some(lane.open_windows as f64))?;
+    let family = encoder.encode_descriptor(
+        "tidegate_groups",
+        "States that are held: a group in a window",
+        None,
+        MetricType::Gauge,
+    )?;
+    each(family, lanes, |lane| Some(lane.groups as f64))?;
+    let family = encoder.encode_descriptor(
+        "tidegate_idle",
+        "1 while the partition holds no window back, since nothing comes",
+        None,
+        MetricType::Gauge,
+    )?;
+    each(family, lanes, |lane| Some(f64::from(u8::from(lane.idle))))
+}
+
+fn known(time: EventTime) -> Option<f64> {
+    (time != EventTime::MIN && time != EventTime::MAX).then(|| time.micros() as f64 / 1e6)
+}
+
+fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> fmt::Result {
+    ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: f64) -> fmt::Result {
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+/// A value for each lane that has one.
+fn each(
+    mut family: MetricEncoder<'_>,
+    lanes: &[LaneSnapshot],
+    value: impl Fn(&LaneSnapshot) -> Option<f64>,
+) -> fmt::Result {
+    for lane in lanes {
+        let Some(value) = value(lane) else { continue };
+        let labels = [("topic", lane.partition.topic.to_string()), ("partition", lane.partition.number.to_string())];
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::record::{Offset, Partition};
+
+    fn snapshot() -> Snapshot {
+        let lane = LaneSnapshot {
+            partition: Partition::new("clicks", 3),
+            parts: false,
+            watermark: EventTime::from_micros(1_500_000),
+            open_windows: 2,
+            groups: 7,
+            next: Offset(5),
+            idle: false,
+            lag: Some(4),
+        };
+        let mut snapshot = Snapshot { lanes: vec![lane], ..Snapshot::default() };
+        snapshot.counts.tally.records = 9;
+        snapshot.counts.tally.dead_letters[0] = 1;
+        snapshot.counts.batches[0] = 2;
+        snapshot.counts.batches[12] = 1;
+        snapshot
+    }
+
+    #[test]
+    fn values_carry_their_labels() {
+        let text = render(&snapshot());
+        for line in [
+            "tidegate_records_total 9",
+            "tidegate_dead_letters_total{reason=\"json\"} 1",
+            "tidegate_lag_records{topic=\"clicks\",partition=\"3\"} 4.0",
+            "tidegate_watermark_seconds{topic=\"clicks\",partition=\"3\"} 1.5",
+            "tidegate_batch_seconds_bucket{le=\"0.0005\"} 2",
+            "tidegate_batch_seconds_bucket{le=\"+Inf\"} 3",
+            "tidegate_batch_seconds_count 3",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_nothing_else_is() {
+        let types: BTreeSet<(String, String)> = render(&snapshot())
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+            .map(|(name, kind)| (if kind == "counter" { name + "_total" } else { name }, kind))
+            .collect();
+        let documented: BTreeSet<(String, String)> = include_str!("../../../docs/metrics.md")
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+            .map(|(name, rest)| (name.to_owned(), rest.split(" |").next().unwrap_or_default().to_owned()))
+            .collect();
+        assert_eq!(types, documented);
+    }
+}

@@ -1,0 +1,168 @@
+//! The components of a pipeline file: compiled once each, configured where they are named, and made into a set of
+//! instances for each worker.
+
+use std::path::{Path, PathBuf};
+
+use hashbrown::HashMap;
+
+use super::PipelineError;
+use crate::config::{PipelineSettings, PluginSettings, TransformSettings};
+use crate::lane::{Components, Described, Instances, OutputComponents, OutputInstances, StateDescription, Transform};
+use crate::plugin::{Component, Engine, Instance, Plugin, PluginKind};
+
+/// The pipeline's plugins, in the order of its file.
+#[derive(Debug)]
+pub struct Plugins {
+    transforms: Vec<Named>,
+    outputs: Vec<OutputPlugins>,
+}
+
+#[derive(Debug)]
+struct OutputPlugins {
+    transforms: Vec<Named>,
+    aggregate: Option<Named>,
+}
+
+/// A plugin and where the pipeline file names it.
+#[derive(Debug)]
+struct Named {
+    place: String,
+    plugin: Plugin,
+}
+
+impl Plugins {
+    pub fn load(settings: &PipelineSettings) -> Result<Self, PipelineError> {
+        let mut loader = Loader { engine: None, components: HashMap::new() };
+        let mut outputs = Vec::new();
+        let transforms = loader.transforms(&settings.transforms, "")?;
+        for output in &settings.outputs {
+            let prefix = format!("output `{}`, ", output.name);
+            let aggregate = output.aggregate.as_ref();
+            let aggregate = aggregate.map(|aggregate| loader.aggregate(&aggregate.plugin, &prefix)).transpose()?;
+            outputs.push(OutputPlugins { transforms: loader.transforms(&output.transforms, &prefix)?, aggregate });
+        }
+        Ok(Plugins { transforms, outputs })
+    }
+
+    /// What the lanes' plan is made of.
+    pub fn describe(&self) -> Components {
+        Components {
+            transforms: self.transforms.iter().map(Named::describe).collect(),
+            outputs: self
+                .outputs
+                .iter()
+                .map(|output| OutputComponents {
+                    transforms: output.transforms.iter().map(Named::describe).collect(),
+                    aggregate: output.aggregate.as_ref().map(Named::describe),
+                })
+                .collect(),
+        }
+    }
+
+    /// One of each, for one thread.
+    pub fn instantiate(&self) -> Result<Instances, PipelineError> {
+        let mut outputs = Vec::new();
+        for output in &self.outputs {
+            let aggregate = output.aggregate.as_ref().map(Named::aggregate).transpose()?;
+            outputs.push(OutputInstances { transforms: transforms(&output.transforms)?, aggregate });
+        }
+        Ok(Instances { transforms: transforms(&self.transforms)?, outputs })
+    }
+}
+
+fn transforms(plugins: &[Named]) -> Result<Vec<Transform>, PipelineError> {
+    plugins.iter().map(Named::transform).collect()
+}
+
+/// Compiles each file once, however often it is named.
+struct Loader {
+    /// Made for the first component: a pipeline without one needs none.
+    engine: Option<Engine>,
+    components: HashMap<PathBuf, Component>,
+}
+
+impl Loader {
+    fn transforms(&mut self, settings: &[TransformSettings], prefix: &str) -> Result<Vec<Named>, PipelineError> {
+        settings
+            .iter()
+            .map(|transform| {
+                let named = self.plugin(&transform.plugin, format!("{prefix}transform `{}`", transform.name))?;
+                match named.plugin.kind() {
+                    PluginKind::Filter | PluginKind::Enrich => Ok(named),
+                    PluginKind::Aggregate => Err(named.misplaced(
+                        "a transform is a filter or an enricher; an aggregate belongs into [output.aggregate]",
+                    )),
+                }
+            })
+            .collect()
+    }
+
+    fn aggregate(&mut self, settings: &PluginSettings, prefix: &str) -> Result<Named, PipelineError> {
+        let named = self.plugin(settings, format!("{prefix}aggregate"))?;
+        match named.plugin.kind() {
+            PluginKind::Aggregate => Ok(named),
+            PluginKind::Filter | PluginKind::Enrich => {
+                Err(named.misplaced("only an aggregate can fold windows; this belongs into [[output.transform]]"))
+            }
+        }
+    }
+
+    fn plugin(&mut self, settings: &PluginSettings, place: String) -> Result<Named, PipelineError> {
+        let plugin = self
+            .component(&settings.file)
+            .and_then(|component| component.configure(&settings.settings))
+            .map_err(|cause| PipelineError::Plugin { place: place.clone(), cause })?;
+        Ok(Named { place, plugin })
+    }
+
+    fn component(&mut self, file: &Path) -> Result<Component, crate::plugin::PluginError> {
+        if let Some(component) = self.components.get(file) {
+            return Ok(component.clone());
+        }
+        let engine = match &self.engine {
+            Some(engine) => engine,
+            None => self.engine.insert(Engine::new()?),
+        };
+        let component = Component::load(engine, file)?;
+        self.components.insert(file.to_owned(), component.clone());
+        Ok(component)
+    }
+}
+
+impl Named {
+    fn describe(&self) -> Described {
+        Described {
+            ports: self.plugin.ports().clone(),
+            state: self
+                .plugin
+                .state()
+                .map(|state| StateDescription { schema: state.schema.clone(), emit_reads: state.emit_reads.clone() }),
+            digest: self.plugin.component().digest().to_hex().to_string(),
+        }
+    }
+
+    fn instance(&self) -> Result<Instance, PipelineError> {
+        self.plugin.instantiate().map_err(|cause| PipelineError::Plugin { place: self.place.clone(), cause })
+    }
+
+    fn transform(&self) -> Result<Transform, PipelineError> {
+        match self.instance()? {
+            Instance::Filter(filter) => Ok(Transform::Filter(filter)),
+            Instance::Enrich(enrich) => Ok(Transform::Enrich(enrich)),
+            Instance::Aggregate(_) => unreachable!("an aggregate was refused as a transform when it was loaded"),
+        }
+    }
+
+    fn aggregate(&self) -> Result<Box<dyn crate::plugin::Aggregate>, PipelineError> {
+        match self.instance()? {
+            Instance::Aggregate(aggregate) => Ok(aggregate),
+            Instance::Filter(_) | Instance::Enrich(_) => {
+                unreachable!("only an aggregate was taken as an aggregate when it was loaded")
+            }
+        }
+    }
+
+    fn misplaced(self, hint: &'static str) -> PipelineError {
+        PipelineError::Misplaced { place: self.place, kind: self.plugin.kind().name(), hint }
+    }
+}

@@ -1,0 +1,119 @@
+//! What happened so far, by count: atomics that workers add to once a batch.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::lane::Tally;
+
+/// Upper bounds of the buckets of `tidegate_batch_seconds`.
+pub const BATCH_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+#[derive(Default, Debug)]
+pub(crate) struct Counters {
+    records: AtomicU64,
+    bytes: AtomicU64,
+    dropped: AtomicU64,
+    tombstones: AtomicU64,
+    documents: AtomicU64,
+    dead_letters: [AtomicU64; 9],
+    batch_nanos: AtomicU64,
+    /// The longest since it was taken last.
+    batch_nanos_max: AtomicU64,
+    /// One more than bounds: the last is for what is longer than all.
+    batches: [AtomicU64; BATCH_SECONDS.len() + 1],
+}
+
+impl Counters {
+    pub fn add(&self, tally: &Tally) {
+        let add = |counter: &AtomicU64, count: u64| {
+            if count > 0 {
+                counter.fetch_add(count, Relaxed);
+            }
+        };
+        add(&self.records, tally.records);
+        add(&self.bytes, tally.bytes);
+        add(&self.dropped, tally.dropped);
+        add(&self.tombstones, tally.tombstones);
+        add(&self.documents, tally.documents);
+        for (counter, count) in self.dead_letters.iter().zip(tally.dead_letters) {
+            add(counter, count);
+        }
+    }
+
+    pub fn batch(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.batch_nanos.fetch_add(nanos, Relaxed);
+        self.batch_nanos_max.fetch_max(nanos, Relaxed);
+        let seconds = took.as_secs_f64();
+        let bucket = BATCH_SECONDS.partition_point(|bound| *bound < seconds);
+        self.batches[bucket].fetch_add(1, Relaxed);
+    }
+
+    /// The longest batch since the last call.
+    pub fn take_batch_max(&self) -> Duration {
+        Duration::from_nanos(self.batch_nanos_max.swap(0, Relaxed))
+    }
+
+    pub fn read(&self) -> Counts {
+        Counts {
+            tally: Tally {
+                records: self.records.load(Relaxed),
+                bytes: self.bytes.load(Relaxed),
+                dropped: self.dropped.load(Relaxed),
+                tombstones: self.tombstones.load(Relaxed),
+                documents: self.documents.load(Relaxed),
+                dead_letters: std::array::from_fn(|kind| self.dead_letters[kind].load(Relaxed)),
+            },
+            batch_time: Duration::from_nanos(self.batch_nanos.load(Relaxed)),
+            batches: std::array::from_fn(|bucket| self.batches[bucket].load(Relaxed)),
+        }
+    }
+}
+
+/// The counters at one moment.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Counts {
+    pub tally: Tally,
+    /// The time that all batches took together.
+    pub batch_time: Duration,
+    /// Batches by time: a bucket for each of [`BATCH_SECONDS`], and one for what is longer; not cumulative.
+    pub batches: [u64; BATCH_SECONDS.len() + 1],
+}
+
+impl Counts {
+    pub fn batch_count(&self) -> u64 {
+        self.batches.iter().sum()
+    }
+
+    pub fn dead_letters(&self) -> u64 {
+        self.tally.dead_letters.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_falls_into_the_first_bucket_that_holds_it() {
+        let counters = Counters::default();
+        for micros in [1, 500, 501, 6_000_000] {
+            counters.batch(Duration::from_micros(micros));
+        }
+        let counts = counters.read();
+        assert_eq!((counts.batches[0], counts.batches[1], counts.batches[12]), (2, 1, 1));
+        assert_eq!(counts.batch_count(), 4);
+        assert_eq!(counters.take_batch_max(), Duration::from_secs(6));
+        assert_eq!(counters.take_batch_max(), Duration::ZERO);
+    }
+
+    #[test]
+    fn tallies_add_up() {
+        let counters = Counters::default();
+        let tally = Tally { records: 3, documents: 1, dead_letters: [0, 2, 0, 0, 0, 0, 0, 0, 0], ..Tally::default() };
+        counters.add(&tally);
+        counters.add(&tally);
+        let counts = counters.read();
+        assert_eq!((counts.tally.records, counts.tally.documents, counts.dead_letters()), (6, 2, 4));
+    }
+}

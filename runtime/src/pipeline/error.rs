@@ -1,0 +1,53 @@
+//! What stops a pipeline, or keeps it from starting.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::lane::LaneError;
+use crate::plugin::PluginError;
+use crate::record::{ErrorKind, HasKind, Partition};
+use crate::sink::SinkError;
+use crate::source::{SourceError, WriteError};
+
+#[derive(Debug, Error)]
+pub enum PipelineError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error("{place}: {cause}")]
+    Plugin { place: String, cause: PluginError },
+    #[error("{place}: the component does not belong here, kind=`{kind}`; {hint}")]
+    Misplaced { place: String, kind: &'static str, hint: &'static str },
+    #[error("the pipeline does not fit together: {0}")]
+    Plan(LaneError),
+    #[error("partition=`{partition}`: {error}")]
+    Lane { partition: Partition, error: LaneError },
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(
+        "the drain did not end in {seconds} s: partitions=`{lanes}` have something in flight, bytes=`{bytes}`; it is read \
+         again after the next start"
+    )]
+    Unfinished { lanes: usize, bytes: usize, seconds: u64 },
+    #[error("a thread cannot be started: {0}")]
+    Thread(io::Error),
+    #[error("a thread panicked: thread=`{thread}`; this is a bug, please report it with the log above")]
+    Panicked { thread: String },
+}
+
+impl HasKind for PipelineError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            PipelineError::Source(error) => error.kind(),
+            PipelineError::Sink(error) => error.kind(),
+            PipelineError::Plugin { cause, .. } => cause.kind(),
+            PipelineError::Misplaced { .. } => ErrorKind::Config,
+            PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
+            PipelineError::Write(error) => error.kind(),
+            PipelineError::Unfinished { .. } => ErrorKind::Unavailable,
+            PipelineError::Thread(_) | PipelineError::Panicked { .. } => ErrorKind::Internal,
+        }
+    }
+}

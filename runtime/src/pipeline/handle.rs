@@ -1,0 +1,90 @@
+//! The pipeline from outside: stop it, look at it, wait until it runs.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::shared::Shared;
+use super::{Phase, Snapshot};
+
+/// One pipeline, as its caller, its console and its tests hold it. Made before the pipeline runs; clones are the same one.
+#[derive(Clone)]
+pub struct Handle(Arc<Outside>);
+
+struct Outside {
+    stop: Sender<()>,
+    stopped: Receiver<()>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    shared: Option<Arc<Shared>>,
+}
+
+impl Default for Handle {
+    fn default() -> Self {
+        let (stop, stopped) = bounded(1);
+        Handle(Arc::new(Outside { stop, stopped, state: Mutex::default(), changed: Condvar::new() }))
+    }
+}
+
+impl Handle {
+    pub fn new() -> Self {
+        Handle::default()
+    }
+
+    /// Drains the pipeline: nothing more is read, what is in flight is brought home. Once is enough.
+    pub fn stop(&self) {
+        let _ = self.0.stop.try_send(());
+    }
+
+    /// The pipeline now. Before it runs and after it, all counts but the phase are as they were last.
+    pub fn snapshot(&self) -> Snapshot {
+        let (phase, shared) = {
+            let state = self.lock();
+            (state.phase, state.shared.clone())
+        };
+        match shared {
+            Some(shared) => shared.snapshot(phase),
+            None => Snapshot { phase, ..Snapshot::default() },
+        }
+    }
+
+    /// Waits until the pipeline runs (`true`), or has stopped or not begun to by the deadline.
+    pub fn wait_running(&self, deadline: Instant) -> bool {
+        let mut state = self.lock();
+        loop {
+            match state.phase {
+                Phase::Running => return true,
+                Phase::Draining | Phase::Stopped => return false,
+                Phase::Starting => {}
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    pub(crate) fn stopped(&self) -> &Receiver<()> {
+        &self.0.stopped
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.lock().phase = phase;
+        self.0.changed.notify_all();
+    }
+
+    pub(crate) fn show(&self, shared: Arc<Shared>) {
+        self.lock().shared = Some(shared);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,147 @@
+//! What the poll thread tells the lanes: assignments, batches, idleness, revocations; and what it asks: positions to commit.
+//! It never waits for a worker, except in a revocation, and there not beyond the deadline.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{RecvTimeoutError, unbounded};
+use hashbrown::HashMap;
+
+use super::shared::Shared;
+use super::slot::{LaneKey, Slot};
+use super::worker::{Command, Worker};
+use crate::lane::Event;
+use crate::record::{Commitment, Partition, RecordBatch, Resume};
+use crate::source::{Receiver, Refusal, SourceError};
+
+/// How often the shell is asked to hurry while a revocation waits: documents that a lane makes in between would wait for a
+/// full bulk.
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// The lanes of this process, as the poll thread knows them.
+pub(crate) struct Router {
+    shared: Arc<Shared>,
+    workers: Vec<Worker>,
+    lanes: HashMap<Partition, Arc<Slot>>,
+    keys: u64,
+}
+
+impl Router {
+    pub fn new(shared: Arc<Shared>, workers: Vec<Worker>) -> Self {
+        Router { shared, workers, lanes: HashMap::new(), keys: 0 }
+    }
+
+    /// Lanes of one topic are spread evenly, since they cost alike; then all lanes.
+    fn least_loaded(&self, topic: &str) -> usize {
+        let mut loads = vec![(0_usize, 0_usize); self.workers.len()];
+        for slot in self.lanes.values() {
+            if let Some((of_topic, all)) = loads.get_mut(slot.worker) {
+                *of_topic += usize::from(*slot.partition.topic == *topic);
+                *all += 1;
+            }
+        }
+        (0..loads.len()).min_by_key(|worker| loads[*worker]).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub fn loads(&self) -> Vec<usize> {
+        let lanes = |worker| self.lanes.values().filter(|slot| slot.worker == worker).count();
+        (0..self.workers.len()).map(lanes).collect()
+    }
+
+    fn tell(&self, slot: &Slot, command: Command) {
+        if let Some(worker) = self.workers.get(slot.worker) {
+            worker.tell(command);
+        }
+    }
+
+    /// The lanes have changed.
+    fn changed(&mut self) {
+        self.shared.set_lanes(self.lanes.values().cloned().collect());
+    }
+
+    /// Waits until nothing of these lanes is in flight, or the deadline has come. How many are not settled.
+    fn settle(&self, slots: &[Arc<Slot>], deadline: Instant) -> usize {
+        let (settled, told) = unbounded();
+        for slot in slots {
+            self.tell(slot, Command::Settle { lane: slot.key, settled: settled.clone() });
+        }
+        drop(settled);
+        let mut waiting = slots.len();
+        while waiting > 0 && Instant::now() < deadline {
+            self.shared.shell.flush();
+            match told.recv_deadline(deadline.min(Instant::now() + FLUSH_EVERY)) {
+                Ok(_) => waiting -= 1,
+                Err(RecvTimeoutError::Timeout) => {}
+                // A worker is gone, and a failure told why.
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        waiting
+    }
+}
+
+impl Receiver for Router {
+    /// The lane begins on its worker; when it cannot, the pipeline stops by that failure.
+    fn assigned(&mut self, partition: Partition, resume: Resume) -> Result<(), Refusal> {
+        let worker = self.least_loaded(&partition.topic);
+        self.keys += 1;
+        let slot = Slot::new(LaneKey(self.keys), partition.clone(), worker);
+        self.tell(&slot, Command::Assign { slot: slot.clone(), resume });
+        if let Some(old) = self.lanes.insert(partition, slot) {
+            // Assigned twice without a revocation: the old lane must not go on beside the new one.
+            old.leave();
+            self.tell(&old, Command::Drop(old.key));
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// One batch is computed and one waits for it: more would only be read ahead, and a batch grows while it waits.
+    fn ready(&self, partition: &Partition) -> bool {
+        let Some(slot) = self.lanes.get(partition) else { return false };
+        slot.queued_batches() == 0 && !slot.is_gone()
+    }
+
+    fn batch(&mut self, partition: &Partition, batch: RecordBatch) {
+        let Some(slot) = self.lanes.get(partition) else { return };
+        slot.queue();
+        self.tell(slot, Command::Event { lane: slot.key, event: Event::Batch(batch) });
+    }
+
+    fn idle(&mut self, partition: &Partition) {
+        if let Some(slot) = self.lanes.get(partition) {
+            self.tell(slot, Command::Event { lane: slot.key, event: Event::Idle });
+        }
+    }
+
+    fn revoked(&mut self, partitions: &[Partition], lost: bool, deadline: Instant) -> Vec<(Partition, Commitment)> {
+        let slots: Vec<Arc<Slot>> = partitions.iter().filter_map(|partition| self.lanes.remove(partition)).collect();
+        let mut positions = Vec::new();
+        if !lost {
+            let unsettled = self.settle(&slots, deadline);
+            self.shared.unsettled.fetch_add(unsettled, Relaxed);
+            for slot in &slots {
+                positions.extend(slot.commitment().map(|commitment| (slot.partition.clone(), commitment)));
+            }
+        }
+        for slot in &slots {
+            slot.leave();
+            self.tell(slot, Command::Drop(slot.key));
+        }
+        self.changed();
+        positions
+    }
+
+    fn commitments(&mut self) -> Vec<(Partition, Commitment)> {
+        self.lanes
+            .values()
+            .filter_map(|slot| slot.commitment().map(|commitment| (slot.partition.clone(), commitment)))
+            .collect()
+    }
+
+    fn failed(&mut self, error: SourceError) {
+        self.shared.fail(error.into());
+    }
+}

@@ -1,0 +1,151 @@
+//! A pipeline from start to end: start-up, the loop that watches it, the drain.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, select, tick, unbounded};
+use tokio::runtime::Runtime;
+
+use super::components::Plugins;
+use super::probe;
+use super::progress::{PROGRESS_EVERY, Reporter};
+use super::router::Router;
+use super::servers::Servers;
+use super::shared::Shared;
+use super::worker::Worker;
+use super::{Handle, MemoryDivision, Phase, PipelineError};
+use super::{topics, trim};
+use crate::config::PipelineSettings;
+use crate::lane::Plan;
+use crate::sink::Sink;
+use crate::source::{Source, SourceConfig, Writer};
+
+/// How long a drain may take. Orchestrators kill after 30 s by default; it ends a little before.
+const DRAIN_TIME: Duration = Duration::from_secs(25);
+
+/// Threads for requests to the index: they wait and compress, and compete with the workers for cores.
+const REQUEST_THREADS: usize = 2;
+
+/// What is decided anew at each start, not in the pipeline file.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct RunOptions {
+    /// Outputs that are no longer in the pipeline file, and whose parts may be dropped.
+    pub accept_removed: Vec<String>,
+}
+
+/// Runs the pipeline until [`Handle::stop`] drains it, or something stops it, which drains it as well.
+///
+/// What cannot be started is an error at once: a component, a topic, a server that does not answer. Once it runs, servers
+/// are waited for.
+pub fn run(settings: &PipelineSettings, options: &RunOptions, handle: &Handle) -> Result<(), PipelineError> {
+    let ended = Running::start(settings, options, handle).and_then(|running| running.watch(handle));
+    handle.enter(Phase::Stopped);
+    ended
+}
+
+/// All threads of a pipeline.
+struct Running {
+    shared: Arc<Shared>,
+    servers: Arc<Servers>,
+    failures: Receiver<PipelineError>,
+    requests: Runtime,
+}
+
+impl Running {
+    fn start(settings: &PipelineSettings, options: &RunOptions, handle: &Handle) -> Result<Self, PipelineError> {
+        let plugins = Plugins::load(settings)?;
+        let topology = topics::prepare(settings, options)?;
+        let plan = Plan::new(settings, &plugins.describe(), topology).map_err(PipelineError::Plan)?;
+        let plan = Arc::new(plan);
+        let division = MemoryDivision::of(settings.limits.memory_bytes);
+        let (failed, failures) = unbounded();
+
+        let requests = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(REQUEST_THREADS)
+            .thread_name("requests")
+            .enable_all()
+            .build()
+            .map_err(PipelineError::Thread)?;
+        probe::index(settings, &requests)?;
+        let sink = Sink::start(&settings.elasticsearch, requests.handle(), division.documents_bytes)?;
+        let writer = Writer::new(&settings.kafka, division.messages_bytes, &settings.dead_letters.topic)?;
+        let servers = Arc::new(Servers::new(sink, writer, failed.clone()));
+
+        let workers = settings.limits.workers.max(1);
+        let shared = Shared::new(plan.clone(), servers.clone(), division, workers, failed);
+        let workers = start_workers(workers, &shared, &plugins)?;
+        let config = SourceConfig {
+            kafka: settings.kafka.clone(),
+            parts_topic: plan.parts_topic().cloned(),
+            idle_after: settings.watermark.idle_after,
+            memory_bytes: division.source_bytes,
+            initial_metadata: plan.initial_metadata(),
+        };
+        handle.show(shared.clone());
+        shared.set_source(Source::start(config, Box::new(Router::new(shared.clone(), workers)))?);
+        trim::start(&shared, &settings.kafka).map_err(PipelineError::Thread)?;
+        Ok(Running { shared, servers, failures, requests })
+    }
+
+    fn watch(self, handle: &Handle) -> Result<(), PipelineError> {
+        handle.enter(Phase::Running);
+        tracing::info!("running");
+        let mut reporter = Reporter::new(handle.snapshot(), Instant::now());
+        let ticks = tick(PROGRESS_EVERY);
+        let failure = loop {
+            select! {
+                recv(handle.stopped()) -> _ => break None,
+                recv(self.failures) -> failure => break failure.ok(),
+                recv(ticks) -> _ => {
+                    let longest = self.shared.counters.take_batch_max();
+                    reporter.report(handle.snapshot(), longest, Instant::now());
+                }
+            }
+        };
+        if let Some(error) = &failure {
+            tracing::error!("stopping, positions stay: {error}");
+        }
+        handle.enter(Phase::Draining);
+        let drained = self.drain(handle);
+        failure.map_or(drained, Err)
+    }
+
+    /// Brings home what is in flight, commits, leaves the group.
+    fn drain(self, handle: &Handle) -> Result<(), PipelineError> {
+        let begun = Instant::now();
+        self.shared.unsettled.store(0, Relaxed);
+        let source = self.shared.take_source();
+        let closed = source.map_or(Ok(()), |source| source.close(begun + DRAIN_TIME));
+        let unsettled = self.shared.unsettled.load(Relaxed);
+        let snapshot = handle.snapshot();
+        // What the failure that stopped us has brought about.
+        for error in self.failures.try_iter() {
+            tracing::warn!("while draining: {error}");
+        }
+        self.servers.close(Instant::now());
+        // A request that hangs is not waited for: what it carries is read again.
+        self.requests.shutdown_background();
+        closed?;
+        if unsettled > 0 {
+            let bytes = snapshot.documents_bytes + snapshot.messages_bytes;
+            return Err(PipelineError::Unfinished { lanes: unsettled, bytes, seconds: DRAIN_TIME.as_secs() });
+        }
+        let counts = snapshot.counts;
+        tracing::info!(
+            records = counts.tally.records,
+            documents = counts.tally.documents,
+            dead_letters = counts.dead_letters(),
+            dropped = counts.tally.dropped,
+            seconds = begun.elapsed().as_secs_f64(),
+            "drained"
+        );
+        Ok(())
+    }
+}
+
+fn start_workers(count: usize, shared: &Arc<Shared>, plugins: &Plugins) -> Result<Vec<Worker>, PipelineError> {
+    (0..count)
+        .map(|number| Worker::spawn(number, shared.clone(), plugins.instantiate()?).map_err(PipelineError::Thread))
+        .collect()
+}

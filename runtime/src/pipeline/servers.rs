@@ -1,0 +1,87 @@
+//! The shell of a running pipeline: the index behind the sink, the broker behind the writer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Instant, SystemTime};
+
+use crossbeam_channel::Sender;
+
+use super::shell::{Shell, ShellStatus};
+use super::{IndexSnapshot, PipelineError};
+use crate::record::{DocumentBatch, Message, RejectedDocument};
+use crate::sink::Sink;
+use crate::source::{WriteError, Writer};
+
+pub(crate) struct Servers {
+    sink: Sink,
+    writer: Writer,
+    /// Of messages that are not acknowledged.
+    messages_bytes: Arc<AtomicUsize>,
+    failures: Sender<PipelineError>,
+}
+
+impl Servers {
+    pub fn new(sink: Sink, writer: Writer, failures: Sender<PipelineError>) -> Self {
+        Servers { sink, writer, messages_bytes: Arc::default(), failures }
+    }
+
+    /// Nothing is written after this.
+    pub fn close(&self, deadline: Instant) {
+        self.writer.close(deadline);
+    }
+}
+
+impl Shell for Servers {
+    fn index(&self, documents: DocumentBatch, done: Box<dyn FnOnce(Vec<RejectedDocument>) + Send>) {
+        self.sink.submit(documents, done);
+    }
+
+    /// A message that can never be written stops the pipeline: nothing that depends on it settles.
+    fn write(&self, messages: Vec<Message>, done: Box<dyn FnOnce() + Send>) {
+        let bytes = messages.iter().map(Message::bytes).sum();
+        self.messages_bytes.fetch_add(bytes, Relaxed);
+        let (failures, in_flight) = (self.failures.clone(), self.messages_bytes.clone());
+        self.writer.write(messages, move |written| {
+            in_flight.fetch_sub(bytes, Relaxed);
+            match written {
+                Ok(()) => done(),
+                // We have closed it ourselves.
+                Err(WriteError::Closed) => {}
+                Err(error @ (WriteError::TooLarge { .. } | WriteError::Fatal { .. })) => {
+                    let _ = failures.send(error.into());
+                }
+            }
+        });
+    }
+
+    fn flush(&self) {
+        self.sink.flush();
+    }
+
+    fn status(&self) -> ShellStatus {
+        let counters = self.sink.counters();
+        let unreachable_for =
+            counters.unavailable_since.map(|since| SystemTime::now().duration_since(since).unwrap_or_default());
+        let index = unreachable_for.map(|time| {
+            let word = counters.last_error.as_deref().unwrap_or("it gives no reason");
+            format!("the index does not take documents for {} s: {word}", time.as_secs())
+        });
+        let written = self.writer.status();
+        let writer = (!written.connected && written.waiting > 0).then(|| {
+            let word = written.word.as_deref().unwrap_or("no broker is connected");
+            format!("messages=`{}` wait for kafka: {word}", written.waiting)
+        });
+        ShellStatus {
+            documents_bytes: self.sink.in_flight_bytes(),
+            messages_bytes: self.messages_bytes.load(Relaxed),
+            index: IndexSnapshot {
+                requests: counters.requests,
+                retried: counters.retried,
+                superseded: counters.superseded,
+                rejected: counters.rejected,
+                unreachable_for,
+            },
+            waiting: index.into_iter().chain(writer).collect(),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What the threads of one pipeline share: nothing that is touched for a record.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+use hashbrown::HashMap;
+
+use super::counters::Counters;
+use super::shell::Shell;
+use super::slot::Slot;
+use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
+use crate::lane::Plan;
+use crate::record::{EventTime, Offset, Partition};
+use crate::source::Source;
+
+pub(crate) struct Shared {
+    pub plan: Arc<Plan>,
+    pub shell: Arc<dyn Shell>,
+    pub division: MemoryDivision,
+    pub counters: Counters,
+    /// What stops the pipeline goes here; the first one is the reason.
+    pub failures: Sender<PipelineError>,
+    /// Lanes that revocations could not bring home before their deadline; a drain begins at 0.
+    pub unsettled: AtomicUsize,
+    lanes: Mutex<Vec<Arc<Slot>>>,
+    /// From the moment that it runs until it is closed.
+    source: Mutex<Option<Source>>,
+    /// What one lane may have in flight, as many as there are now.
+    lane_bytes_max: AtomicUsize,
+    begun: Instant,
+    /// For each worker, the milliseconds (from 1) after `begun` at which it began its step; 0 between steps.
+    steps: Vec<AtomicU64>,
+}
+
+impl Shared {
+    pub fn new(
+        plan: Arc<Plan>,
+        shell: Arc<dyn Shell>,
+        division: MemoryDivision,
+        workers: usize,
+        failures: Sender<PipelineError>,
+    ) -> Arc<Self> {
+        Arc::new(Shared {
+            plan,
+            shell,
+            division,
+            counters: Counters::default(),
+            failures,
+            unsettled: AtomicUsize::new(0),
+            lanes: Mutex::default(),
+            source: Mutex::default(),
+            lane_bytes_max: AtomicUsize::new(division.lane_bytes(1)),
+            begun: Instant::now(),
+            steps: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    /// Only the first failure is waited for, so nobody minds when this one is not heard.
+    pub fn fail(&self, error: PipelineError) {
+        let _ = self.failures.send(error);
+    }
+
+    /// The lanes have changed.
+    pub fn set_lanes(&self, mut lanes: Vec<Arc<Slot>>) {
+        self.lane_bytes_max.store(self.division.lane_bytes(lanes.len()), Relaxed);
+        lanes.sort_by(|left, right| left.partition.cmp(&right.partition));
+        *lock(&self.lanes) = lanes;
+    }
+
+    pub fn lane_bytes_max(&self) -> usize {
+        self.lane_bytes_max.load(Relaxed)
+    }
+
+    pub fn step_begins(&self, worker: usize, now: Instant) {
+        if let Some(step) = self.steps.get(worker) {
+            step.store(self.millis(now) + 1, Relaxed);
+        }
+    }
+
+    pub fn step_ends(&self, worker: usize) {
+        if let Some(step) = self.steps.get(worker) {
+            step.store(0, Relaxed);
+        }
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.duration_since(self.begun).as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    fn step_age_max(&self) -> Duration {
+        let now = self.millis(Instant::now());
+        let ages = self.steps.iter().map(|step| step.load(Relaxed)).filter(|began| *began > 0);
+        Duration::from_millis(ages.map(|began| now.saturating_sub(began - 1)).max().unwrap_or(0))
+    }
+
+    pub fn set_source(&self, source: Source) {
+        *lock(&self.source) = Some(source);
+    }
+
+    pub fn take_source(&self) -> Option<Source> {
+        lock(&self.source).take()
+    }
+
+    /// What the group has committed of the partitions of the parts topic that are ours.
+    pub fn committed_parts(&self) -> Vec<(Partition, Offset)> {
+        let status = lock(&self.source).as_ref().map(Source::status);
+        let partitions = status.into_iter().flat_map(|status| status.partitions);
+        partitions
+            .filter(|status| self.plan.parts_topic() == Some(&status.partition.topic))
+            .filter_map(|status| Some((status.partition, status.committed?)))
+            .collect()
+    }
+
+    pub fn snapshot(&self, phase: Phase) -> Snapshot {
+        let servers = self.shell.status();
+        let source = lock(&self.source).as_ref().map(Source::status);
+        let partitions = source.iter().flat_map(|source| &source.partitions);
+        let lags = partitions.clone().map(|status| (&status.partition, status.lag())).collect();
+        let slots = lock(&self.lanes).clone();
+        let kafka = source.as_ref().filter(|source| !source.connected).map(|source| {
+            let word = source.word.as_deref().unwrap_or("no broker is connected");
+            format!("kafka does not answer: {word}")
+        });
+        Snapshot {
+            phase,
+            counts: self.counters.read(),
+            lanes: slots.iter().map(|slot| self.lane(slot, &lags)).collect(),
+            polled_ago: source.as_ref().map(|source| source.polled.elapsed()),
+            step_age_max: self.step_age_max(),
+            stale_records: source.as_ref().map_or(0, |source| source.stale_records),
+            lost_records: source.as_ref().map_or(0, |source| source.lost_records),
+            records_bytes: partitions.map(|status| status.in_flight_bytes).sum(),
+            documents_bytes: servers.documents_bytes,
+            messages_bytes: servers.messages_bytes,
+            waiting: servers.waiting.into_iter().chain(kafka).collect(),
+            index: servers.index,
+        }
+    }
+
+    fn lane(&self, slot: &Slot, lags: &HashMap<&Partition, Option<u64>>) -> LaneSnapshot {
+        let status = slot.status();
+        LaneSnapshot {
+            partition: slot.partition.clone(),
+            parts: self.plan.parts_topic() == Some(&slot.partition.topic),
+            watermark: status.map_or(EventTime::MIN, |status| status.watermark),
+            open_windows: status.map_or(0, |status| status.open_windows),
+            groups: status.map_or(0, |status| status.groups),
+            next: status.map_or(Offset(0), |status| status.next),
+            idle: status.is_some_and(|status| status.idle),
+            lag: lags.get(&slot.partition).copied().flatten(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,24 @@
+//! What lies outside of the lanes, as a worker sees it: documents go to the index, messages to the broker, and an answer
+//! comes back for each.
+
+use super::IndexSnapshot;
+use crate::record::{DocumentBatch, Message, RejectedDocument};
+
+/// Takes the effects of lanes. Neither call waits: the answer comes later, on any thread, once; a dropped `done` says that
+/// there will be none, since everything stops.
+pub(crate) trait Shell: Send + Sync {
+    fn index(&self, documents: DocumentBatch, done: Box<dyn FnOnce(Vec<RejectedDocument>) + Send>);
+    fn write(&self, messages: Vec<Message>, done: Box<dyn FnOnce() + Send>);
+    /// Somebody waits for the answers: do not wait for company any longer.
+    fn flush(&self);
+    fn status(&self) -> ShellStatus;
+}
+
+#[derive(Clone, Default, PartialEq, Debug)]
+pub(crate) struct ShellStatus {
+    pub documents_bytes: usize,
+    pub messages_bytes: usize,
+    pub index: IndexSnapshot,
+    /// Who does not answer, in words.
+    pub waiting: Vec<String>,
+}

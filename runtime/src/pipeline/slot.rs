@@ -1,0 +1,120 @@
+//! What a lane's worker, the poll thread and the console share about it: a few numbers, and one lock that is taken once a
+//! step.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::lane::LaneStatus;
+use crate::record::{Commitment, Partition};
+
+/// One assignment of a partition: a partition that comes back gets another, so that a late answer finds nobody.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct LaneKey(pub u64);
+
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub key: LaneKey,
+    pub partition: Partition,
+    /// The worker that owns the lane.
+    pub worker: usize,
+    queued_batches: AtomicUsize,
+    in_flight_bytes: AtomicUsize,
+    /// The lane is not to do anything more: it was lost, or it failed.
+    gone: AtomicBool,
+    published: Mutex<Published>,
+}
+
+/// What a lane said of itself after its last step.
+#[derive(Clone, Default, Debug)]
+struct Published {
+    /// None until the lane has begun.
+    commitment: Option<Commitment>,
+    status: Option<LaneStatus>,
+}
+
+impl Slot {
+    pub fn new(key: LaneKey, partition: Partition, worker: usize) -> Arc<Self> {
+        Arc::new(Slot {
+            key,
+            partition,
+            worker,
+            queued_batches: AtomicUsize::new(0),
+            in_flight_bytes: AtomicUsize::new(0),
+            gone: AtomicBool::new(false),
+            published: Mutex::default(),
+        })
+    }
+
+    pub fn queue(&self) {
+        self.queued_batches.fetch_add(1, Relaxed);
+    }
+
+    pub fn unqueue(&self) {
+        self.queued_batches.fetch_sub(1, Relaxed);
+    }
+
+    pub fn queued_batches(&self) -> usize {
+        self.queued_batches.load(Relaxed)
+    }
+
+    pub fn in_flight_bytes(&self) -> usize {
+        self.in_flight_bytes.load(Relaxed)
+    }
+
+    /// Bytes of an effect, until its answer drops the guard.
+    pub fn fly(self: &Arc<Self>, bytes: usize) -> InFlight {
+        self.in_flight_bytes.fetch_add(bytes, Relaxed);
+        InFlight { slot: self.clone(), bytes }
+    }
+
+    pub fn leave(&self) {
+        self.gone.store(true, Relaxed);
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
+    }
+
+    pub fn publish(&self, commitment: Commitment, status: LaneStatus) {
+        *self.lock() = Published { commitment: Some(commitment), status: Some(status) };
+    }
+
+    pub fn status(&self) -> Option<LaneStatus> {
+        self.lock().status
+    }
+
+    pub fn commitment(&self) -> Option<Commitment> {
+        self.lock().commitment.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Published> {
+        self.published.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes in flight for a lane; dropping it takes them off.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    slot: Arc<Slot>,
+    bytes: usize,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.slot.in_flight_bytes.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_in_flight_until_the_answer() {
+        let slot = Slot::new(LaneKey(1), Partition::new("t", 0), 0);
+        let guard = slot.fly(10);
+        assert_eq!(slot.in_flight_bytes(), 10);
+        drop(guard);
+        assert_eq!(slot.in_flight_bytes(), 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! The pipeline at one moment, as progress, metrics and health read it.
+
+use std::time::Duration;
+
+use super::Counts;
+use crate::record::{EventTime, Offset, Partition};
+
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Snapshot {
+    pub phase: Phase,
+    pub counts: Counts,
+    pub lanes: Vec<LaneSnapshot>,
+    /// Since the poll thread came round last; none before it began.
+    pub polled_ago: Option<Duration>,
+    /// The longest that a worker has been at one step by now.
+    pub step_age_max: Duration,
+    /// Records that came below their partition's position and were left out.
+    pub stale_records: u64,
+    /// Records that were gone from the log before they were read.
+    pub lost_records: u64,
+    /// Records that are alive, by what they occupy.
+    pub records_bytes: usize,
+    pub documents_bytes: usize,
+    pub messages_bytes: usize,
+    /// Who is waited for, in words; empty while all goes well.
+    pub waiting: Vec<String>,
+    pub index: IndexSnapshot,
+}
+
+/// What the pipeline is doing.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Components are loaded, topics and the index are looked at.
+    #[default]
+    Starting,
+    Running,
+    /// Nothing is read any more; what is in flight is brought home.
+    Draining,
+    Stopped,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct LaneSnapshot {
+    pub partition: Partition,
+    /// A partition of the parts topic, not of a source topic.
+    pub parts: bool,
+    pub watermark: EventTime,
+    pub open_windows: usize,
+    pub groups: usize,
+    pub next: Offset,
+    pub idle: bool,
+    /// Records behind the end of the partition; none while the broker has not said where that is.
+    pub lag: Option<u64>,
+}
+
+/// The sink's own counts.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct IndexSnapshot {
+    pub requests: u64,
+    pub retried: u64,
+    pub superseded: u64,
+    pub rejected: u64,
+    /// None while it answers.
+    pub unreachable_for: Option<Duration>,
+}
+
+impl Snapshot {
+    /// Of the source topics; none while nothing is known.
+    pub fn lag(&self) -> Option<u64> {
+        self.lanes.iter().filter(|lane| !lane.parts).filter_map(|lane| lane.lag).reduce(|left, right| left + right)
+    }
+
+    /// Windows of the lanes that hold them: those of the parts lanes are the same windows further on.
+    pub fn open_windows(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.open_windows).sum()
+    }
+
+    /// Whether the process is alive: all of its threads come round. Not whether anything else is.
+    pub fn alive(&self) -> Result<(), String> {
+        match self.polled_ago {
+            Some(ago) if ago > POLL_AGE_MAX => {
+                return Err(format!("the poll thread has not come round for {} s", ago.as_secs()));
+            }
+            Some(_) | None => {}
+        }
+        if self.step_age_max > STEP_AGE_MAX {
+            return Err(format!("a worker has been at one batch for {} s", self.step_age_max.as_secs()));
+        }
+        Ok(())
+    }
+
+    /// Whether it does its work: partitions are assigned, and the index answers.
+    pub fn ready(&self) -> Result<(), String> {
+        match self.phase {
+            Phase::Starting => return Err("starting".to_owned()),
+            Phase::Draining => return Err("draining".to_owned()),
+            Phase::Stopped => return Err("stopped".to_owned()),
+            Phase::Running => {}
+        }
+        if self.lanes.is_empty() {
+            return Err("no partition is assigned yet".to_owned());
+        }
+        match self.waiting.is_empty() {
+            true => Ok(()),
+            false => Err(self.waiting.join("; ")),
+        }
+    }
+}
+
+/// The session time-out: the group has given our partitions away by then.
+const POLL_AGE_MAX: Duration = Duration::from_secs(45);
+
+/// A component has a second for a call, and a batch that traps is rerun in parts: this is far above both.
+const STEP_AGE_MAX: Duration = Duration::from_secs(60);

@@ -1,0 +1,285 @@
+//! A worker: one thread that owns some lanes and one instance of each component, steps the lanes and hands their effects
+//! to the shell.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::{self, Builder, JoinHandle};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
+use hashbrown::HashMap;
+
+use super::PipelineError;
+use super::shared::Shared;
+use super::shell::Shell;
+use super::slot::{LaneKey, Slot};
+use crate::lane::{Effect, Event, Instances, Lane, LaneError};
+use crate::record::{Message, Resume};
+
+/// Calling a component takes up to 512 KiB of WebAssembly stack, and the host's own frames below and above it; wasmtime asks
+/// for four times that at least.
+const STACK_BYTES: usize = 8 << 20;
+
+/// What a worker is told by the poll thread, in order.
+pub(crate) enum Command {
+    Assign {
+        slot: Arc<Slot>,
+        resume: Resume,
+    },
+    /// A batch, or idleness.
+    Event {
+        lane: LaneKey,
+        event: Event,
+    },
+    /// Answers on `settled` as soon as nothing of the lane is in flight; at once when there is no such lane.
+    Settle {
+        lane: LaneKey,
+        settled: Sender<LaneKey>,
+    },
+    Drop(LaneKey),
+}
+
+/// An answer to an effect.
+struct Answer {
+    lane: LaneKey,
+    event: Event,
+}
+
+/// A worker as the poll thread knows it. Dropping it ends the thread after what it has begun.
+pub(crate) struct Worker {
+    commands: Sender<Command>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    pub fn spawn(number: usize, shared: Arc<Shared>, instances: Instances) -> std::io::Result<Self> {
+        // Neither queue has a bound of its own, so that neither the poll thread nor an answer ever waits for a worker. What is
+        // in them is bounded: batches by the bytes of records that the source lives with, answers by the effects in flight, of
+        // which a lane makes no more when it has its share.
+        let (commands, inbox) = unbounded();
+        let name = format!("worker-{number}");
+        let thread = Builder::new().name(name.clone()).stack_size(STACK_BYTES).spawn(move || {
+            let _guard = PanicGuard { shared: shared.clone(), thread: name };
+            Running::new(number, shared, instances).run(&inbox);
+        })?;
+        Ok(Worker { commands, thread: Some(thread) })
+    }
+
+    /// A worker that has ended, which a failure told of already, takes nothing any more.
+    pub fn tell(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let (closed, _) = unbounded();
+        self.commands = closed;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Tells of a worker that panicked: a bug of ours, and its lanes must not be waited for.
+struct PanicGuard {
+    shared: Arc<Shared>,
+    thread: String,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.shared.fail(PipelineError::Panicked { thread: std::mem::take(&mut self.thread) });
+        }
+    }
+}
+
+/// A lane in the hands of its worker.
+struct Owned {
+    lane: Lane,
+    slot: Arc<Slot>,
+    /// Held back while the lane has more in flight than its share. Their records count in the source's budget, which pauses
+    /// the partition.
+    held: VecDeque<Event>,
+    /// Who waits until it is settled.
+    settled: Option<Sender<LaneKey>>,
+}
+
+struct Running {
+    number: usize,
+    shared: Arc<Shared>,
+    instances: Instances,
+    lanes: HashMap<LaneKey, Owned>,
+    effects: Vec<Effect>,
+    answers: Sender<Answer>,
+    answered: Receiver<Answer>,
+}
+
+impl Running {
+    fn new(number: usize, shared: Arc<Shared>, instances: Instances) -> Self {
+        let (answers, answered) = unbounded();
+        Running { number, shared, instances, lanes: HashMap::new(), effects: Vec::new(), answers, answered }
+    }
+
+    /// Answers come first: they are short, and they free memory and positions.
+    fn run(mut self, inbox: &Receiver<Command>) {
+        let answered = self.answered.clone();
+        loop {
+            select_biased! {
+                recv(answered) -> answer => match answer {
+                    Ok(answer) => self.answer(answer),
+                    Err(_) => return,
+                },
+                recv(inbox) -> command => match command {
+                    Ok(command) => self.obey(command),
+                    Err(_) => return,
+                },
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Assign { slot, resume } => self.assign(slot, resume),
+            Command::Event { lane, event } => self.take(lane, event),
+            Command::Settle { lane, settled } => self.settle(lane, settled),
+            Command::Drop(lane) => {
+                self.lanes.remove(&lane);
+            }
+        }
+    }
+
+    fn assign(&mut self, slot: Arc<Slot>, resume: Resume) {
+        let lane = Lane::new(self.shared.plan.clone(), slot.partition.clone(), resume, &mut self.effects);
+        match lane {
+            Ok(lane) => {
+                let key = slot.key;
+                self.lanes.insert(key, Owned { lane, slot, held: VecDeque::new(), settled: None });
+                self.finish(key);
+            }
+            Err(error) => self.fail(&slot, error),
+        }
+    }
+
+    /// An event of the source: at once, or after those that are held back.
+    fn take(&mut self, lane: LaneKey, event: Event) {
+        let Some(owned) = self.lanes.get_mut(&lane) else { return };
+        owned.held.push_back(event);
+        self.release(lane);
+    }
+
+    /// An answer: it makes room for what is held back.
+    fn answer(&mut self, Answer { lane, event }: Answer) {
+        self.step(lane, event);
+        self.release(lane);
+    }
+
+    fn release(&mut self, lane: LaneKey) {
+        while let Some(owned) = self.lanes.get_mut(&lane) {
+            if owned.slot.in_flight_bytes() >= self.shared.lane_bytes_max() {
+                return;
+            }
+            let Some(event) = owned.held.pop_front() else { return };
+            if let Event::Batch(_) = event {
+                owned.slot.unqueue();
+            }
+            self.step(lane, event);
+        }
+    }
+
+    /// A lane that is gone takes nothing: a batch that was queued is read again by whoever has the partition now, and an
+    /// answer that comes late finds nobody.
+    fn step(&mut self, lane: LaneKey, event: Event) {
+        let Some(owned) = self.lanes.get_mut(&lane) else { return };
+        if owned.slot.is_gone() {
+            return;
+        }
+        let is_batch = matches!(event, Event::Batch(_));
+        let begun = Instant::now();
+        self.shared.step_begins(self.number, begun);
+        let stepped = owned.lane.step(event, &mut self.instances, &mut self.effects);
+        self.shared.step_ends(self.number);
+        if is_batch {
+            self.shared.counters.batch(begun.elapsed());
+        }
+        match stepped {
+            Ok(()) => self.finish(lane),
+            Err(error) => {
+                let slot = owned.slot.clone();
+                self.fail(&slot, error);
+            }
+        }
+    }
+
+    /// The lane goes away: what is held back is read again by whoever gets it, what is in flight is waited for.
+    fn settle(&mut self, lane: LaneKey, settled: Sender<LaneKey>) {
+        match self.lanes.get_mut(&lane) {
+            Some(owned) if !owned.lane.is_settled() => {
+                owned.held.clear();
+                owned.settled = Some(settled);
+            }
+            Some(_) | None => {
+                let _ = settled.send(lane);
+            }
+        }
+    }
+
+    /// What follows a step that went well: its position, its effects, its counts.
+    fn finish(&mut self, lane: LaneKey) {
+        let Some(owned) = self.lanes.get_mut(&lane) else { return };
+        match owned.lane.commitment() {
+            Ok(commitment) => owned.slot.publish(commitment, owned.lane.status()),
+            Err(error) => {
+                let slot = owned.slot.clone();
+                return self.fail(&slot, error);
+            }
+        }
+        for effect in self.effects.drain(..) {
+            perform(effect, &owned.slot, &*self.shared.shell, &self.answers);
+        }
+        self.shared.counters.add(&owned.lane.take_tally());
+        if owned.lane.is_settled()
+            && let Some(settled) = owned.settled.take()
+        {
+            let _ = settled.send(lane);
+        }
+    }
+
+    /// Nothing of the failed step takes effect; the lane's position stays where it was before.
+    fn fail(&mut self, slot: &Slot, error: LaneError) {
+        self.effects.clear();
+        slot.leave();
+        if let Some(Owned { settled: Some(settled), .. }) = self.lanes.remove(&slot.key) {
+            let _ = settled.send(slot.key);
+        }
+        self.shared.fail(PipelineError::Lane { partition: slot.partition.clone(), error });
+    }
+}
+
+fn perform(effect: Effect, slot: &Arc<Slot>, shell: &dyn Shell, answers: &Sender<Answer>) {
+    let lane = slot.key;
+    let answers = answers.clone();
+    match effect {
+        Effect::Index { ticket, documents } => {
+            let in_flight = slot.fly(documents.bytes());
+            shell.index(
+                documents,
+                Box::new(move |rejected| {
+                    drop(in_flight);
+                    let _ = answers.send(Answer { lane, event: Event::Indexed { ticket, rejected } });
+                }),
+            );
+        }
+        Effect::Write { ticket, messages } => {
+            let in_flight = slot.fly(messages.iter().map(Message::bytes).sum());
+            shell.write(
+                messages,
+                Box::new(move || {
+                    drop(in_flight);
+                    let _ = answers.send(Answer { lane, event: Event::Written { ticket } });
+                }),
+            );
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The click-stream example from end to end on stand-ins: a broker and an index inside this process. That proves our own
+//! logic, in seconds and without servers, and nothing about Kafka and Elasticsearch: `servers.rs` does that.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tidegate::config::PipelineSettings;
+use tidegate::console::Console;
+use tidegate::pipeline::{self, Handle, PipelineError, RunOptions};
+use tidegate::record::{ErrorKind, HasKind};
+use tidegate::sink::stand_in::{StandInIndex, StoredDocument};
+use tidegate::source::StandInBroker;
+use tidegate_tests::clicks::Clicks;
+use tidegate_tests::fold::{Expected, Window, fold, window_of};
+use tidegate_tests::kafka::{Kafka, Record};
+use tidegate_tests::program::{Program, components};
+use tidegate_tests::wait_for;
+use tidegate_tests::workspace::{root, scratch};
+
+const TOPIC: &str = "streaming-events";
+const DEAD_LETTERS: &str = "clickstream.dead-letters";
+const PARTITIONS: i32 = 3;
+/// Far above what a slow machine needs.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The example, its stand-ins, its input.
+struct Job {
+    kafka: Kafka,
+    index: StandInIndex,
+    pipeline: PathBuf,
+    records: Vec<Record>,
+    expected: Expected,
+    /// The index's.
+    _runtime: tokio::runtime::Runtime,
+    _broker: StandInBroker,
+}
+
+impl Job {
+    fn new(test: &str) -> Job {
+        let topics = [(TOPIC, PARTITIONS), (DEAD_LETTERS, 1), ("clickstream.parts", PARTITIONS)];
+        let broker = StandInBroker::start(&topics).expect("the stand-in broker starts");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let index = runtime.block_on(StandInIndex::start(local)).expect("the stand-in index starts");
+        let folder = scratch(&format!("pipeline-{test}"));
+        let file = root().join("examples/clickstream/pipeline.toml");
+        let pipeline = folder.join("pipeline.toml");
+        let text = patched(&fs::read_to_string(file).expect("the example has it"), &broker.bootstrap(), &index.url());
+        fs::write(&pipeline, text).expect("the scratch folder is writable");
+        let clicks = Clicks {
+            seed: 4,
+            partitions: PARTITIONS,
+            records_per_partition: 3_000,
+            start_millis: 1_740_830_400_000,
+            span_millis: 60 * 60 * 1000,
+        };
+        let records = clicks.generate();
+        let expected = fold(TOPIC, PARTITIONS, &records);
+        assert_eq!(
+            (expected.records(), expected.open),
+            (records.len() as u64, 0),
+            "the oracle accounts for all records"
+        );
+        let kafka = Kafka::new(&broker.bootstrap());
+        Job { kafka, index, pipeline, records, expected, _runtime: runtime, _broker: broker }
+    }
+
+    fn documents(&self) -> BTreeMap<Window, u64> {
+        let documents = self.index.documents("event-counts");
+        let read = |document: &StoredDocument| {
+            let value = serde_json::from_slice(&document.source).expect("a document is JSON");
+            window_of(&value).unwrap_or_else(|error| panic!("{}: {error}", document.id))
+        };
+        let windows: BTreeMap<_, _> = documents.iter().map(read).collect();
+        assert_eq!(windows.len(), documents.len(), "two documents for one window and type");
+        windows
+    }
+
+    /// The reason of each dead letter by origin; one that was written twice counts once, by its identity.
+    fn dead_letters(&self) -> BTreeMap<String, String> {
+        let mut by_identity = BTreeMap::new();
+        for letter in self.kafka.read_all(DEAD_LETTERS) {
+            let header = |name: &str| letter.header(name).unwrap_or_else(|| panic!("no {name}: {letter:?}")).to_owned();
+            by_identity.insert(header("tidegate-identity"), (header("tidegate-origin"), header("tidegate-reason")));
+        }
+        by_identity.into_values().collect()
+    }
+
+    fn expected_dead_letters(&self) -> BTreeMap<String, String> {
+        let expected = self.expected.dead_letters.iter();
+        expected.map(|(origin, reason)| (origin.clone(), (*reason).to_owned())).collect()
+    }
+
+    fn wait_for_documents(&self, count: usize) {
+        wait_for(&format!("{count} documents"), LIMIT, || (self.documents().len() >= count).then_some(()));
+    }
+
+    fn assert_as_expected(&self) {
+        assert_eq!(self.documents(), self.expected.documents);
+        assert_eq!(self.dead_letters(), self.expected_dead_letters());
+    }
+}
+
+fn patched(text: &str, brokers: &str, index: &str) -> String {
+    let plugins = format!("{:?}", components().display().to_string());
+    let changes =
+        [("\"../../target/plugins\"", plugins.as_str()), ("localhost:9092", brokers), ("http://localhost:9200", index)];
+    changes.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert_eq!(text.matches(from).count(), 1, "the example says {from} once");
+        text.replace(from, to)
+    })
+}
+
+fn load(file: &Path) -> PipelineSettings {
+    PipelineSettings::load(file, &|_| None, None).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// A pipeline in this process.
+struct Running {
+    handle: Handle,
+    thread: Option<JoinHandle<Result<(), PipelineError>>>,
+}
+
+impl Running {
+    fn start(settings: PipelineSettings) -> Running {
+        let handle = Handle::new();
+        let its = handle.clone();
+        let thread = thread::spawn(move || pipeline::run(&settings, &RunOptions::default(), &its));
+        assert!(handle.wait_running(Instant::now() + LIMIT), "it starts: {:?}", thread.is_finished());
+        Running { handle, thread: Some(thread) }
+    }
+
+    fn drain(mut self) -> Result<(), PipelineError> {
+        self.handle.stop();
+        let thread = self.thread.take().expect("it is drained once");
+        thread.join().expect("it does not panic")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop();
+    }
+}
+
+/// The body of an answer, and whether it is a 200.
+fn get(address: SocketAddr, path: &str) -> (bool, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("the console listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it takes a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    (head.starts_with("HTTP/1.1 200"), body.to_owned())
+}
+
+#[test]
+fn the_index_equals_a_plain_fold_and_the_console_says_how_it_goes() {
+    let job = Job::new("undisturbed");
+    job.kafka.produce(TOPIC, &job.records);
+    let running = Running::start(load(&job.pipeline));
+    let console =
+        Console::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), running.handle.clone()).expect("it listens");
+    wait_for("readiness", LIMIT, || get(console.address(), "/readyz").0.then_some(()));
+    job.wait_for_documents(job.expected.documents.len());
+    assert!(get(console.address(), "/healthz").0);
+    let metrics = get(console.address(), "/metrics").1;
+    let late = job.expected.dead_letters.values().filter(|reason| **reason == "late").count();
+    let line = format!("tidegate_dead_letters_total{{reason=\"late\"}} {late}");
+    assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    running.drain().expect("it drains");
+    job.assert_as_expected();
+    assert_eq!(get(console.address(), "/readyz"), (false, "stopped\n".to_owned()));
+}
+
+#[test]
+fn a_drain_by_sigterm_and_a_restart_do_not_show() {
+    let job = Job::new("sigterm");
+    let (first, second) = job.records.split_at(job.records.len() / 2);
+    job.kafka.produce(TOPIC, first);
+    let log = job.pipeline.with_file_name("run.log");
+    let mut program = Program::run(&job.pipeline, &log);
+    job.wait_for_documents(job.expected.documents.len() / 4);
+    program.assert_running();
+    assert_eq!(program.terminate().code(), Some(0), "SIGTERM is a clean end: {}", fs::read_to_string(&log).unwrap());
+    job.kafka.produce(TOPIC, second);
+    let running = Running::start(load(&job.pipeline));
+    job.wait_for_documents(job.expected.documents.len());
+    running.drain().expect("it drains");
+    job.assert_as_expected();
+}
+
+#[test]
+fn what_cannot_be_started_is_one_error_that_says_whose_it_is() {
+    let job = Job::new("wrong");
+    let run = |change: &dyn Fn(&mut PipelineSettings)| {
+        let mut settings = load(&job.pipeline);
+        change(&mut settings);
+        let error = pipeline::run(&settings, &RunOptions::default(), &Handle::new()).expect_err("it cannot be started");
+        (error.kind(), error.to_string())
+    };
+    let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr()).expect("a free port");
+
+    let (kind, words) = run(&|settings| settings.kafka.topics = vec!["nowhere".to_owned()]);
+    assert!(kind == ErrorKind::Config && words.contains("`nowhere`"), "{words}");
+
+    let (kind, words) = run(&|settings| settings.kafka.brokers = unused.to_string());
+    assert!(kind == ErrorKind::Unavailable && words.contains(&unused.to_string()), "{words}");
+
+    let (kind, words) = run(&|settings| settings.elasticsearch.urls = vec![format!("http://{unused}")]);
+    assert!(kind == ErrorKind::Unavailable && words.contains(&unused.to_string()), "{words}");
+
+    let (kind, words) = run(&|settings| settings.transforms[0].plugin.file = "missing.wasm".into());
+    assert!(kind == ErrorKind::Config && words.contains("missing.wasm"), "{words}");
+
+    let (kind, words) = run(&|settings| {
+        settings.transforms[0].plugin = settings.outputs[0].aggregate.clone().expect("the example has one").plugin;
+    });
+    assert!(kind == ErrorKind::Config && words.contains("drop-anonymous") && words.contains("aggregate"), "{words}");
+}
