@@ -56,7 +56,7 @@ pub trait Receiver: Send {
     fn batch(&mut self, partition: &Partition, batch: RecordBatch);
 
     /// The broker says that the partition is at its end, it is not paused, and nothing came for `idle_after` (or it never had
-    /// a record). Told once until its next batch.
+    /// a record). Told again each time that `idle_after` has passed, as long as it lasts.
     fn idle(&mut self, partition: &Partition);
 
     /// These partitions go away: finish what is in flight until `deadline`, and say what may be committed for them. When they

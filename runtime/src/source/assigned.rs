@@ -29,7 +29,8 @@ pub(super) struct Assigned {
     at_end: Option<Offset>,
     quiet_since: Instant,
     asked: Option<Instant>,
-    pub(super) idle: bool,
+    /// When it was last said that the partition is idle; none since its last record.
+    idle: Option<Instant>,
     /// How large the last batch was: the next one begins with as much room.
     room: (usize, usize),
 }
@@ -45,7 +46,7 @@ impl Assigned {
             at_end: None,
             quiet_since: now,
             asked: None,
-            idle: false,
+            idle: None,
             room: (0, 0),
         }
     }
@@ -61,7 +62,7 @@ impl Assigned {
         }
         self.quiet_since = now;
         self.at_end = None;
-        self.idle = false;
+        self.idle = None;
         self.next = record.offset().next();
         record.copy_to(&mut self.batch);
         true
@@ -117,12 +118,18 @@ impl Assigned {
         }
         let quiet = now.duration_since(self.quiet_since);
         let since_asked = self.asked.map_or(quiet, |asked| quiet.min(now.duration_since(asked)));
-        self.may_be_idle(quiet, idle_after) || since_asked >= SILENT_AFTER
+        self.may_be_idle(quiet, idle_after, now) || since_asked >= SILENT_AFTER
     }
 
-    fn may_be_idle(&self, quiet: Duration, idle_after: Duration) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.is_some()
+    }
+
+    /// Idleness is said again as long as it lasts, each time that `idle_after` has passed.
+    fn may_be_idle(&self, quiet: Duration, idle_after: Duration, now: Instant) -> bool {
         let never_had_a_record = self.at_end == Some(Offset(0));
-        !self.idle && self.at_end.is_some() && (quiet >= idle_after || never_had_a_record)
+        let due = self.idle.is_none_or(|said| now >= said + idle_after);
+        due && self.at_end.is_some() && (quiet >= idle_after || never_had_a_record)
     }
 
     /// The broker's answer.
@@ -131,8 +138,8 @@ impl Assigned {
         let quiet = now.duration_since(self.quiet_since);
         let known = self.at_end.unwrap_or(self.next).max(self.next);
         if end <= known {
-            if self.may_be_idle(quiet, idle_after) {
-                self.idle = true;
+            if self.may_be_idle(quiet, idle_after, now) {
+                self.idle = Some(now);
                 return Answered::Idle;
             }
             return Answered::Nothing;
@@ -183,7 +190,8 @@ mod tests {
         let now = now + ASK_EVERY;
         assert!(it.must_ask(IDLE_AFTER, now));
         assert_eq!(it.answered(Offset(7), IDLE_AFTER, now), Answered::Idle);
-        assert!(!it.must_ask(IDLE_AFTER, now + ASK_EVERY), "said once");
+        assert!(!it.must_ask(IDLE_AFTER, now + IDLE_AFTER / 2), "said already");
+        assert!(it.must_ask(IDLE_AFTER, now + IDLE_AFTER), "it lasts");
     }
 
     #[test]

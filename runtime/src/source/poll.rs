@@ -301,7 +301,7 @@ impl Poller {
             committed: self.ledger.committed(&it.partition).map(|held| held.offset),
             in_flight_bytes: it.in_flight_bytes(),
             paused: it.paused,
-            idle: it.idle,
+            idle: it.is_idle(),
         };
         self.control.show(SourceStatus {
             polled: now,
