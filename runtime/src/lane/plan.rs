@@ -247,7 +247,9 @@ fn aggregate_plan(
             )));
         }
     }
-    let mut fields = groups.clone();
+    // A field of the record's own (`$key`) is written without its mark: no document's field begins with one.
+    let named = |group: &Field| Field { path: group.path.trim_start_matches('$').to_owned(), ..group.clone() };
+    let mut fields: Vec<Field> = groups.iter().map(named).collect();
     fields.push(field("window_start", Kind::Timestamp));
     fields.push(field("window_end", Kind::Timestamp));
     let own_composer = Composer::new(&fields).map_err(plan_error)?;
