@@ -3,11 +3,16 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use super::check::Problems;
 use crate::config::ConfigErrors;
 use crate::console::ConsoleError;
+use crate::decode::DecodeError;
+use crate::lane::LaneError;
 use crate::pipeline::PipelineError;
 use crate::plugin::PluginError;
 use crate::record::{ErrorKind, HasKind};
+use crate::sink::SinkError;
+use crate::source::{SourceError, WriteError};
 
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,10 +65,19 @@ impl From<Exit> for ExitCode {
 
 /// Asks the error of each room.
 fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
-    ask::<ConfigErrors>(error)
-        .or_else(|| ask::<PluginError>(error))
-        .or_else(|| ask::<PipelineError>(error))
-        .or_else(|| ask::<ConsoleError>(error))
+    let rooms = [
+        ask::<ConfigErrors>,
+        ask::<SourceError>,
+        ask::<WriteError>,
+        ask::<DecodeError>,
+        ask::<PluginError>,
+        ask::<SinkError>,
+        ask::<LaneError>,
+        ask::<PipelineError>,
+        ask::<ConsoleError>,
+        ask::<Problems>,
+    ];
+    rooms.iter().find_map(|room| room(error))
 }
 
 fn ask<E: Error + HasKind + 'static>(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
