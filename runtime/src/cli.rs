@@ -1,6 +1,7 @@
 //! Commands, exit codes, printing. A command's arguments and body are in a file of its own; nothing here knows the domain.
 
 mod check;
+mod columns;
 mod exit;
 mod inspect;
 mod log;

@@ -17,6 +17,7 @@ mod values;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{Environment, Places};
+pub(crate) use reader::nearest;
 pub use secret::Secret;
 pub use values::{show_duration, show_size};
 

@@ -1,17 +1,108 @@
-//! `tidegate check`: everything that can be known before a pipeline runs.
+//! `tidegate check`: everything that can be known before a pipeline runs, and everything that is wrong, at once.
+
+mod components;
+mod fields;
+mod rules;
+mod sample;
+mod way;
+
+use std::fmt::{self, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::PipelineFile;
+use crate::config::{ConfigError, ConfigErrors};
+use crate::lane::{Plan, Topology};
+use crate::record::{ErrorKind, HasKind};
+use components::Loaded;
 
-#[derive(Args)]
+/// What is checked.
+#[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     #[command(flatten)]
-    pipeline: PipelineFile,
+    pub pipeline: PipelineFile,
+    /// Records, one JSON value a line: shows how often each field is there, and of the kind that is asked for
+    #[arg(long, value_name = "FILE")]
+    pub sample: Option<PathBuf>,
+}
+
+/// Something that is wrong, with what it asks of the operator.
+#[derive(Debug)]
+struct Problem {
+    error: ConfigError,
+    kind: ErrorKind,
+}
+
+impl Problem {
+    fn config(error: ConfigError) -> Self {
+        Problem { error, kind: ErrorKind::Config }
+    }
+}
+
+/// Everything that is wrong.
+#[derive(Debug)]
+pub(super) struct Problems(Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ConfigErrors(self.0.iter().map(|problem| problem.error.clone()).collect()).fmt(f)
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl HasKind for Problems {
+    /// What is wrong with the file comes first: the rest may follow from it.
+    fn kind(&self) -> ErrorKind {
+        let config = self.0.iter().any(|problem| problem.kind == ErrorKind::Config);
+        let first = self.0.first().map_or(ErrorKind::Internal, |problem| problem.kind);
+        if config { ErrorKind::Config } else { first }
+    }
 }
 
 pub fn run(args: &CheckArgs) -> anyhow::Result<()> {
-    let settings = args.pipeline.load()?;
-    super::print(&format!("pipeline {}: the file is right\n", settings.name));
-    Ok(())
+    let Checked { shown, problems } = check(args)?;
+    super::print(&shown);
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
 }
+
+struct Checked {
+    shown: String,
+    /// In the order of the file.
+    problems: Vec<Problem>,
+}
+
+fn check(args: &CheckArgs) -> anyhow::Result<Checked> {
+    let (settings, places) = args.pipeline.load_with_places()?;
+    let Loaded { plugins, mut problems } = components::load(&settings, &places);
+    let ways = way::ways(&settings, &plugins);
+    let found = rules::check(&ways, &places);
+    problems.extend(found.errors.into_iter().map(Problem::config));
+    if problems.is_empty() {
+        // What the rules above do not know, the plan of a running pipeline does.
+        if let Err(error) = Plan::new(&settings, &plugins.describe(), Topology::default()) {
+            problems.push(Problem { error: places.error("name", error.to_string(), None), kind: error.kind() });
+        }
+    }
+    let sample = args.sample.as_deref().filter(|_| problems.is_empty());
+    let sample = sample.map(|file| sample::measure(&settings, &ways, file)).transpose()?;
+
+    let mut shown = format!("pipeline {}: {}\n", settings.name, plugins.summary());
+    let tables = [
+        plugins.table(&settings),
+        sample.as_ref().map_or(String::new(), sample::Sample::summary),
+        fields::read(&ways, sample.as_ref()),
+        fields::written(&ways),
+        found.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect(),
+        if problems.is_empty() { "nothing is wrong\n".into() } else { String::new() },
+    ];
+    for table in tables.iter().filter(|table| !table.is_empty()) {
+        write!(shown, "\n{table}")?;
+    }
+    problems.sort_by_key(|problem| problem.error.place);
+    Ok(Checked { shown, problems })
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,16 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use super::check::Problems;
 use crate::config::ConfigErrors;
 use crate::console::ConsoleError;
+use crate::decode::DecodeError;
+use crate::lane::LaneError;
 use crate::pipeline::PipelineError;
 use crate::plugin::PluginError;
 use crate::record::{ErrorKind, HasKind};
+use crate::sink::SinkError;
+use crate::source::{SourceError, WriteError};
 
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,8 +25,8 @@ pub enum Exit {
     Config = 2,
     /// A component.
     Plugin = 3,
-    /// A server that does not answer or refuses us when the pipeline starts; or that keeps a drain from
-    /// its end.
+    /// A server that does not answer, refuses us or lacks a topic when the pipeline starts; or that keeps a drain from its
+    /// end.
     Unavailable = 4,
     /// Going on could lose or repeat something: a choice is needed.
     Choice = 5,
@@ -32,10 +37,10 @@ pub const HELP: &str = "\
 Exit codes:
   0  done, or drained after SIGTERM
   1  internal error
-  2  wrong command line, pipeline file or setting; or a topic that is not there
+  2  wrong command line, pipeline file or setting
   3  a component does not load, refuses its settings, or broke its contract
-  4  a server is not there, or refuses us, at the start; or what was in flight
-     could not be brought home before the deadline of a drain, and is read again
+  4  a server or topic is not there, or refuses us, at the start; or what was in
+     flight could not be brought home before the deadline of a drain, and is read again
   5  going on could lose or repeat something: a choice is needed
   130, 143  a second SIGINT or SIGTERM during a drain; what was in flight is read again";
 
@@ -60,10 +65,19 @@ impl From<Exit> for ExitCode {
 
 /// Asks the error of each room.
 fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
-    ask::<ConfigErrors>(error)
-        .or_else(|| ask::<PluginError>(error))
-        .or_else(|| ask::<PipelineError>(error))
-        .or_else(|| ask::<ConsoleError>(error))
+    let rooms = [
+        ask::<ConfigErrors>,
+        ask::<SourceError>,
+        ask::<WriteError>,
+        ask::<DecodeError>,
+        ask::<PluginError>,
+        ask::<SinkError>,
+        ask::<LaneError>,
+        ask::<PipelineError>,
+        ask::<ConsoleError>,
+        ask::<Problems>,
+    ];
+    rooms.iter().find_map(|room| room(error))
 }
 
 fn ask<E: Error + HasKind + 'static>(error: &(dyn Error + 'static)) -> Option<ErrorKind> {

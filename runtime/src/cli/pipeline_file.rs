@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{ConfigErrors, PipelineSettings};
+use crate::config::{ConfigErrors, PipelineSettings, Places};
 
 /// A pipeline file, and where its components are.
 #[derive(Args, Clone, Debug)]
@@ -20,6 +20,12 @@ pub struct PipelineFile {
 impl PipelineFile {
     /// The settings, with `${NAME}` taken from the environment.
     pub fn load(&self) -> Result<PipelineSettings, ConfigErrors> {
-        PipelineSettings::load(&self.file, &|name| std::env::var(name).ok(), self.plugins.as_deref())
+        self.load_with_places().map(|(settings, _)| settings)
+    }
+
+    /// As [`PipelineFile::load`], with the place of each key.
+    pub fn load_with_places(&self) -> Result<(PipelineSettings, Places), ConfigErrors> {
+        let environment = |name: &str| std::env::var(name).ok();
+        PipelineSettings::load_with_places(&self.file, &environment, self.plugins.as_deref())
     }
 }

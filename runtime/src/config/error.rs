@@ -54,8 +54,8 @@ pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl ConfigErrors {
     /// The file as a whole.
-    pub(crate) fn of_file(file: &Path, message: String, hint: Option<&str>) -> Self {
-        ConfigErrors(vec![ConfigError { file: file.into(), place: None, message, hint: hint.map(str::to_owned) }])
+    pub(crate) fn of_file(file: &Path, message: String) -> Self {
+        ConfigErrors(vec![ConfigError { file: file.into(), place: None, message, hint: None }])
     }
 }
 

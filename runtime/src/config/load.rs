@@ -32,21 +32,32 @@ impl Places {
         self.places.keys().map(String::as_str)
     }
 
-    /// Something wrong with what stands at `path`.
+    /// Something wrong with what stands at `path`, or, where the file leaves that out, with the table that it belongs to.
     pub fn error(&self, path: &str, message: String, hint: Option<String>) -> ConfigError {
-        ConfigError { file: self.file.clone(), place: self.places.get(path).copied(), message, hint }
+        let table = path.rsplit_once('.').and_then(|(table, _)| self.places.get(table));
+        let place = self.places.get(path).or(table).copied();
+        ConfigError { file: self.file.clone(), place, message, hint }
     }
 }
 
 impl PipelineSettings {
     /// Reads and validates a pipeline file. `plugins` takes the place of the directory that the file names.
     pub fn load(path: &Path, environment: Environment<'_>, plugins: Option<&Path>) -> Result<Self, ConfigErrors> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|why| ConfigErrors::of_file(path, format!("cannot read the pipeline file: {why}"), None))?;
-        Self::parse(&text, path, environment, plugins).map(|(settings, _)| settings)
+        Self::load_with_places(path, environment, plugins).map(|(settings, _)| settings)
     }
 
-    /// As [`PipelineSettings::load`], of text; paths in it start at the folder of `file`, which need not exist.
+    /// As [`PipelineSettings::load`], for those who find something wrong later.
+    pub fn load_with_places(
+        path: &Path,
+        environment: Environment<'_>,
+        plugins: Option<&Path>,
+    ) -> Result<(Self, Places), ConfigErrors> {
+        let unreadable = |why| ConfigErrors::of_file(path, format!("cannot read the pipeline file: {why}"));
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(&text, path, environment, plugins)
+    }
+
+    /// Reads and validates text; paths in it start at the folder of `file`, which need not exist.
     pub fn parse(
         text: &str,
         file: &Path,

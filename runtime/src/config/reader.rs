@@ -278,11 +278,11 @@ impl<'a> Value<'a> {
             self.expected::<()>("an array");
             return Vec::new();
         };
-        let items = array.iter().enumerate().map(|(number, item)| Value {
-            path: format!("{}[{number}]", self.path),
-            span: item.span(),
-            value: item.get_ref(),
-            ..self.clone()
+        let items = array.iter().enumerate().map(|(number, item)| {
+            let path = format!("{}[{number}]", self.path);
+            let place = Place::of(self.reader.text, item.span().start);
+            self.reader.places.borrow_mut().insert(path.clone(), place);
+            Value { path, span: item.span(), value: item.get_ref(), ..self.clone() }
         });
         items.collect()
     }

@@ -47,8 +47,10 @@ pub enum SourceError {
 impl HasKind for SourceError {
     fn kind(&self) -> ErrorKind {
         match self {
-            SourceError::Setting { .. } | SourceError::UnknownTopic { .. } => ErrorKind::Config,
-            SourceError::Unreachable { .. }
+            SourceError::Setting { .. } => ErrorKind::Config,
+            // The file may be right, and the topic come later.
+            SourceError::UnknownTopic { .. }
+            | SourceError::Unreachable { .. }
             | SourceError::Authentication { .. }
             | SourceError::Forbidden { .. }
             | SourceError::Request { .. }

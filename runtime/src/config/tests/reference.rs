@@ -43,7 +43,7 @@ fn the_reference_is_up_to_date() {
 fn every_key_has_its_place_in_the_reference() {
     let (_, places) = PipelineSettings::parse(design::FILE, Path::new("p.toml"), &environment, None).unwrap();
     let page = page();
-    for path in places.paths() {
+    for path in places.paths().filter(|path| !path.ends_with(']')) {
         let key = path.rsplit('.').next().unwrap_or(path);
         let table = path.split('[').next().unwrap_or(path);
         let known =

@@ -1,0 +1,65 @@
+//! Text for people: columns as wide as their widest cell, numbers of things.
+
+/// Rows of the same number of cells; the first is the head.
+pub(super) struct Columns {
+    rows: Vec<Vec<String>>,
+}
+
+impl Columns {
+    pub fn new<const N: usize>(head: [&str; N]) -> Self {
+        Columns { rows: vec![head.map(|cell| cell.to_uppercase()).to_vec()] }
+    }
+
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() == 1
+    }
+
+    /// A line for each row, without blanks at its end. Columns in which every cell is empty are left out.
+    pub fn show(&self) -> String {
+        let width = |column: usize, skip: usize| {
+            self.rows.iter().skip(skip).filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        };
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| if width(column, 1) == Some(0) { 0 } else { width(column, 0).unwrap_or(0) })
+            .collect();
+        let mut out = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths).filter(|(_, width)| **width > 0) {
+                line.push_str(&format!("{cell:<width$}  "));
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// `1 record`, `2 records`.
+pub(super) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    #[test]
+    fn cells_are_aligned_and_empty_columns_left_out() {
+        let mut columns = Columns::new(["field", "there", "from"]);
+        columns.row(vec!["a".into(), String::new(), "the record".into()]);
+        columns.row(vec!["größer".into(), String::new(), "x".into()]);
+        expect![[r#"
+            FIELD   FROM
+            a       the record
+            größer  x
+        "#]]
+        .assert_eq(&columns.show());
+    }
+}
