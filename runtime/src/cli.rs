@@ -2,6 +2,7 @@
 
 mod check;
 mod columns;
+mod demo;
 mod exit;
 mod inspect;
 mod log;
@@ -12,6 +13,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
 pub use exit::Exit;
 pub use pipeline_file::PipelineFile;
@@ -31,6 +33,8 @@ struct Cli {
 enum Command {
     /// Runs a pipeline until SIGTERM or SIGINT drains it
     Run(run::RunArgs),
+    /// Shows a pipeline at work on a click stream that is made up, with stand-ins for the servers, for a minute
+    Demo(demo::DemoArgs),
     /// Checks a pipeline file and its components, and shows who reads and writes which field
     #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
@@ -38,12 +42,23 @@ enum Command {
     Inspect(inspect::InspectArgs),
 }
 
+impl Command {
+    /// From which level on lines are logged, unless the environment says otherwise.
+    fn level(&self) -> LevelFilter {
+        match self {
+            Command::Demo(_) => LevelFilter::ERROR, // it shows by itself what goes on
+            Command::Run(_) | Command::Check(_) | Command::Inspect(_) => LevelFilter::INFO,
+        }
+    }
+}
+
 /// Reads the command line, does what it says, and ends with a documented exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log::set_up(cli.log);
+    log::set_up(cli.log, cli.command.level());
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
         Command::Inspect(args) => args.run(),
     };

@@ -18,6 +18,7 @@ mod handle;
 mod snapshot;
 mod progress;
 mod error;
+mod virtual_time;
 
 #[cfg(test)]
 mod tests;
@@ -29,3 +30,4 @@ pub use error::PipelineError;
 pub use handle::Handle;
 pub use run::{RunOptions, run};
 pub use snapshot::{IndexSnapshot, LaneSnapshot, Phase, Snapshot};
+pub use virtual_time::{VirtualIndex, VirtualPipeline, VirtualRecord};

@@ -22,12 +22,14 @@ mod batches;
 mod counters;
 mod dispatch;
 mod probe;
+mod documents;
 pub mod dead_letter;
 pub mod stand_in;
 
 pub use batches::Done;
 pub use counters::SinkCounters;
 pub use dead_letter::{DeadLetters, LatePart};
+pub use documents::documents;
 pub use probe::{IndexReport, IndexState, ProbeReport, Product, probe};
 
 use client::Client;

@@ -57,7 +57,7 @@ impl Program {
     pub fn log(&self) -> String {
         let text = read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        format!("{}\n{}", self.log.display(), lines[lines.len().saturating_sub(40)..].join("\n"))
+        format!("{}\n{}", self.log.display(), lines[lines.len().saturating_sub(15)..].join("\n"))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_tests::clicks::Clicks;
 use tidegate_tests::fold::{Expected, Window, fold, window_of};
@@ -19,6 +19,8 @@ const PARTITIONS: i32 = 4;
 const RECORDS: u64 = 200_000;
 /// Far above what a slow machine needs.
 const LIMIT: Duration = Duration::from_secs(240);
+/// When nothing has changed for so long, nothing will.
+const STANDSTILL: Duration = Duration::from_secs(90);
 
 /// The example with topics, group and index of its own, and its input.
 struct Job {
@@ -80,13 +82,15 @@ impl Job {
 
     /// Waits until the index and the dead letters are as expected; shows what differs when they do not come to be.
     fn wait_until_as_expected(&self, program: &mut Program) {
-        let mut seen = (usize::MAX, usize::MAX);
-        let begin = std::time::Instant::now();
-        while begin.elapsed() < LIMIT {
+        let (mut seen, mut changed) = ((0, 0), Instant::now());
+        while changed.elapsed() < STANDSTILL {
             program.assert_running();
-            seen = (self.documents().len(), self.dead_letters().len());
             if self.differences().is_empty() {
                 return;
+            }
+            let now = (self.documents().len(), self.dead_letters().len());
+            if now != seen {
+                (seen, changed) = (now, Instant::now());
             }
             std::thread::sleep(Duration::from_millis(200));
         }

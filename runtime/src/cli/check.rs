@@ -2,6 +2,7 @@
 
 mod components;
 mod fields;
+mod online;
 mod rules;
 mod sample;
 mod way;
@@ -16,6 +17,7 @@ use crate::config::{ConfigError, ConfigErrors};
 use crate::lane::{Plan, Topology};
 use crate::record::{ErrorKind, HasKind};
 use components::Loaded;
+use sample::Sample;
 
 /// What is checked.
 #[derive(Args, Clone, Debug)]
@@ -25,6 +27,9 @@ pub struct CheckArgs {
     /// Records, one JSON value a line: shows how often each field is there, and of the kind that is asked for
     #[arg(long, value_name = "FILE")]
     pub sample: Option<PathBuf>,
+    /// Asks the servers: topics, positions, indices; without a sample, the newest records are one
+    #[arg(long)]
+    pub online: bool,
 }
 
 /// Something that is wrong, with what it asks of the operator.
@@ -85,18 +90,29 @@ fn check(args: &CheckArgs) -> anyhow::Result<Checked> {
             problems.push(Problem { error: places.error("name", error.to_string(), None), kind: error.kind() });
         }
     }
-    let sample = args.sample.as_deref().filter(|_| problems.is_empty());
-    let sample = sample.map(|file| sample::measure(&settings, &ways, file)).transpose()?;
+    let mut warnings: Vec<String> = found.warnings.into_iter().collect();
+    let mut sample = match &args.sample {
+        _ if !problems.is_empty() => None,
+        Some(file) => Some(sample::of_file(&settings, &ways, file)?),
+        None if args.online => Some(Sample::new(&settings, &ways, "newest records".into())?),
+        None => None,
+    };
+    let mut servers = Vec::new();
+    if args.online {
+        let online = online::look(&settings, &places, sample.as_mut().filter(|_| args.sample.is_none()));
+        servers = online.shown;
+        warnings.extend(online.warnings);
+        problems.extend(online.problems);
+    }
 
     let mut shown = format!("pipeline {}: {}\n", settings.name, plugins.summary());
-    let tables = [
-        plugins.table(&settings),
-        sample.as_ref().map_or(String::new(), sample::Sample::summary),
-        fields::read(&ways, sample.as_ref()),
-        fields::written(&ways),
-        found.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect(),
-        if problems.is_empty() { "nothing is wrong\n".into() } else { String::new() },
-    ];
+    let mut tables = vec![plugins.table(&settings)];
+    tables.extend(servers);
+    tables.push(sample.as_ref().map_or(String::new(), Sample::summary));
+    tables.push(fields::read(&ways, sample.as_ref()));
+    tables.push(fields::written(&ways));
+    tables.push(warnings.iter().map(|warning| format!("warning: {warning}\n")).collect());
+    tables.push(if problems.is_empty() { "nothing is wrong\n".into() } else { String::new() });
     for table in tables.iter().filter(|table| !table.is_empty()) {
         write!(shown, "\n{table}")?;
     }

@@ -19,8 +19,8 @@ pub enum Format {
 }
 
 /// Called once, before anything else.
-pub fn set_up(format: Format) {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).with_env_var(LEVEL);
+pub fn set_up(format: Format, level: LevelFilter) {
+    let filter = EnvFilter::builder().with_default_directive(level.into()).with_env_var(LEVEL);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter.from_env_lossy())
         .with_writer(std::io::stderr)

@@ -13,6 +13,7 @@ use super::{SourceError, client};
 use crate::config::KafkaSettings;
 use crate::record::{Offset, Partition};
 
+mod newest;
 mod wait;
 
 use wait::wait;

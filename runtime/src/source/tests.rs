@@ -376,3 +376,16 @@ fn an_admin_describes_topics_and_finds_what_is_there() {
     assert_eq!(admin.ensure_parts(TOPIC, &[]).expect("it is there"), 3, "what exists is left as it is");
     assert_eq!(admin.positions(&[Partition::new(TOPIC, 0)]).expect("answered"), [None]);
 }
+
+#[test]
+fn an_admin_reads_the_newest_records() {
+    let broker = broker(3);
+    produce(&broker, 0, 3, b"a");
+    produce(&broker, 2, 30, b"b");
+    let mut admin = Admin::new(&config(&broker).kafka).expect("a client");
+    let topic = admin.describe(TOPIC).expect("it is there");
+    let newest = admin.newest(&topic, 30).expect("read");
+    let offsets: Vec<_> =
+        newest.iter().map(|(partition, batch)| (partition.number, batch.offsets().to_vec())).collect();
+    assert_eq!(offsets, [(0, vec![0, 1, 2]), (2, (20..30).collect())]);
+}

@@ -1,10 +1,11 @@
-//! How often the fields that a pipeline reads are there, in a file of records.
+//! How often the fields that a pipeline reads are there: in a file, or in the newest records of the topics.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -18,12 +19,17 @@ use crate::record::{Batch, BatchBuilder, EventTime, Field, Kind, Offset, Partiti
 const BATCH_RECORDS_MAX: usize = 4096;
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
-/// What a file of records has shown.
+/// What records have shown. Filters are not asked: all records count.
 pub(super) struct Sample {
     name: String,
-    /// `$timestamp`: a file of values has none.
-    own_time: bool,
+    /// None where the event time is Kafka's, and there is no Kafka.
+    is_timed: bool,
+    max_future: Duration,
+    decoder: Decoder,
+    /// Each field twice: whether it is there, and of its kind.
+    reads: Reads,
     records: u64,
+    tombstones: u64,
     with_event_time: u64,
     /// How many there are of each reason, and the first of them.
     rejected: BTreeMap<ReasonKind, (u64, String)>,
@@ -37,32 +43,25 @@ pub(super) struct Measured {
     pub of_that_kind: String,
 }
 
-/// Reads the file as the pipeline would, up to the components: filters are not asked, so all records count.
-pub(super) fn measure(settings: &PipelineSettings, ways: &[Way], file: &Path) -> anyhow::Result<Sample> {
-    let mut sample = Sample::new(settings, ways, file);
-    let own_time = if sample.own_time { Some(EventTime::from_micros(0)) } else { None };
-    let paths = sample.fields.iter().map(|(field, _, _)| field.path.as_str());
-    // A value of the wrong kind must not take its record out of the count of the other fields.
-    let decode = DecodeSettings { on_wrong_type: OnWrongType::Null, ..settings.decode.clone() };
-    let decoder = Decoder::new(&decode, paths)?;
-    let twice =
-        sample.fields.iter().flat_map(|(field, _, _)| [Field { kind: Kind::Presence, ..field.clone() }, field.clone()]);
-    let optional: Vec<Field> = twice.map(|field| Field { required: false, ..field }).collect();
-    let reads = decoder.reads(&optional)?;
-
+/// Measures a file of values, one a line.
+pub(super) fn of_file(settings: &PipelineSettings, ways: &[Way], file: &Path) -> anyhow::Result<Sample> {
+    let mut sample = Sample::new(settings, ways, format!("sample {}", file.display()))?;
+    sample.is_timed = settings.decode.event_time != "$timestamp";
+    let own_time = if sample.is_timed { None } else { Some(EventTime::from_micros(0)) };
     let cannot_read = || format!("cannot read the sample: file=`{}`", file.display());
     let mut lines = BufReader::new(File::open(file).with_context(cannot_read)?);
     let mut line = Vec::new();
-    let mut batch = BatchBuilder::new(EventTime::from_micros(0));
+    let new_batch = || BatchBuilder::new(EventTime::MIN);
+    let mut batch = new_batch();
     for number in 1.. {
         line.clear();
         let ended = lines.read_until(b'\n', &mut line).with_context(cannot_read)? == 0;
         if batch.len() == BATCH_RECORDS_MAX || batch.bytes() >= BATCH_BYTES_MAX || ended {
-            let full = std::mem::replace(&mut batch, BatchBuilder::new(EventTime::from_micros(0)));
-            sample.add(&decoder, &reads, full.finish());
+            let full = std::mem::replace(&mut batch, new_batch());
+            sample.add(None, full.finish());
         }
         if ended {
-            break;
+            return Ok(sample);
         }
         if !line.trim_ascii().is_empty() {
             batch.push(Offset(number), own_time, None, Some(line.trim_ascii()));
@@ -72,7 +71,7 @@ pub(super) fn measure(settings: &PipelineSettings, ways: &[Way], file: &Path) ->
 }
 
 impl Sample {
-    fn new(settings: &PipelineSettings, ways: &[Way], file: &Path) -> Self {
+    pub fn new(settings: &PipelineSettings, ways: &[Way], name: String) -> anyhow::Result<Self> {
         let mut fields: Vec<(Field, u64, u64)> = Vec::new();
         for way in ways {
             for (number, actor) in way.actors.iter().enumerate() {
@@ -84,36 +83,57 @@ impl Sample {
                 }
             }
         }
-        Sample {
-            name: file.display().to_string(),
-            own_time: settings.decode.event_time == "$timestamp",
+        // A value of the wrong kind must not take its record out of the count of the other fields.
+        let decode = DecodeSettings { on_wrong_type: OnWrongType::Null, ..settings.decode.clone() };
+        let decoder = Decoder::new(&decode, fields.iter().map(|(field, _, _)| field.path.as_str()))?;
+        let read = |field: &Field, kind| Field { path: field.path.clone(), kind, required: false };
+        let twice = fields.iter().flat_map(|(field, _, _)| [read(field, Kind::Presence), read(field, field.kind)]);
+        let reads = decoder.reads(&twice.collect::<Vec<_>>())?;
+        Ok(Sample {
+            name,
+            is_timed: true,
+            max_future: settings.watermark.max_future,
+            decoder,
+            reads,
             records: 0,
+            tombstones: 0,
             with_event_time: 0,
             rejected: BTreeMap::new(),
             times: None,
             fields,
-        }
+        })
     }
 
-    fn add(&mut self, decoder: &Decoder, reads: &Reads, batch: RecordBatch) {
+    /// Counts records of a partition, or lines of a file.
+    pub fn add(&mut self, partition: Option<&Partition>, batch: RecordBatch) {
         let batch = Arc::new(batch);
+        let lines = Partition::new("", 0);
+        let mut decoded = self.decoder.decode(partition.unwrap_or(&lines), batch.clone());
+        let origin = |record: u32| {
+            let offset = batch.offset(record as usize);
+            partition.map_or_else(|| format!("line {offset}"), |partition| partition.origin(offset).to_string())
+        };
         self.records += batch.len() as u64;
-        let mut decoded = decoder.decode(&Partition::new("sample", 0), batch.clone());
+        self.tombstones += decoded.tombstones.len() as u64;
         self.with_event_time += decoded.table.len() as u64;
-        for rejected in decoded.rejected {
-            let (count, _) = self.rejected.entry(rejected.reason.kind).or_insert_with(|| {
-                let line = batch.offset(rejected.record as usize);
-                (0, format!("line {line}: {}", rejected.reason.message))
-            });
-            *count += 1;
+        let mut reject = |record: u32, kind, message: &str| {
+            let first = || (0, format!("{}: {message}", origin(record)));
+            self.rejected.entry(kind).or_insert_with(first).0 += 1;
+        };
+        for rejected in &decoded.rejected {
+            reject(rejected.record, rejected.reason.kind, &rejected.reason.message);
         }
         for row in 0..decoded.table.len() {
-            let time = decoded.table.event_time(row);
+            let (time, record) = (decoded.table.event_time(row), decoded.table.record(row));
+            let timestamp = batch.timestamp(record as usize).filter(|_| partition.is_some());
+            if timestamp.is_some_and(|timestamp| time > timestamp.plus(self.max_future)) {
+                reject(record, ReasonKind::Future, &format!("it is more than max_future ahead of Kafka's: {time}"));
+            }
             let (first, last) = self.times.unwrap_or((time, time));
             self.times = Some((first.min(time), last.max(time)));
         }
         let mut columns = Batch::default();
-        decoded.table.columns(reads, &mut columns);
+        decoded.table.columns(&self.reads, &mut columns);
         let rows = decoded.table.len();
         let mut columns = columns.columns.iter().map(|column| (0..rows).filter(|row| column.is_present(*row)).count());
         for (_, there, of_that_kind) in &mut self.fields {
@@ -131,14 +151,18 @@ impl Sample {
 
     /// The records as a whole, line by line.
     pub fn summary(&self) -> String {
-        let mut out = format!("sample {}: {}\n", self.name, count(self.records, "record"));
-        match (self.own_time, self.times) {
-            (true, _) => out.push_str("  event times are Kafka's, which a sample does not have\n"),
-            (false, Some((first, last))) => {
-                let share = share(self.with_event_time, self.records);
+        let mut out = format!("{}: {}\n", self.name, count(self.records, "record"));
+        match (self.is_timed, self.times) {
+            (false, _) => out.push_str("  event times are Kafka's, which a file does not have\n"),
+            (true, Some((first, last))) => {
+                let share = share(self.with_event_time, self.records - self.tombstones);
                 out.push_str(&format!("  {share} with an event time, from {first} to {last}\n"));
             }
-            (false, None) => out.push_str("  none with an event time\n"),
+            (true, None) if self.records == 0 => {}
+            (true, None) => out.push_str("  none with an event time\n"),
+        }
+        if self.tombstones > 0 {
+            out.push_str(&format!("  {} without a value, which are passed by\n", self.tombstones));
         }
         for (kind, (times, first)) in &self.rejected {
             out.push_str(&format!("  {} ({kind}), the first is {first}\n", count(*times, "dead letter")));

@@ -1,13 +1,17 @@
 //! What `check` shows and finds: fields and rules without components, files that are wrong, a sample.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::way::{Actor, Role, Way};
 use super::*;
 use crate::config::{PipelineSettings, Places};
 use crate::record::{Field, Kind, Ports};
+use crate::sink::stand_in::StandInIndex;
+use crate::source::StandInBroker;
 
 /// `path: kind`, with `!` behind it where it is required.
 fn fields(text: &str) -> Vec<Field> {
@@ -186,8 +190,16 @@ impl Folder {
     }
 
     fn check(&self, sample: Option<&str>) -> String {
+        self.run(sample.map(|file| self.0.join(file)), false)
+    }
+
+    fn check_online(&self) -> String {
+        self.run(None, true)
+    }
+
+    fn run(&self, sample: Option<PathBuf>, online: bool) -> String {
         let pipeline = PipelineFile { file: self.0.join("p.toml"), plugins: None };
-        let checked = check(&CheckArgs { pipeline, sample: sample.map(|file| self.0.join(file)) });
+        let checked = check(&CheckArgs { pipeline, sample, online });
         let text = match checked {
             Ok(Checked { shown, problems }) => format!("{shown}---\n{}", Problems(problems)),
             Err(error) => format!("{error:#}"),
@@ -276,4 +288,82 @@ fn a_sample_shows_how_often_fields_are_there() {
     "#]].assert_eq(&folder.check(Some("events.ndjson")));
     expect!["cannot read the sample: file=`FOLDER/none.ndjson`: No such file or directory (os error 2)"]
         .assert_eq(&folder.check(Some("none.ndjson")));
+}
+
+/// A topic `t` with three records, and an index without anything.
+struct Servers {
+    _runtime: tokio::runtime::Runtime,
+    index: StandInIndex,
+    broker: StandInBroker,
+}
+
+impl Servers {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let index = runtime.block_on(StandInIndex::start("127.0.0.1:0".parse().unwrap())).unwrap();
+        let broker = StandInBroker::start(&[("t", 2)]).unwrap();
+        let values: [&[u8]; 3] =
+            [b"{\"at\":\"2026-01-01T00:00:00Z\",\"n\":\"x\"}", b"{\"at\":\"9000-01-01T00:00:00Z\"}", b"-"];
+        let producer: BaseProducer =
+            rdkafka::ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().unwrap();
+        for value in values {
+            let record = BaseRecord::<(), [u8]>::to("t").partition(1).payload(value).timestamp(1_767_225_600_000);
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(Duration::from_secs(10)).unwrap();
+        Servers { _runtime: runtime, index, broker }
+    }
+
+    fn pipeline(&self) -> String {
+        PIPELINE.replace("\"b\"", &format!("\"{}\"", self.broker.bootstrap())).replace("http://e", &self.index.url())
+    }
+}
+
+#[test]
+fn servers_show_topics_positions_indices_and_the_newest_records() {
+    let servers = Servers::start();
+    let folder = Folder::new("online", &[("p.toml", &servers.pipeline())]);
+    expect![[r#"
+        pipeline p: 0 plugins, 1 output
+
+        TOPIC           FOR           PARTITIONS            RECORDS
+        t               records       2                     3
+        p.dead-letters  dead letters  created at the start
+
+        group p: no position yet, begins at the oldest records
+
+        index server: Elasticsearch 8.19.0
+        INDEX  STATE
+        o-*    neither it nor a template is there: its mappings will be guessed, or it is refused
+
+        newest records: 3 records
+          66.6 % with an event time, from 2026-01-01T00:00:00Z to 9000-01-01T00:00:00Z
+          1 dead letter (json), the first is t-1-2: a number is malformed: byte=`1`
+          1 dead letter (future), the first is t-1-1: it is more than max_future ahead of Kafka's: 9000-01-01T00:00:00Z
+
+        FIELD    READ BY     AS         REQUIRED  FROM        THERE  OF THAT KIND
+        at       event time  timestamp  yes       the record  100 %  100 %
+        kind     o (index)   text       yes       the record  0 %    -
+        user.id  o (id)      text       yes       the record  0 %    -
+        n        o (id)      integer    yes       the record  50 %   0 %
+
+        warning: the cluster does not tell how topic `t` is set: whether timestamps that lie ahead are refused is not known
+        warning: neither an index nor an index template index=`o-*`: the first document creates it with guessed mappings, or is refused where indices are not created by themselves; put a template first
+
+        nothing is wrong
+        ---
+    "#]].assert_eq(&folder.check_online());
+}
+
+#[test]
+fn what_the_servers_lack_is_named() {
+    let servers = Servers::start();
+    let file = servers.pipeline().replace("[\"t\"]", "[\"t\", \"missing\"]");
+    let file = file.replace(&servers.index.url(), "http://127.0.0.1:1");
+    let folder = Folder::new("online-wrong", &[("p.toml", &file)]);
+    let shown = folder.check_online();
+    let (_, problems) = shown.split_once("---\n").unwrap();
+    expect![[r#"
+        FOLDER/p.toml:5:16: the topic does not exist, topic=`missing`; create it first
+        FOLDER/p.toml:9:8: the index cannot be reached urls=`http://127.0.0.1:1`: error sending request for url (http://127.0.0.1:1/_nodes/_local): client error (Connect): tcp connect error: Connection refused (os error 111)"#]].assert_eq(problems);
 }

@@ -1,0 +1,220 @@
+//! A pipeline in virtual time: the real components and lanes on one thread, with a log and an index in memory around them.
+//! It has no network, no clock and no waiting, and one order of things: what follows from a record is done before the next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::PipelineError;
+use super::components::Plugins;
+use crate::config::PipelineSettings;
+use crate::lane::{Effect, Event, Instances, Lane, Plan, Tally, Topology};
+use crate::record::{BatchBuilder, Commitment, EventTime, Message, Offset, Partition, RecordBatch, Resume};
+
+mod index;
+
+pub use index::VirtualIndex;
+
+/// Partitions of the parts topic: more than one, so that what is split over them shows.
+const PARTS_PARTITIONS: i32 = 2;
+/// Records of a batch when a lane reads on after a restart; before it, each record is a batch of its own.
+const REPLAY_RECORDS_MAX: usize = 4096;
+
+/// A record of a topic in memory. It is received at the moment of its timestamp.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct VirtualRecord {
+    pub timestamp: Option<EventTime>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// A pipeline, the topics that it reads and writes, and its index.
+pub struct VirtualPipeline {
+    plan: Arc<Plan>,
+    instances: Instances,
+    /// Source topics and the parts topic.
+    topics: BTreeMap<Partition, Vec<VirtualRecord>>,
+    committed: BTreeMap<Partition, Commitment>,
+    lanes: BTreeMap<Partition, Lane>,
+    /// What the lanes are to be told, in order.
+    events: VecDeque<(Partition, Event)>,
+    /// The timestamp of the newest record.
+    now: EventTime,
+    index: VirtualIndex,
+    dead_letters: Vec<Message>,
+    tally: Tally,
+}
+
+impl VirtualPipeline {
+    /// Loads the components and starts a lane for each partition; every source topic has as many.
+    pub fn start(settings: &PipelineSettings, partitions: i32) -> Result<Self, PipelineError> {
+        let plugins = Plugins::load(settings)?;
+        let parts_topic = Plan::parts_topic_of(settings);
+        let topology = Topology {
+            sources: settings.kafka.topics.iter().map(|topic| (topic.as_str().into(), partitions)).collect(),
+            parts_partitions: if parts_topic.is_some() { PARTS_PARTITIONS } else { 0 },
+            accept_removed: Vec::new(),
+        };
+        let mut topics = BTreeMap::new();
+        for topic in &settings.kafka.topics {
+            topics.extend((0..partitions).map(|number| (Partition::new(topic, number), Vec::new())));
+        }
+        if let Some(topic) = &parts_topic {
+            topics.extend((0..PARTS_PARTITIONS).map(|number| (Partition::new(topic, number), Vec::new())));
+        }
+        let plan = Plan::new(settings, &plugins.describe(), topology).map_err(PipelineError::Plan)?;
+        let mut pipeline = VirtualPipeline {
+            plan: Arc::new(plan),
+            instances: plugins.instantiate()?,
+            topics,
+            committed: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            events: VecDeque::new(),
+            now: EventTime::from_micros(0),
+            index: VirtualIndex::default(),
+            dead_letters: Vec::new(),
+            tally: Tally::default(),
+        };
+        pipeline.restart()?;
+        Ok(pipeline)
+    }
+
+    /// Appends a record to a source topic and does all that follows from it.
+    pub fn record(&mut self, partition: &Partition, record: VirtualRecord) -> Result<(), PipelineError> {
+        self.now = record.timestamp.unwrap_or(self.now);
+        self.append(partition, record);
+        self.settle()
+    }
+
+    /// The partition is at its end, and nothing came for `idle_after`.
+    pub fn idle(&mut self, partition: &Partition) -> Result<(), PipelineError> {
+        self.events.push_back((partition.clone(), Event::Idle));
+        self.settle()
+    }
+
+    /// The process dies, and another one begins at the committed positions.
+    pub fn restart(&mut self) -> Result<(), PipelineError> {
+        self.lanes.clear();
+        self.events.clear();
+        let partitions: Vec<Partition> = self.topics.keys().cloned().collect();
+        for partition in partitions {
+            let resume = match self.committed.get(&partition) {
+                Some(Commitment { offset, metadata }) => {
+                    Resume::Position { offset: *offset, metadata: metadata.clone() }
+                }
+                None => Resume::Fresh { offset: Offset(0) },
+            };
+            let (Resume::Fresh { offset: from } | Resume::Position { offset: from, .. }) = resume;
+            let end = self.topics[&partition].len();
+            let mut effects = Vec::new();
+            let lane = Lane::new(self.plan.clone(), partition.clone(), resume, &mut effects)
+                .map_err(|error| PipelineError::Lane { partition: partition.clone(), error })?;
+            self.lanes.insert(partition.clone(), lane);
+            let mut next = usize::try_from(from.0).unwrap_or(0);
+            while next < end {
+                let batch = self.batch(&partition, next, end.min(next + REPLAY_RECORDS_MAX));
+                next += batch.len();
+                self.events.push_back((partition.clone(), Event::Batch(batch)));
+            }
+            self.perform(&partition, effects);
+        }
+        self.settle()
+    }
+
+    pub fn index(&self) -> &VirtualIndex {
+        &self.index
+    }
+
+    /// In the order in which they were written; one may be there twice.
+    pub fn dead_letters(&self) -> &[Message] {
+        &self.dead_letters
+    }
+
+    /// What all lanes have counted, those before a restart included.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Tells the lanes all that there is to tell, and commits what they allow.
+    fn settle(&mut self) -> Result<(), PipelineError> {
+        while let Some((partition, event)) = self.events.pop_front() {
+            let Some(lane) = self.lanes.get_mut(&partition) else { continue };
+            let mut effects = Vec::new();
+            lane.step(event, &mut self.instances, &mut effects)
+                .map_err(|error| PipelineError::Lane { partition: partition.clone(), error })?;
+            add(&mut self.tally, &lane.take_tally());
+            self.perform(&partition, effects);
+        }
+        for (partition, lane) in &self.lanes {
+            let commitment =
+                lane.commitment().map_err(|error| PipelineError::Lane { partition: partition.clone(), error })?;
+            self.committed.insert(partition.clone(), commitment);
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, partition: &Partition, effects: Vec<Effect>) {
+        for effect in effects {
+            let answer = match effect {
+                Effect::Index { ticket, documents } => {
+                    self.index.apply(&documents);
+                    Event::Indexed { ticket, rejected: Vec::new() }
+                }
+                Effect::Write { ticket, messages } => {
+                    for message in messages {
+                        self.write(message);
+                    }
+                    Event::Written { ticket }
+                }
+            };
+            self.events.push_back((partition.clone(), answer));
+        }
+    }
+
+    /// What is not for the parts topic is a dead letter.
+    fn write(&mut self, message: Message) {
+        let Some(number) = message.partition.filter(|_| self.plan.parts_topic() == Some(&message.topic)) else {
+            return self.dead_letters.push(message);
+        };
+        let Message { topic, key, value, headers, .. } = message;
+        let record = VirtualRecord { timestamp: Some(self.now), key, value, headers };
+        self.append(&Partition { topic, number }, record);
+    }
+
+    fn append(&mut self, partition: &Partition, record: VirtualRecord) {
+        let log = self.topics.entry(partition.clone()).or_default();
+        log.push(record);
+        let end = log.len();
+        // A lane that is not there yet reads it when it begins.
+        if self.lanes.contains_key(partition) {
+            let batch = self.batch(partition, end - 1, end);
+            self.events.push_back((partition.clone(), Event::Batch(batch)));
+        }
+    }
+
+    fn batch(&self, partition: &Partition, from: usize, to: usize) -> RecordBatch {
+        let records = &self.topics[partition][from..to];
+        let received = records.iter().find_map(|record| record.timestamp).unwrap_or(self.now);
+        let mut builder = BatchBuilder::new(received);
+        for (offset, record) in (from..).zip(records) {
+            let offset = Offset(i64::try_from(offset).expect("a log in memory is not that long"));
+            builder.push(offset, record.timestamp, record.key.as_deref(), record.value.as_deref());
+            for (name, value) in &record.headers {
+                builder.header(name.as_bytes(), value.as_deref());
+            }
+        }
+        builder.finish()
+    }
+}
+
+fn add(sum: &mut Tally, more: &Tally) {
+    let Tally { records, bytes, dropped, tombstones, documents, dead_letters } = more;
+    sum.records += records;
+    sum.bytes += bytes;
+    sum.dropped += dropped;
+    sum.tombstones += tombstones;
+    sum.documents += documents;
+    for (sum, more) in sum.dead_letters.iter_mut().zip(dead_letters) {
+        *sum += more;
+    }
+}

@@ -1,0 +1,98 @@
+//! `input.ndjson` of a scenario, line by line.
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tidegate::pipeline::VirtualRecord;
+use tidegate::record::EventTime;
+
+/// What a line says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Line {
+    Record { partition: i32, record: VirtualRecord },
+    Partitions(i32),
+    Idle(i32),
+    Restart,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    partitions: Option<i32>,
+    idle: Option<i32>,
+    restart: Option<bool>,
+    #[serde(default)]
+    partition: i32,
+    #[serde(default, deserialize_with = "given")]
+    timestamp: Option<Option<String>>,
+    key: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, Option<String>)>,
+    #[serde(default, deserialize_with = "given")]
+    value: Option<Box<RawValue>>,
+    raw: Option<String>,
+    base64: Option<String>,
+    pad: Option<usize>,
+    pad_with: Option<String>,
+}
+
+/// Tells `null` from absent.
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+pub fn read_input(text: &str) -> Result<Vec<Line>> {
+    let mut timestamp = Some(EventTime::from_micros(0));
+    let mut lines = Vec::new();
+    for (place, line) in text.lines().enumerate() {
+        lines.push(read_line(line, &mut timestamp).with_context(|| format!("input.ndjson:{}: {line}", place + 1))?);
+    }
+    Ok(lines)
+}
+
+fn read_line(line: &str, timestamp: &mut Option<EventTime>) -> Result<Line> {
+    let wire: Wire = serde_json::from_str(line)?;
+    let object: serde_json::Map<String, Value> = serde_json::from_str(line)?;
+    match (wire.partitions, wire.idle, wire.restart) {
+        (Some(count), None, None) if object.len() == 1 => return Ok(Line::Partitions(count)),
+        (None, Some(partition), None) if object.len() == 1 => return Ok(Line::Idle(partition)),
+        (None, None, Some(true)) if object.len() == 1 => return Ok(Line::Restart),
+        (None, None, None) => {}
+        _ => bail!("an event stands alone in its line"),
+    }
+    match &wire.timestamp {
+        Some(Some(text)) => {
+            let time: Timestamp = text.parse().context("the timestamp")?;
+            *timestamp = Some(EventTime::from_micros(time.as_microsecond()));
+        }
+        Some(None) => *timestamp = None,
+        None => {}
+    }
+    let record = VirtualRecord {
+        timestamp: *timestamp,
+        value: value(&wire)?,
+        key: wire.key.map(String::into_bytes),
+        headers: wire.headers.into_iter().map(|(name, value)| (name, value.map(String::into_bytes))).collect(),
+    };
+    Ok(Line::Record { partition: wire.partition, record })
+}
+
+fn value(wire: &Wire) -> Result<Option<Vec<u8>>> {
+    Ok(match (&wire.value, &wire.raw, &wire.base64) {
+        (None, None, None) => None,
+        (Some(json), None, None) => Some(json.get().as_bytes().to_vec()),
+        (None, Some(raw), None) => {
+            let padding = wire.pad_with.as_deref().unwrap_or("x").repeat(wire.pad.unwrap_or(0));
+            Some(raw.replace("{PAD}", &padding).into_bytes())
+        }
+        (None, None, Some(text)) => Some(base64_bytes(text)?),
+        _ => bail!("only one of value, raw and base64"),
+    })
+}
+
+fn base64_bytes(text: &str) -> Result<Vec<u8>> {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.decode(text).context("base64")
+}
