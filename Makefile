@@ -1,18 +1,22 @@
 # What one does with this repository. `make` alone lists it.
 
 SERVERS ?= auto
+SEEDS ?= 50000
 CARGO ?= cargo
 # The plugins are a workspace of their own; a shared target folder is divided between the two.
 PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup test check demo components build prerequisites clean
+.PHONY: help setup test check demo bench soak mutants components build prerequisites clean
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
 	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch'
 	@echo 'make check    clippy, rustfmt, cargo deny'
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
+	@echo 'make bench    benchmarks, as ratios taken in one run; no test is timed'
+	@echo 'make mutants  takes one rule of the protocol out at a time: does the simulation find it?'
+	@echo 'make soak     the simulation with many more seeds: SEEDS=50000, or as many as you like'
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
 
 setup:
@@ -42,6 +46,16 @@ check:
 	@$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
 	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) clippy --quiet --all-targets -- -D warnings
 	@scripts/deny.sh
+
+bench: components
+	@$(CARGO) bench --workspace --bench '*'
+
+mutants: components
+	@$(CARGO) build --quiet --workspace --bins
+	@$(TARGET)/debug/mutants
+
+soak:
+	@SEEDS=$(SEEDS) $(CARGO) test --workspace --test simulation -- --nocapture
 
 demo: build
 	@TIDEGATE=$(TARGET)/release/tidegate SERVERS=$(SERVERS) scripts/demo.sh

@@ -12,5 +12,5 @@ else
 fi
 for manifest in Cargo.toml plugins/Cargo.toml; do
     # shellcheck disable=SC2086
-    cargo deny --log-level error --manifest-path "$manifest" check --config "$PWD/deny.toml" --hide-inclusion-graph $checks
+    cargo deny --log-level error --manifest-path "$manifest" --config "$PWD/deny.toml" check --hide-inclusion-graph $checks
 done

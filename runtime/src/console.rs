@@ -116,7 +116,7 @@ mod tests {
     fn an_address_in_use_is_said() {
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let first = Console::start(local, Handle::new()).expect("a free port is there");
-        let error = Console::start(first.address(), Handle::new()).err().expect("the port is taken");
+        let Err(error) = Console::start(first.address(), Handle::new()) else { panic!("the port is taken") };
         assert_eq!(error.kind(), ErrorKind::Config);
     }
 }

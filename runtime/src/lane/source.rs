@@ -86,10 +86,11 @@ impl SourceLane {
             Resume::Position { offset, metadata } => (offset, Some(SourceMetadata::decode(&metadata)?)),
         };
         let now = plan.topology.parts_partitions;
-        if let Some(then) = metadata.as_ref().map(|metadata| metadata.parts_partitions).filter(|then| *then != 0) {
-            if now != 0 && now != then {
-                return Err(LaneError::PartsPartitions { now, then });
-            }
+        if let Some(then) = metadata.as_ref().map(|metadata| metadata.parts_partitions).filter(|then| *then != 0)
+            && now != 0
+            && now != then
+        {
+            return Err(LaneError::PartsPartitions { now, then });
         }
         let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);
         let watermark = Watermark::new(EventTime::from_micros(saved), plan.watermark.out_of_order);
