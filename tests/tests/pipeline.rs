@@ -206,7 +206,7 @@ fn what_cannot_be_started_is_one_error_that_says_whose_it_is() {
     let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|it| it.local_addr()).expect("a free port");
 
     let (kind, words) = run(&|settings| settings.kafka.topics = vec!["nowhere".to_owned()]);
-    assert!(kind == ErrorKind::Config && words.contains("`nowhere`"), "{words}");
+    assert!(kind == ErrorKind::Unavailable && words.contains("`nowhere`"), "{words}");
 
     let (kind, words) = run(&|settings| settings.kafka.brokers = unused.to_string());
     assert!(kind == ErrorKind::Unavailable && words.contains(&unused.to_string()), "{words}");
