@@ -1,5 +1,6 @@
 //! Commands, exit codes, printing. A command's arguments and body are in a file of its own; nothing here knows the domain.
 
+mod build;
 mod check;
 mod columns;
 mod exit;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Runs a pipeline until SIGTERM or SIGINT drains it
     Run(run::RunArgs),
+    /// Builds plugins written in Rust to components
+    Build(build::BuildArgs),
     /// Checks a pipeline file and its components, and shows who reads and writes which field
     #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
     log::set_up(cli.log);
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Build(args) => build::run(args),
         Command::Check(args) => check::run(args),
         Command::Inspect(args) => args.run(),
     };
