@@ -1,5 +1,6 @@
 //! Commands, exit codes, printing. A command's arguments and body are in a file of its own; nothing here knows the domain.
 
+mod build;
 mod check;
 mod columns;
 mod demo;
@@ -35,6 +36,8 @@ enum Command {
     Run(run::RunArgs),
     /// Shows a pipeline at work on a click stream that is made up, with stand-ins for the servers, for a minute
     Demo(demo::DemoArgs),
+    /// Builds plugins written in Rust to components
+    Build(build::BuildArgs),
     /// Checks a pipeline file and its components, and shows who reads and writes which field
     #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
@@ -59,6 +62,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Build(args) => build::run(args),
         Command::Check(args) => check::run(args),
         Command::Inspect(args) => args.run(),
     };

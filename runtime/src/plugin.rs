@@ -26,6 +26,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+pub use artefact::encode;
 pub use component::{Component, Identity};
 pub use configured::{Instance, Plugin, StateDescription};
 pub use engine::Engine;

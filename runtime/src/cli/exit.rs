@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use super::build::BuildError;
 use super::check::Problems;
 use crate::config::ConfigErrors;
 use crate::console::ConsoleError;
@@ -76,6 +77,7 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         ask::<PipelineError>,
         ask::<ConsoleError>,
         ask::<Problems>,
+        ask::<BuildError>,
     ];
     rooms.iter().find_map(|room| room(error))
 }

@@ -61,3 +61,8 @@ pub use row::{Row, Value, Values};
 pub use timestamp::Timestamp;
 
 pub use tidegate_sdk_macros::{Fields, aggregate, enrich, filter};
+
+/// The plugin page's samples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/plugins.md")]
+struct PluginPage;
