@@ -2,16 +2,18 @@
 
 SERVERS ?= auto
 CARGO ?= cargo
+BENCHES ?= border lane drain sink
 # The plugins are a workspace of their own; a shared target folder is divided between the two.
 PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup test check demo components build prerequisites clean
+.PHONY: help setup test check bench demo components build prerequisites clean
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
 	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch'
 	@echo 'make check    clippy, rustfmt, cargo deny'
+	@echo 'make bench    what it costs, in ratios, on a real Kafka: docs/performance.md'
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
 
@@ -42,6 +44,13 @@ check:
 	@$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
 	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) clippy --quiet --all-targets -- -D warnings
 	@scripts/deny.sh
+
+# One selection of packages builds the program and the benchmarks, so that they share their dependencies.
+bench: components
+	@scripts/prerequisites.sh servers
+	@scripts/components.sh tests/guests target/guests
+	@$(CARGO) build --quiet --release --workspace --bins $(BENCHES:%=--bench %)
+	@for name in $(BENCHES); do $(CARGO) bench --quiet --workspace --bench $$name || exit 1; done
 
 demo: build
 	@TIDEGATE=$(TARGET)/release/tidegate SERVERS=$(SERVERS) scripts/demo.sh

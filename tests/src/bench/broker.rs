@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -59,7 +58,7 @@ impl Broker {
 
     fn fill(&self, topic: &str, mix: Mix, count: u64) -> anyhow::Result<()> {
         eprintln!("writing {count} events to {topic}");
-        let producer: ThreadedProducer<DefaultClientContext> = self
+        let producer: ThreadedProducer<_> = self
             .config()
             .set("enable.idempotence", "true")
             .set("linger.ms", "50")
@@ -69,8 +68,10 @@ impl Broker {
         let (mut events, mut value) = (Events::new(mix, count), Vec::new());
         for number in 0_i32.. {
             let Some(timestamp) = events.next(&mut value) else { break };
-            let mut next =
-                BaseRecord::<(), _>::to(topic).partition(number % PARTITIONS).timestamp(timestamp).payload(&value);
+            let mut next = BaseRecord::<(), Vec<u8>>::to(topic)
+                .partition(number % PARTITIONS)
+                .timestamp(timestamp)
+                .payload(&value);
             while let Err((error, again)) = producer.send(next) {
                 ensure!(
                     error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull),
