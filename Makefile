@@ -3,6 +3,7 @@
 SERVERS ?= auto
 SEEDS ?= 50000
 CARGO ?= cargo
+BENCHES ?= border lane drain sink
 # The plugins are a workspace of their own; a shared target folder is divided between the two.
 PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
@@ -14,7 +15,7 @@ help:
 	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch'
 	@echo 'make check    clippy, rustfmt, cargo deny'
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
-	@echo 'make bench    benchmarks, as ratios taken in one run; no test is timed'
+	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
 	@echo 'make mutants  takes one rule of the protocol out at a time: does the simulation find it?'
 	@echo 'make soak     the simulation with many more seeds: SEEDS=50000, or as many as you like'
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
@@ -30,7 +31,7 @@ components: prerequisites
 	@scripts/components.sh
 
 build: components
-	@$(CARGO) build --release -p tidegate
+	@$(CARGO) build --release --workspace --bins
 
 # One call builds all that the tests need, the program included, so that both runs below find it fresh.
 test: components
@@ -47,15 +48,19 @@ check:
 	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) clippy --quiet --all-targets -- -D warnings
 	@scripts/deny.sh
 
-bench: components
-	@$(CARGO) bench --workspace --bench '*'
-
 mutants: components
 	@$(CARGO) build --quiet --workspace --bins
 	@$(TARGET)/debug/mutants
 
 soak:
 	@SEEDS=$(SEEDS) $(CARGO) test --workspace --test simulation -- --nocapture
+
+# One selection of packages builds the program and the benchmarks, so that they share their dependencies.
+bench: components
+	@scripts/prerequisites.sh servers
+	@scripts/components.sh tests/guests target/guests
+	@$(CARGO) build --quiet --release --workspace --bins $(BENCHES:%=--bench %)
+	@for name in $(BENCHES); do $(CARGO) bench --quiet --workspace --bench $$name || exit 1; done
 
 demo: build
 	@TIDEGATE=$(TARGET)/release/tidegate SERVERS=$(SERVERS) scripts/demo.sh

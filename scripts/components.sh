@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# Builds the reference plugins to components and puts them into target/plugins, each under its package's name. A file
-# is only replaced when it has changed.
+# Builds a workspace of plugins to components and puts them into a folder, each under its package's name. A file is only
+# replaced when it has changed.
+#   components.sh [WORKSPACE [FOLDER]]      the reference plugins, into target/plugins
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-out="$PWD/target/plugins"
-# A shared target folder is divided: the plugins are a workspace of their own, with profiles of their own.
+root="$PWD"
+workspace="${1:-plugins}"
+out="$root/${2:-target/plugins}"
+# A shared target folder is divided: each is a workspace of its own, with profiles of its own.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:+$CARGO_TARGET_DIR/plugins}"
-[ -n "$CARGO_TARGET_DIR" ] || export CARGO_TARGET_DIR="$PWD/plugins/target"
+[ -n "$CARGO_TARGET_DIR" ] || export CARGO_TARGET_DIR="$root/$workspace/target"
 
 mkdir -p "$out"
-cd plugins # Cargo reads plugins/.cargo/config.toml, which names the linker, only from here
-settings=$(../scripts/wasm-target.sh)
+cd "$workspace" # Cargo reads .cargo/config.toml, which names the linker, only from there
+settings=$("$root/scripts/wasm-target.sh")
 eval "$settings"
 $WASM_CARGO build --quiet --release --target wasm32-unknown-unknown
 for manifest in */Cargo.toml; do

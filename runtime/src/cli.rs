@@ -50,7 +50,7 @@ impl Command {
     fn level(&self) -> LevelFilter {
         match self {
             Command::Demo(_) => LevelFilter::ERROR, // it shows by itself what goes on
-            Command::Run(_) | Command::Check(_) | Command::Inspect(_) => LevelFilter::INFO,
+            Command::Run(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => LevelFilter::INFO,
         }
     }
 }

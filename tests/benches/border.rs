@@ -1,54 +1,125 @@
-//! What it costs to cross the border to a component: a filter that keeps all, over batches as a pipeline sends them.
+//! What it costs to cross the border to a component: a filter that keeps all, over batches as a pipeline sends them; and a
+//! reference filter against the same logic linked in, decode included in both.
 //!
-//! `cargo bench -p tidegate-tests --bench border` prints nanoseconds a record; it is no test, and fails for no figure.
+//! `make bench` runs it, or `cargo bench --workspace --bench border -- --rounds 15`. It is no test, and fails for no figure.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use tidegate::plugin::{Component, Engine, Filter, Instance};
-use tidegate::record::{Batch, Column, Values};
-use wit_component::StringEncoding;
-use wit_parser::Resolve;
+use anyhow::ensure;
+use tidegate::config::{DecodeSettings, Format, OnWrongType, TimestampUnit};
+use tidegate::decode::Decoder;
+use tidegate::plugin::{Component, Engine, Filter, Instance, Plugin};
+use tidegate::record::{Batch, BatchBuilder, Column, EventTime, Field, Kind, Offset, Partition, RecordBatch, Values};
+use tidegate_tests::bench::events::{Events, Mix};
+use tidegate_tests::bench::native::RequireFields;
+use tidegate_tests::bench::{Arguments, Spread, print_ratio};
+use tidegate_tests::program::components;
+use tidegate_tests::workspace::root;
 
 const ROWS: u32 = 1024;
-/// Records are of 250 bytes; what crosses of them is what the component asks for.
+/// What crosses of a record is what the component asks for.
 const TEXT_BYTES: usize = 16;
 const RECORD_BYTES: usize = 250;
-const ROUND: Duration = Duration::from_millis(200);
-const ROUNDS: usize = 15;
+const ROUND: Duration = Duration::from_millis(100);
+/// Different batches, so that neither caches nor branch predictors know them by heart: about 8 MiB.
+const BATCHES: usize = 32;
 
 fn main() -> anyhow::Result<()> {
+    let rounds = Arguments::read().number("rounds", 15);
     let engine = Engine::new()?;
-    let plugin = Component::from_bytes(&engine, "no-op", &noop()?)?.configure("{}")?;
-    let Instance::Filter(mut filter) = plugin.instantiate()? else {
-        anyhow::bail!("the no-op component is a filter");
+    println!("border: batches of {ROWS} records of {RECORD_BYTES} bytes, median of {rounds} rounds, ns a record");
+    let noop = |settings: &str| -> anyhow::Result<Box<dyn Filter>> {
+        filter(&load(&engine, &root().join("target/guests/noop.wasm"), settings)?)
     };
-    println!("border: a no-op filter, batches of {ROWS} records of {RECORD_BYTES} bytes, median of {ROUNDS} rounds");
     let presence = || column(Values::Presence, (0..ROWS).map(|row| u8::from(row % 8 != 0)).collect());
-    measure("no columns", filter.as_mut(), vec![])?;
-    measure("presence and 16 bytes of text", filter.as_mut(), vec![presence(), text(TEXT_BYTES)])?;
-    measure("presence and the whole record", filter.as_mut(), vec![presence(), text(RECORD_BYTES)])?;
+    for (what, settings, columns) in [
+        ("no-op, no columns", r#"{}"#, vec![]),
+        (
+            "no-op, presence and 16 bytes of text",
+            r#"{"presence": ["user_id"], "text": ["event_type"]}"#,
+            vec![text(TEXT_BYTES), presence()],
+        ),
+        ("no-op, the whole record", r#"{"text": ["$value"]}"#, vec![text(RECORD_BYTES)]),
+    ] {
+        let (mut filter, batch) = (noop(settings)?, Batch { rows: ROWS, columns });
+        let spread = spread(rounds, || {
+            let verdicts = filter.filter(&batch)?;
+            ensure!(verdicts.keep.len() == ROWS as usize && verdicts.keep[1] == 1, "the filter keeps all");
+            Ok(())
+        })?;
+        print_ratio(what, spread, "≤ 20");
+    }
+    require_fields(&engine, rounds)
+}
+
+/// Decode, columns, filter, and the rows that are left.
+fn require_fields(engine: &Engine, rounds: usize) -> anyhow::Result<()> {
+    let plugin = load(engine, &components().join("require-fields.wasm"), r#"{"fields": ["user_id"]}"#)?;
+    let decoder = Decoder::new(
+        &DecodeSettings {
+            format: Format::Json,
+            event_time: "timestamp".to_owned(),
+            timestamp_unit: TimestampUnit::Auto,
+            on_wrong_type: OnWrongType::DeadLetter,
+        },
+        ["user_id"],
+    )?;
+    let reads = decoder.reads(&plugin.ports().reads)?;
+    ensure!(plugin.ports().reads == [Field { path: "user_id".into(), kind: Kind::Presence, required: false }]);
+    let (partition, batches) = (Partition::new("clicks", 0), batches());
+    let mut filters: [Box<dyn Filter>; 2] = [filter(&plugin)?, Box::new(RequireFields)];
+    let mut columns = Batch::default();
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (filter, times) in filters.iter_mut().zip(&mut times) {
+            let mut batch = batches.iter().cycle();
+            let spread = spread(1, || {
+                let batch = batch.next().expect("it goes round");
+                let mut table = decoder.decode(&partition, batch.clone()).table;
+                let unread = table.columns(&reads, &mut columns);
+                let kept = table.retain(filter.filter(&columns)?);
+                ensure!(unread.is_empty() && kept.dropped > 0 && !table.is_empty(), "some have no user");
+                Ok(())
+            })?;
+            times.push(spread.median);
+        }
+    }
+    let [component, native] = times;
+    print_ratio("decode and require-fields", Spread::of(component.iter().copied()), "nothing");
+    print_ratio("decode and the same linked in", Spread::of(native.iter().copied()), "nothing");
+    let ratio = component.iter().zip(&native).map(|(component, native)| component / native);
+    print_ratio("require-fields ÷ linked in", Spread::of(ratio), "≤ 1.25");
     Ok(())
 }
 
-fn measure(what: &str, filter: &mut dyn Filter, columns: Vec<Column>) -> anyhow::Result<()> {
-    let batch = Batch { rows: ROWS, columns };
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        let (start, mut calls) = (Instant::now(), 0u32);
-        while start.elapsed() < ROUND {
-            for _ in 0..64 {
-                let verdicts = filter.filter(&batch)?;
-                ensure!(verdicts.keep.len() == ROWS as usize && verdicts.keep[1] == 1, "the filter keeps all");
+/// Nanoseconds a record.
+fn spread(rounds: usize, mut call: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Spread> {
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let (begun, mut calls) = (Instant::now(), 0);
+        while begun.elapsed() < ROUND {
+            for _ in 0..BATCHES {
+                call()?;
             }
-            calls += 64;
+            calls += BATCHES;
         }
-        rounds.push(start.elapsed().as_nanos() as f64 / f64::from(calls));
+        times.push(begun.elapsed().as_nanos() as f64 / (calls as f64 * f64::from(ROWS)));
     }
-    rounds.sort_by(f64::total_cmp);
-    let call = rounds[ROUNDS / 2];
-    println!("  {what:<32} {:>6.2} ns a record  {:>8.2} µs a batch", call / f64::from(ROWS), call / 1000.0);
-    Ok(())
+    Ok(Spread::of(times))
+}
+
+fn load(engine: &Engine, file: &Path, settings: &str) -> anyhow::Result<Plugin> {
+    ensure!(file.exists(), "{} is missing; `make bench` builds it", file.display());
+    Ok(Component::load(engine, file)?.configure(settings)?)
+}
+
+fn filter(plugin: &Plugin) -> anyhow::Result<Box<dyn Filter>> {
+    match plugin.instantiate()? {
+        Instance::Filter(filter) => Ok(filter),
+        Instance::Enrich(_) | Instance::Aggregate(_) => anyhow::bail!("it is a filter"),
+    }
 }
 
 fn column(values: Values, present: Vec<u8>) -> Column {
@@ -60,12 +131,17 @@ fn text(bytes: usize) -> Column {
     column(Values::Slices(values), Vec::new())
 }
 
-/// A core module that carries its component type, as a compiler writes it.
-fn noop() -> anyhow::Result<Vec<u8>> {
-    let mut module = wat::parse_str(include_str!("noop.wat"))?;
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/tidegate.wit"))?;
-    let world = resolve.select_world(&[package], Some("filter-plugin")).context("the world of filters")?;
-    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
-    Ok(module)
+fn batches() -> Vec<Arc<RecordBatch>> {
+    let records = BATCHES as u64 * u64::from(ROWS);
+    let (mut events, mut value, mut offset) = (Events::new(Mix::Clicks, records), Vec::new(), 0);
+    let mut batch = || {
+        let mut builder = BatchBuilder::new(EventTime::from_micros(0));
+        for _ in 0..ROWS {
+            let millis = events.next(&mut value).expect("as many as there are");
+            builder.push(Offset(offset), Some(EventTime::from_micros(millis * 1000)), None, Some(&value));
+            offset += 1;
+        }
+        Arc::new(builder.finish())
+    };
+    (0..BATCHES).map(|_| batch()).collect()
 }

@@ -1,6 +1,7 @@
 //! What the tests of the whole program share: where things are, real servers, Kafka and Elasticsearch clients, a seeded
 //! generator and its oracle.
 
+pub mod bench;
 pub mod clicks;
 pub mod fold;
 pub mod index;

@@ -1,0 +1,102 @@
+//! A real Kafka for benchmarks: an instance of their own by the project's script, and topics that are filled once.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+
+use super::events::{Events, Mix};
+use crate::kafka::Kafka;
+use crate::workspace::{root, target};
+
+const PORT: u16 = 39092;
+const TIMEOUT: Duration = Duration::from_secs(120);
+pub const PARTITIONS: i32 = 4;
+
+/// A running broker, stopped when it is dropped; its data stay for the next time.
+pub struct Broker(());
+
+impl Broker {
+    pub fn start() -> anyhow::Result<Self> {
+        ensure!(script("start")?.success(), "Kafka does not start");
+        Ok(Broker(()))
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{PORT}")
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.address());
+        config
+    }
+
+    /// The name of a topic with these events, which is filled unless it is full.
+    pub fn topic(&self, mix: Mix, count: u64) -> anyhow::Result<String> {
+        let name = format!("bench-{mix:?}-{count}").to_lowercase();
+        let consumer: BaseConsumer = self.config().create()?;
+        let found = consumer.fetch_metadata(Some(&name), TIMEOUT)?;
+        if found.topics().iter().all(|topic| topic.error().is_some()) {
+            Kafka::new(&self.address()).create_topic(&name, PARTITIONS);
+        }
+        let mut records = 0;
+        for partition in 0..PARTITIONS {
+            records += consumer.fetch_watermarks(&name, partition, TIMEOUT)?.1.unsigned_abs();
+        }
+        match records {
+            0 => self.fill(&name, mix, count)?,
+            records => ensure!(records == count, "topic {name} has {records} records; delete {}", folder().display()),
+        }
+        Ok(name)
+    }
+
+    fn fill(&self, topic: &str, mix: Mix, count: u64) -> anyhow::Result<()> {
+        eprintln!("writing {count} events to {topic}");
+        let producer: ThreadedProducer<_> = self
+            .config()
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "50")
+            .set("batch.size", "500000")
+            .set("queue.buffering.max.messages", "400000")
+            .create()?;
+        let (mut events, mut value) = (Events::new(mix, count), Vec::new());
+        for number in 0_i32.. {
+            let Some(timestamp) = events.next(&mut value) else { break };
+            let mut next = BaseRecord::<(), Vec<u8>>::to(topic)
+                .partition(number % PARTITIONS)
+                .timestamp(timestamp)
+                .payload(&value);
+            while let Err((error, again)) = producer.send(next) {
+                ensure!(
+                    error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull),
+                    "writing to {topic}: {error}"
+                );
+                std::thread::sleep(Duration::from_millis(5)); // the producer's own thread makes room
+                next = again;
+            }
+        }
+        producer.flush(TIMEOUT).context("the events are not acknowledged")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = script("stop");
+    }
+}
+
+fn folder() -> PathBuf {
+    target().join("bench").join(format!("kafka-{PORT}"))
+}
+
+fn script(what: &str) -> anyhow::Result<std::process::ExitStatus> {
+    let mut command = Command::new(root().join("scripts/servers/kafka.sh"));
+    command.arg(what).arg(folder()).env("KAFKA_PORT", PORT.to_string()).stdin(Stdio::null());
+    command.status().context("scripts/servers/kafka.sh cannot be run")
+}
