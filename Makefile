@@ -36,7 +36,7 @@ build: components
 # One call builds all that the tests need, the program included, so that both runs below find it fresh.
 test: components
 	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) test --quiet
-	@$(CARGO) build --quiet --workspace --bins --tests
+	@$(CARGO) build --workspace --bins --tests
 	@$(CARGO) test --workspace
 	@SERVERS=$(SERVERS) scripts/server-tests.sh
 

@@ -16,7 +16,7 @@ mkdir -p "$out"
 cd "$workspace" # Cargo reads .cargo/config.toml, which names the linker, only from there
 settings=$("$root/scripts/wasm-target.sh")
 eval "$settings"
-$WASM_CARGO build --quiet --release --target wasm32-unknown-unknown
+$WASM_CARGO build --release --target wasm32-unknown-unknown
 for manifest in */Cargo.toml; do
     name=$(sed -n 's/^name *= *"\(.*\)"/\1/p' "$manifest" | head -n 1)
     built="$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/$(echo "$name" | tr - _).wasm"

@@ -24,7 +24,7 @@ mod virtual_time;
 mod tests;
 
 pub use budget::MemoryDivision;
-pub use components::Plugins;
+pub use components::{Loader, Plugins};
 pub use counters::{BATCH_SECONDS, Counts};
 pub use error::PipelineError;
 pub use handle::Handle;

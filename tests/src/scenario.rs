@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use tidegate::config::PipelineSettings;
-use tidegate::pipeline::VirtualPipeline;
+use tidegate::pipeline::{Loader, VirtualPipeline};
 use tidegate::record::{Message, Partition};
 
 mod input;
@@ -30,8 +30,8 @@ impl Scenario {
     }
 
     /// An error is for what is wrong with the scenario itself, or with the program while it runs.
-    pub fn differences(&self) -> Result<Vec<String>> {
-        let (outcome, tally) = self.run()?;
+    pub fn differences(&self, loader: &mut Loader) -> Result<Vec<String>> {
+        let (outcome, tally) = self.run(loader)?;
         let mut found = Vec::new();
         if self.read("error.txt").is_some() || !outcome["error.txt"].is_empty() {
             let expected = self.read("error.txt").unwrap_or_default();
@@ -56,8 +56,8 @@ impl Scenario {
     }
 
     /// Writes what came out into the folder; files with nothing in them are removed.
-    pub fn update(&self) -> Result<()> {
-        let (outcome, _) = self.run()?;
+    pub fn update(&self, loader: &mut Loader) -> Result<()> {
+        let (outcome, _) = self.run(loader)?;
         for (file, mut text) in outcome {
             let path = self.folder.join(file);
             if self.read(file).is_some_and(|before| before.contains("\"_text\"")) {
@@ -77,9 +77,9 @@ impl Scenario {
         Ok(())
     }
 
-    fn run(&self) -> Result<(Outcome, Value)> {
+    fn run(&self, loader: &mut Loader) -> Result<(Outcome, Value)> {
         let mut outcome: Outcome = OUTCOMES.iter().map(|file| (*file, String::new())).collect();
-        let mut pipeline = match self.start()? {
+        let mut pipeline = match self.start(loader)? {
             Ok(pipeline) => pipeline,
             Err(error) => {
                 // A page must not show where somebody's checkout lies.
@@ -111,7 +111,7 @@ impl Scenario {
         Ok((outcome, tally))
     }
 
-    fn start(&self) -> Result<Result<VirtualPipeline, String>> {
+    fn start(&self, loader: &mut Loader) -> Result<Result<VirtualPipeline, String>> {
         let settings = match self.settings() {
             Ok(settings) => settings,
             Err(error) => return Ok(Err(error)),
@@ -121,7 +121,7 @@ impl Scenario {
             Some(Line::Partitions(count)) => *count,
             _ => 1,
         };
-        Ok(VirtualPipeline::start(&settings, partitions).map_err(|error| error.to_string()))
+        Ok(VirtualPipeline::start(&settings, partitions, loader).map_err(|error| error.to_string()))
     }
 
     fn settings(&self) -> Result<PipelineSettings, String> {

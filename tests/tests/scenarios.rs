@@ -4,6 +4,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use tidegate::pipeline::Loader;
 use tidegate_tests::program::components;
 use tidegate_tests::scenario::Scenario;
 use tidegate_tests::workspace::root;
@@ -25,14 +26,15 @@ fn main() -> ExitCode {
     folders.sort();
     assert!(folders.len() >= SCENARIOS_MIN, "only {} scenarios in {}", folders.len(), folder.display());
 
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed, mut loader) = (0, 0, Loader::default());
     for path in folders {
         let name = path.file_name().expect("a folder has a name").to_string_lossy().into_owned();
         if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }
         let (scenario, begin) = (Scenario::new(&path), Instant::now());
-        let outcome = if update { scenario.update().map(|()| Vec::new()) } else { scenario.differences() };
+        let outcome =
+            if update { scenario.update(&mut loader).map(|()| Vec::new()) } else { scenario.differences(&mut loader) };
         let differences = outcome.unwrap_or_else(|error| vec![format!("{error:#}")]);
         let verdict = if differences.is_empty() { "ok" } else { "FAILED" };
         println!("scenario {name} ... {verdict} ({} ms)", begin.elapsed().as_millis());

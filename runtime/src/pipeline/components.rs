@@ -31,8 +31,7 @@ struct Named {
 }
 
 impl Plugins {
-    pub fn load(settings: &PipelineSettings) -> Result<Self, PipelineError> {
-        let mut loader = Loader { engine: None, components: HashMap::new() };
+    pub fn load(settings: &PipelineSettings, loader: &mut Loader) -> Result<Self, PipelineError> {
         let mut outputs = Vec::new();
         let transforms = loader.transforms(&settings.transforms, "")?;
         for output in &settings.outputs {
@@ -74,8 +73,9 @@ fn transforms(plugins: &[Named]) -> Result<Vec<Transform>, PipelineError> {
     plugins.iter().map(Named::transform).collect()
 }
 
-/// Compiles each file once, however often it is named.
-struct Loader {
+/// Compiles each file once, however often it is named, and by however many pipelines.
+#[derive(Default)]
+pub struct Loader {
     /// Made for the first component: a pipeline without one needs none.
     engine: Option<Engine>,
     components: HashMap<PathBuf, Component>,
@@ -116,7 +116,8 @@ impl Loader {
     }
 
     fn component(&mut self, file: &Path) -> Result<Component, crate::plugin::PluginError> {
-        if let Some(component) = self.components.get(file) {
+        let key = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        if let Some(component) = self.components.get(&key) {
             return Ok(component.clone());
         }
         let engine = match &self.engine {
@@ -124,7 +125,7 @@ impl Loader {
             None => self.engine.insert(Engine::new()?),
         };
         let component = Component::load(engine, file)?;
-        self.components.insert(file.to_owned(), component.clone());
+        self.components.insert(key, component.clone());
         Ok(component)
     }
 }

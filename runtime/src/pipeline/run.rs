@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, select, tick, unbounded};
 use tokio::runtime::Runtime;
 
-use super::components::Plugins;
+use super::components::{Loader, Plugins};
 use super::probe;
 use super::progress::{PROGRESS_EVERY, Reporter};
 use super::router::Router;
@@ -54,7 +54,7 @@ struct Running {
 
 impl Running {
     fn start(settings: &PipelineSettings, options: &RunOptions, handle: &Handle) -> Result<Self, PipelineError> {
-        let plugins = Plugins::load(settings)?;
+        let plugins = Plugins::load(settings, &mut Loader::default())?;
         let topology = topics::prepare(settings, options)?;
         let plan = Plan::new(settings, &plugins.describe(), topology).map_err(PipelineError::Plan)?;
         let plan = Arc::new(plan);

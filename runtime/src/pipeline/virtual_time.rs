@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::PipelineError;
-use super::components::Plugins;
+use super::components::{Loader, Plugins};
 use crate::config::PipelineSettings;
 use crate::lane::{Effect, Event, Instances, Lane, Plan, Tally, Topology};
 use crate::record::{BatchBuilder, Commitment, EventTime, Message, Offset, Partition, RecordBatch, Resume};
@@ -47,8 +47,8 @@ pub struct VirtualPipeline {
 
 impl VirtualPipeline {
     /// Loads the components and starts a lane for each partition; every source topic has as many.
-    pub fn start(settings: &PipelineSettings, partitions: i32) -> Result<Self, PipelineError> {
-        let plugins = Plugins::load(settings)?;
+    pub fn start(settings: &PipelineSettings, partitions: i32, loader: &mut Loader) -> Result<Self, PipelineError> {
+        let plugins = Plugins::load(settings, loader)?;
         let parts_topic = Plan::parts_topic_of(settings);
         let topology = Topology {
             sources: settings.kafka.topics.iter().map(|topic| (topic.as_str().into(), partitions)).collect(),

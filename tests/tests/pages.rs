@@ -1,4 +1,4 @@
-//! The pipelines that the pages show are right.
+//! What the pages show is right: their pipelines are valid, and their links lead somewhere.
 
 use std::fs;
 use std::path::Path;
@@ -28,4 +28,21 @@ fn the_readme_shows_a_pipeline_that_is_right() {
     let (_, from) = text.split_once("```toml\n").expect("the README shows a pipeline");
     let (pipeline, _) = from.split_once("```").expect("and it ends");
     parse(pipeline, &file);
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut broken = Vec::new();
+    for page in files(&root(), ".md") {
+        let text = fs::read_to_string(&page).expect("it was found");
+        for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
+            let link = rest.split([')', '#']).next().unwrap_or_default();
+            let outside = link.is_empty() || link.contains("://");
+            let folder = page.parent().expect("a file has a folder");
+            if !outside && !folder.join(link).exists() {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
