@@ -113,6 +113,6 @@ mod tests {
                 "it is a core module, and carries no component type; build it with the SDK, or with the linker `wasm-component-ld`, for the target wasm32-unknown-unknown"
             ],
         );
-        check(b"\0asm\x01\0\0\0\x01\xff", expect![""]);
+        check(b"\0asm\x01\0\0\0\x01\xff", expect!["it is cut short: it has 10 bytes, and a section begins"]);
     }
 }
