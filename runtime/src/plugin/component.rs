@@ -234,10 +234,7 @@ mod tests {
                 assert!(Component::from_bytes(guests::engine(), "test", &bytes[..len]).is_err(), "{len} bytes");
             }
         }
-        check(
-            b"\0asm\x0d\0\x01\0\xff",
-            expect!["it is cut short: it has 9 bytes, and a section begins"],
-        );
+        check(b"\0asm\x0d\0\x01\0\xff", expect!["it is cut short: it has 9 bytes, and a section begins"]);
     }
 
     proptest! {
