@@ -45,7 +45,7 @@ pub fn end(child: Child) -> anyhow::Result<Usage> {
     ensure!(waited == pid, "cannot wait for process {pid}: {}", io::Error::last_os_error());
     ensure!(status == 0, "process {pid} ended with the status {status:#x}");
     let time = |time: libc::timeval| {
-        let micros = i64::from(time.tv_sec) * 1_000_000 + i64::from(time.tv_usec);
+        let micros = time.tv_sec * 1_000_000 + time.tv_usec;
         Duration::from_micros(micros.unsigned_abs())
     };
     // In KiB on Linux, in bytes on macOS.

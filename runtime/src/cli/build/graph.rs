@@ -109,7 +109,10 @@ fn way_to(end: &str, reached_from: &HashMap<&str, &str>, names: &HashMap<&str, &
 mod tests {
     use super::*;
 
-    fn graph(edges: &[(&str, &[(&str, Option<&str>)])]) -> Metadata {
+    /// What a package depends on: name, and for which target.
+    type Edges<'a> = &'a [(&'a str, Option<&'a str>)];
+
+    fn graph(edges: &[(&str, Edges<'_>)]) -> Metadata {
         let package = |name: &str| serde_json::json!({"id": format!("{name}#1"), "name": name});
         let dependency = |(name, kind): &(&str, Option<&str>)| serde_json::json!({"pkg": format!("{name}#1"), "dep_kinds": [{"kind": kind}]});
         let node = |(name, deps): &(&str, &[(&str, Option<&str>)])| serde_json::json!({"id": format!("{name}#1"), "deps": deps.iter().map(dependency).collect::<Vec<_>>()});
