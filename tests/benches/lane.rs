@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tidegate::decode::Decoder;
 use tidegate::lane::{Effect, Event, Instances, Lane, Plan, Topology, Transform};
-use tidegate::pipeline::Plugins;
+use tidegate::pipeline::{Loader, Plugins};
 use tidegate::plugin::{Aggregate, CallError, Enrich, Filter};
 use tidegate::record::{
     Accumulated, Batch, BatchBuilder, EventTime, Offset, Output, Partition, RecordBatch, Resume, Slices, StateSchema,
@@ -55,7 +55,7 @@ static COUNTING: Counting = Counting;
 fn main() -> anyhow::Result<()> {
     let rounds = Arguments::read().number("rounds", 9);
     let settings = Example("clickstream").settings()?;
-    let plugins = Plugins::load(&settings)?;
+    let plugins = Plugins::load(&settings, &mut Loader::default())?;
     let components = plugins.describe();
     let topic: Arc<str> = "streaming-events".into();
     let topology = Topology { sources: vec![(topic, 1)], parts_partitions: 1, accept_removed: Vec::new() };
