@@ -20,6 +20,11 @@ A pipeline is one TOML file. Unknown keys are errors, and all errors are reporte
 Paths that begin with `$` are the record's own: `$key`, `$value`, `$timestamp`, `$event_time`, `$received`, `$topic`,
 `$partition`, `$offset`, `$header.NAME`.
 
+**The wall clock.** A field that is made of `$received` may go into a document, and not into a filter, a group, an id, an index
+name or the event time: a replay would decide otherwise. `tidegate check` follows who reads and who writes, and is careful: all
+that a plugin writes counts as made of what it reads. Where that is too much, name the plugin twice, with settings that keep
+the two apart. With `--sample FILE` or `--online` it says how often each field is there, and of the kind that is asked for.
+
 **Values from outside.** In any string, `${NAME}` is a variable of the environment, `${file:/run/secrets/x}` the text of a file
 without its last line break; `$${` stands for `${`. One that is not set is an error. No message and no log shows what was put
 in.
