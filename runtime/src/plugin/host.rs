@@ -20,12 +20,22 @@ pub(super) struct Host {
     name: Arc<str>,
     pub limiter: Limiter,
     gate: Gate,
-    last_words: Option<String>,
+    last_error: Option<String>,
+    /// What was printed since the last end of a line.
+    printed: Vec<u8>,
+    last_printed: String,
 }
 
 impl Host {
     pub fn new(name: Arc<str>, limits: &Limits) -> Self {
-        Host { name, limiter: Limiter::new(limits), gate: Gate::default(), last_words: None }
+        Host {
+            name,
+            limiter: Limiter::new(limits),
+            gate: Gate::default(),
+            last_error: None,
+            printed: Vec::new(),
+            last_printed: String::new(),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -34,24 +44,37 @@ impl Host {
 
     /// Forgets what was logged before this call.
     pub fn begin_call(&mut self) {
-        self.last_words = None;
+        self.last_error = None;
+        self.printed.clear();
+        self.last_printed.clear();
     }
 
-    /// The last line that this call logged as an error, or printed: a panic message, when it trapped.
+    /// The last line that this call logged as an error, or else printed: a panic message, when it trapped.
     pub fn last_words(&mut self) -> Option<String> {
-        self.last_words.take()
+        self.print(b"\n");
+        self.last_error.take().or_else(|| Some(std::mem::take(&mut self.last_printed)).filter(|line| !line.is_empty()))
     }
 
-    /// A line on standard output or error, where a toolchain with WASI puts its panics.
-    pub fn printed(&mut self, line: &str) {
-        self.line(Level::Debug, line);
-        self.last_words = Some(super::cut(line, MESSAGE_BYTES_MAX).to_owned());
+    /// Text for standard output or error, in pieces of any size. It is logged line by line; a line that the call does
+    /// not end is lost with it.
+    pub fn print(&mut self, text: &[u8]) {
+        for piece in text.split_inclusive(|byte| *byte == b'\n') {
+            self.printed.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || self.printed.len() > MESSAGE_BYTES_MAX {
+                let line = std::mem::take(&mut self.printed);
+                let line = String::from_utf8_lossy(&line);
+                if !line.trim_end().is_empty() {
+                    self.line(Level::Debug, line.trim_end());
+                    self.last_printed = super::cut(line.trim_end(), MESSAGE_BYTES_MAX).to_owned();
+                }
+            }
+        }
     }
 
     fn line(&mut self, level: Level, message: &str) {
         let message = super::cut(message, MESSAGE_BYTES_MAX);
         if level == Level::Error {
-            self.last_words = Some(message.to_owned());
+            self.last_error = Some(message.to_owned());
         }
         match self.gate.pass(Instant::now()) {
             Pass::Yes => {}
@@ -189,6 +212,25 @@ mod tests {
         assert_eq!(gate.pass(start + LINES_PERIOD / 2), Pass::No);
         assert_eq!(gate.pass(start + LINES_PERIOD), Pass::After(2));
         assert_eq!(gate.pass(start + LINES_PERIOD), Pass::Yes);
+    }
+
+    #[test]
+    fn the_last_words_are_an_error_or_a_line_that_was_printed() {
+        let mut host = Host::new("test".into(), &Limits::default());
+        assert_eq!(host.last_words(), None);
+        for piece in ["thread panicked", " at 3:4:\nindex ", "7 is out", " of range\n", "\n"] {
+            host.print(piece.as_bytes());
+        }
+        assert_eq!(host.last_words().as_deref(), Some("index 7 is out of range"));
+        host.line(Level::Error, "from the log");
+        host.print(b"not ended");
+        assert_eq!(host.last_words().as_deref(), Some("from the log"));
+        host.begin_call();
+        host.print(b"not ended either");
+        assert_eq!(host.last_words().as_deref(), Some("not ended either"));
+        host.print(&[b'x'; 3 * MESSAGE_BYTES_MAX]);
+        host.begin_call();
+        assert_eq!(host.last_words(), None);
     }
 
     #[test]

@@ -69,7 +69,8 @@ fn answer(store: &mut StoreContextMut<'_, Host>, name: &str, arguments: &[Val], 
     let (interface, item) = name.split_once('#').unwrap_or(("", name));
     if let Some(method) = item.strip_prefix("[method]output-stream.") {
         if let Some(Val::List(bytes)) = arguments.get(1) {
-            print(store.data_mut(), bytes);
+            let bytes: Vec<u8> = bytes.iter().map(|byte| if let Val::U8(byte) = byte { *byte } else { 0 }).collect();
+            store.data_mut().print(&bytes);
         }
         let done = match method {
             "check-write" => Some(Val::U64(WRITE_BYTES_MAX)),
@@ -91,13 +92,6 @@ fn answer(store: &mut StoreContextMut<'_, Host>, name: &str, arguments: &[Val], 
             _ => wasmtime::bail!("it asked for {len} random bytes at once, its limit is {RANDOM_BYTES_MAX}"),
         },
         _ => nothing(store, ty),
-    }
-}
-
-fn print(host: &mut Host, bytes: &[Val]) {
-    let bytes: Vec<u8> = bytes.iter().map(|byte| if let Val::U8(byte) = byte { *byte } else { 0 }).collect();
-    for line in String::from_utf8_lossy(&bytes).lines().filter(|line| !line.is_empty()) {
-        host.printed(line);
     }
 }
 
@@ -249,7 +243,7 @@ mod tests {
     #[test]
     fn wasi_answers_and_gives_nothing() {
         let mut guest = Guest::new(&[], &[]);
-        let words = guest.bytes(b"panicked\n");
+        let words = guest.bytes(b"panicked\nat line 3");
         let fails = |what: &str| format!("(if {what} (then unreachable))");
         let steps = [
             fails("(i64.ne (call $now) (i64.const 0))"),
@@ -279,7 +273,7 @@ mod tests {
             assert_eq!(filter.filter(&Batch { rows: 2, columns: Vec::new() }).as_ref(), Ok(&answer));
         }
         let error = filter.filter(&Batch { rows: 1, columns: Vec::new() }).expect_err("traps");
-        expect!["the plugin trapped: wasm `unreachable` instruction executed; its last words: panicked"]
+        expect!["the plugin trapped: wasm `unreachable` instruction executed; its last words: at line 3"]
             .assert_eq(&error.to_string());
     }
 }
