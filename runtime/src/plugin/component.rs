@@ -235,7 +235,7 @@ mod tests {
             }
         }
         check(
-            b"\0asm\x0d\0\x01\0\xff",
+            b"\0asm\x0d\0\x01\0\xff\0",
             expect!["it does not compile: failed to parse WebAssembly module: malformed section id (at offset 0x8)"],
         );
     }
