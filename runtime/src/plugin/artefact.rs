@@ -10,7 +10,7 @@ const COMPONENT: &[u8] = &[0x0d, 0x00, 0x01, 0x00];
 const CORE_MODULE: &[u8] = &[0x01, 0x00, 0x00, 0x00];
 
 /// The component in `bytes`; none when they are one already.
-pub fn encode(bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn encode(bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
     match (bytes.get(..4), bytes.get(4..8)) {
         (Some(MAGIC), Some(COMPONENT)) => whole(bytes).map(|()| None),
         (Some(MAGIC), Some(CORE_MODULE)) => whole(bytes).and_then(|()| encode_module(bytes)).map(Some),
@@ -42,7 +42,9 @@ fn whole(bytes: &[u8]) -> Result<(), String> {
                     }
                 }
                 Some(_) => return Err(format!("its section at byte {section} has no size")),
-                None => return Err(format!("it is cut short: it has {} bytes, and a section begins", bytes.len())),
+                None => {
+                    return Err(format!("it is cut short: it has {} bytes, and ends in a section's head", bytes.len()));
+                }
             }
         }
         let end = (at as u64).saturating_add(size);
@@ -113,6 +115,11 @@ mod tests {
                 "it is a core module, and carries no component type; build it with the SDK, or with the linker `wasm-component-ld`, for the target wasm32-unknown-unknown"
             ],
         );
-        check(b"\0asm\x01\0\0\0\x01\xff", expect!["it is cut short: it has 10 bytes, and a section begins"]);
+        check(b"\0asm\x01\0\0\0\x01\xff", expect!["it is cut short: it has 10 bytes, and ends in a section's head"]);
+        check(
+            b"\0asm\x01\0\0\0\x01\x05\0",
+            expect!["it is cut short: it has 11 bytes, and its section at byte 8 ends at 15"],
+        );
+        check(b"\0asm\x0d\0\x01\0\x01\xff\xff\xff\xff\xff\x01", expect!["its section at byte 8 has no size"]);
     }
 }
