@@ -1,7 +1,8 @@
 //! The click-stream example from end to end on stand-ins: a broker and an index inside this process. That proves our own
 //! logic, in seconds and without servers, and nothing about Kafka and Elasticsearch: `servers.rs` does that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -100,9 +101,16 @@ impl Job {
     }
 
     fn assert_as_expected(&self) {
-        assert_eq!(self.documents(), self.expected.documents);
-        assert_eq!(self.dead_letters(), self.expected_dead_letters());
+        assert_eq!(differences(&self.expected.documents, &self.documents()), Vec::<String>::new());
+        assert_eq!(differences(&self.expected_dead_letters(), &self.dead_letters()), Vec::<String>::new());
     }
+}
+
+fn differences<K: Ord + Debug, V: PartialEq + Debug>(expected: &BTreeMap<K, V>, found: &BTreeMap<K, V>) -> Vec<String> {
+    let keys: BTreeSet<&K> = expected.keys().chain(found.keys()).collect();
+    let (expected, found) = (|key: &K| expected.get(key), |key: &K| found.get(key));
+    let differ = keys.into_iter().filter(|key| expected(key) != found(key));
+    differ.map(|key| format!("{key:?}: expected {:?}, found {:?}", expected(key), found(key))).collect()
 }
 
 fn patched(text: &str, brokers: &str, index: &str) -> String {
