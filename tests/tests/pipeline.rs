@@ -253,7 +253,7 @@ fn an_index_that_goes_away_is_waited_for_and_said_to_be_away() {
 #[test]
 fn a_drain_that_cannot_end_ends_by_its_deadline_and_the_rest_is_read_again() {
     let mut job = Job::new("unfinished");
-    let options = RunOptions { drain_time: Duration::from_secs(1), ..RunOptions::default() };
+    let options = RunOptions { drain_time: Duration::from_secs(4), ..RunOptions::default() };
     let running = Running::start_with(load(&job.pipeline), options);
     let port = job.index.take().expect("it is there").index.address().port();
     job.kafka.produce(TOPIC, &job.records);
