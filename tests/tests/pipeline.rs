@@ -1,7 +1,8 @@
 //! The click-stream example from end to end on stand-ins: a broker and an index inside this process. That proves our own
 //! logic, in seconds and without servers, and nothing about Kafka and Elasticsearch: `servers.rs` does that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use tidegate_tests::kafka::{Kafka, Record};
 use tidegate_tests::program::{Program, components};
 use tidegate_tests::wait_for;
 use tidegate_tests::workspace::{root, scratch};
+use tokio::runtime::Runtime;
 
 const TOPIC: &str = "streaming-events";
 const DEAD_LETTERS: &str = "clickstream.dead-letters";
@@ -30,26 +32,47 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// The example, its stand-ins, its input.
 struct Job {
     kafka: Kafka,
-    index: StandInIndex,
+    /// None while it is away.
+    index: Option<Index>,
     pipeline: PathBuf,
     records: Vec<Record>,
     expected: Expected,
-    /// The index's.
-    _runtime: tokio::runtime::Runtime,
     _broker: StandInBroker,
+}
+
+/// The stand-in index and the threads of its connections: dropping it cuts them.
+struct Index {
+    index: StandInIndex,
+    runtime: Option<Runtime>,
+}
+
+impl Index {
+    /// Port 0 takes a free one.
+    fn start(port: u16) -> Index {
+        let runtime = Runtime::new().expect("a runtime can be built");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let index = runtime.block_on(StandInIndex::start(address)).expect("the stand-in index starts");
+        Index { index, runtime: Some(runtime) }
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        // Waits until the connections are cut.
+        drop(self.runtime.take());
+    }
 }
 
 impl Job {
     fn new(test: &str) -> Job {
         let topics = [(TOPIC, PARTITIONS), (DEAD_LETTERS, 1), ("clickstream.parts", PARTITIONS)];
         let broker = StandInBroker::start(&topics).expect("the stand-in broker starts");
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime can be built");
-        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let index = runtime.block_on(StandInIndex::start(local)).expect("the stand-in index starts");
+        let index = Index::start(0);
         let folder = scratch(&format!("pipeline-{test}"));
         let file = root().join("examples/clickstream/pipeline.toml");
         let pipeline = folder.join("pipeline.toml");
-        let text = patched(&fs::read_to_string(file).expect("the example has it"), &broker.bootstrap(), &index.url());
+        let text =
+            patched(&fs::read_to_string(file).expect("the example has it"), &broker.bootstrap(), &index.index.url());
         fs::write(&pipeline, text).expect("the scratch folder is writable");
         let clicks = Clicks {
             seed: 4,
@@ -66,11 +89,11 @@ impl Job {
             "the oracle accounts for all records"
         );
         let kafka = Kafka::new(&broker.bootstrap());
-        Job { kafka, index, pipeline, records, expected, _runtime: runtime, _broker: broker }
+        Job { kafka, index: Some(index), pipeline, records, expected, _broker: broker }
     }
 
     fn documents(&self) -> BTreeMap<Window, u64> {
-        let documents = self.index.documents("event-counts");
+        let documents = self.index.as_ref().map_or_else(Vec::new, |index| index.index.documents("event-counts"));
         let read = |document: &StoredDocument| {
             let value = serde_json::from_slice(&document.source).expect("a document is JSON");
             window_of(&value).unwrap_or_else(|error| panic!("{}: {error}", document.id))
@@ -100,9 +123,16 @@ impl Job {
     }
 
     fn assert_as_expected(&self) {
-        assert_eq!(self.documents(), self.expected.documents);
-        assert_eq!(self.dead_letters(), self.expected_dead_letters());
+        assert_eq!(differences(&self.expected.documents, &self.documents()), Vec::<String>::new());
+        assert_eq!(differences(&self.expected_dead_letters(), &self.dead_letters()), Vec::<String>::new());
     }
+}
+
+fn differences<K: Ord + Debug, V: PartialEq + Debug>(expected: &BTreeMap<K, V>, found: &BTreeMap<K, V>) -> Vec<String> {
+    let keys: BTreeSet<&K> = expected.keys().chain(found.keys()).collect();
+    let (expected, found) = (|key: &K| expected.get(key), |key: &K| found.get(key));
+    let differ = keys.into_iter().filter(|key| expected(key) != found(key));
+    differ.map(|key| format!("{key:?}: expected {:?}, found {:?}", expected(key), found(key))).collect()
 }
 
 fn patched(text: &str, brokers: &str, index: &str) -> String {
@@ -127,9 +157,13 @@ struct Running {
 
 impl Running {
     fn start(settings: PipelineSettings) -> Running {
+        Running::start_with(settings, RunOptions::default())
+    }
+
+    fn start_with(settings: PipelineSettings, options: RunOptions) -> Running {
         let handle = Handle::new();
         let its = handle.clone();
-        let thread = thread::spawn(move || pipeline::run(&settings, &RunOptions::default(), &its));
+        let thread = thread::spawn(move || pipeline::run(&settings, &options, &its));
         assert!(handle.wait_running(Instant::now() + LIMIT), "it starts: {:?}", thread.is_finished());
         Running { handle, thread: Some(thread) }
     }
@@ -195,6 +229,45 @@ fn a_drain_by_sigterm_and_a_restart_do_not_show() {
 }
 
 #[test]
+fn an_index_that_goes_away_is_waited_for_and_said_to_be_away() {
+    let mut job = Job::new("away");
+    let running = Running::start(load(&job.pipeline));
+    let console =
+        Console::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), running.handle.clone()).expect("it listens");
+    wait_for("readiness", LIMIT, || get(console.address(), "/readyz").0.then_some(()));
+    let port = job.index.take().expect("it is there").index.address().port();
+    job.kafka.produce(TOPIC, &job.records);
+    let words = wait_for("the index to be missed", LIMIT, || {
+        let (ready, words) = get(console.address(), "/readyz");
+        (!ready).then_some(words)
+    });
+    assert!(words.contains("the index does not take documents"), "{words}");
+    assert!(get(console.address(), "/healthz").0, "to wait is healthy");
+    job.index = Some(Index::start(port));
+    job.wait_for_documents(job.expected.documents.len());
+    wait_for("readiness", LIMIT, || get(console.address(), "/readyz").0.then_some(()));
+    running.drain().expect("it drains");
+    job.assert_as_expected();
+}
+
+#[test]
+fn a_drain_that_cannot_end_ends_by_its_deadline_and_the_rest_is_read_again() {
+    let mut job = Job::new("unfinished");
+    let options = RunOptions { drain_time: Duration::from_secs(4), ..RunOptions::default() };
+    let running = Running::start_with(load(&job.pipeline), options);
+    let port = job.index.take().expect("it is there").index.address().port();
+    job.kafka.produce(TOPIC, &job.records);
+    wait_for("documents in flight", LIMIT, || (running.handle.snapshot().documents_bytes > 0).then_some(()));
+    let error = running.drain().expect_err("documents are in flight");
+    assert!(matches!(error, PipelineError::Unfinished { .. }) && error.kind() == ErrorKind::Unavailable, "{error}");
+    job.index = Some(Index::start(port));
+    let running = Running::start(load(&job.pipeline));
+    job.wait_for_documents(job.expected.documents.len());
+    running.drain().expect("it drains");
+    job.assert_as_expected();
+}
+
+#[test]
 fn what_cannot_be_started_is_one_error_that_says_whose_it_is() {
     let job = Job::new("wrong");
     let run = |change: &dyn Fn(&mut PipelineSettings)| {
@@ -217,8 +290,6 @@ fn what_cannot_be_started_is_one_error_that_says_whose_it_is() {
     let (kind, words) = run(&|settings| settings.transforms[0].plugin.file = "missing.wasm".into());
     assert!(kind == ErrorKind::Config && words.contains("missing.wasm"), "{words}");
 
-    let (kind, words) = run(&|settings| {
-        settings.transforms[0].plugin = settings.outputs[0].aggregate.clone().expect("the example has one").plugin;
-    });
+    let (kind, words) = run(&|settings| settings.transforms[0].plugin.file = components().join("count.wasm"));
     assert!(kind == ErrorKind::Config && words.contains("drop-anonymous") && words.contains("aggregate"), "{words}");
 }

@@ -33,7 +33,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     if let Some(console) = &console {
         tracing::info!(address = %console.address(), "the console listens");
     }
-    let options = RunOptions { accept_removed: args.accept_removed.clone() };
+    let options = RunOptions { accept_removed: args.accept_removed.clone(), ..RunOptions::default() };
     pipeline::run(&settings, &options, &handle)?;
     Ok(())
 }

@@ -86,32 +86,38 @@ impl Loader {
         settings
             .iter()
             .map(|transform| {
-                let named = self.plugin(&transform.plugin, format!("{prefix}transform `{}`", transform.name))?;
-                match named.plugin.kind() {
-                    PluginKind::Filter | PluginKind::Enrich => Ok(named),
-                    PluginKind::Aggregate => Err(named.misplaced(
-                        "a transform is a filter or an enricher; an aggregate belongs into [output.aggregate]",
-                    )),
-                }
+                self.plugin(&transform.plugin, format!("{prefix}transform `{}`", transform.name), |kind| match kind {
+                    PluginKind::Filter | PluginKind::Enrich => None,
+                    PluginKind::Aggregate => {
+                        Some("a transform is a filter or an enricher; an aggregate belongs into [output.aggregate]")
+                    }
+                })
             })
             .collect()
     }
 
     fn aggregate(&mut self, settings: &PluginSettings, prefix: &str) -> Result<Named, PipelineError> {
-        let named = self.plugin(settings, format!("{prefix}aggregate"))?;
-        match named.plugin.kind() {
-            PluginKind::Aggregate => Ok(named),
+        self.plugin(settings, format!("{prefix}aggregate"), |kind| match kind {
+            PluginKind::Aggregate => None,
             PluginKind::Filter | PluginKind::Enrich => {
-                Err(named.misplaced("only an aggregate can fold windows; this belongs into [[output.transform]]"))
+                Some("only an aggregate can fold windows; this belongs into [[output.transform]]")
             }
-        }
+        })
     }
 
-    fn plugin(&mut self, settings: &PluginSettings, place: String) -> Result<Named, PipelineError> {
-        let plugin = self
-            .component(&settings.file)
-            .and_then(|component| component.configure(&settings.settings))
-            .map_err(|cause| PipelineError::Plugin { place: place.clone(), cause })?;
+    /// `objection` judges the kind before the settings are tried: those of another kind mean nothing to the component.
+    fn plugin(
+        &mut self,
+        settings: &PluginSettings,
+        place: String,
+        objection: impl FnOnce(PluginKind) -> Option<&'static str>,
+    ) -> Result<Named, PipelineError> {
+        let failed = |cause| PipelineError::Plugin { place: place.clone(), cause };
+        let component = self.component(&settings.file).map_err(failed)?;
+        if let Some(hint) = objection(component.kind()) {
+            return Err(PipelineError::Misplaced { place, kind: component.kind().name(), hint });
+        }
+        let plugin = component.configure(&settings.settings).map_err(failed)?;
         Ok(Named { place, plugin })
     }
 
@@ -161,9 +167,5 @@ impl Named {
                 unreachable!("only an aggregate was taken as an aggregate when it was loaded")
             }
         }
-    }
-
-    fn misplaced(self, hint: &'static str) -> PipelineError {
-        PipelineError::Misplaced { place: self.place, kind: self.plugin.kind().name(), hint }
     }
 }

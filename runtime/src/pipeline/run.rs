@@ -21,17 +21,25 @@ use crate::lane::Plan;
 use crate::sink::Sink;
 use crate::source::{Source, SourceConfig, Writer};
 
-/// How long a drain may take. Orchestrators kill after 30 s by default; it ends a little before.
+/// Orchestrators kill after 30 s by default; it ends a little before.
 const DRAIN_TIME: Duration = Duration::from_secs(25);
 
 /// Threads for requests to the index: they wait and compress, and compete with the workers for cores.
 const REQUEST_THREADS: usize = 2;
 
 /// What is decided anew at each start, not in the pipeline file.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RunOptions {
     /// Outputs that are no longer in the pipeline file, and whose parts may be dropped.
     pub accept_removed: Vec<String>,
+    /// How long a drain may take.
+    pub drain_time: Duration,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        RunOptions { accept_removed: Vec::new(), drain_time: DRAIN_TIME }
+    }
 }
 
 /// Runs the pipeline until [`Handle::stop`] drains it, or something stops it, which drains it as well.
@@ -39,7 +47,7 @@ pub struct RunOptions {
 /// What cannot be started is an error at once: a component, a topic, a server that does not answer. Once it runs, servers
 /// are waited for.
 pub fn run(settings: &PipelineSettings, options: &RunOptions, handle: &Handle) -> Result<(), PipelineError> {
-    let ended = Running::start(settings, options, handle).and_then(|running| running.watch(handle));
+    let ended = Running::start(settings, options, handle).and_then(|running| running.watch(options, handle));
     handle.enter(Phase::Stopped);
     ended
 }
@@ -88,7 +96,7 @@ impl Running {
         Ok(Running { shared, servers, failures, requests })
     }
 
-    fn watch(self, handle: &Handle) -> Result<(), PipelineError> {
+    fn watch(self, options: &RunOptions, handle: &Handle) -> Result<(), PipelineError> {
         handle.enter(Phase::Running);
         tracing::info!("running");
         let mut reporter = Reporter::new(handle.snapshot(), Instant::now());
@@ -107,16 +115,16 @@ impl Running {
             tracing::error!("stopping, positions stay: {error}");
         }
         handle.enter(Phase::Draining);
-        let drained = self.drain(handle);
+        let drained = self.drain(options.drain_time, handle);
         failure.map_or(drained, Err)
     }
 
     /// Brings home what is in flight, commits, leaves the group.
-    fn drain(self, handle: &Handle) -> Result<(), PipelineError> {
+    fn drain(self, time: Duration, handle: &Handle) -> Result<(), PipelineError> {
         let begun = Instant::now();
         self.shared.unsettled.store(0, Relaxed);
         let source = self.shared.take_source();
-        let closed = source.map_or(Ok(()), |source| source.close(begun + DRAIN_TIME));
+        let closed = source.map_or(Ok(()), |source| source.close(begun + time));
         let unsettled = self.shared.unsettled.load(Relaxed);
         let snapshot = handle.snapshot();
         // What the failure that stopped us has brought about.
@@ -129,7 +137,7 @@ impl Running {
         closed?;
         if unsettled > 0 {
             let bytes = snapshot.documents_bytes + snapshot.messages_bytes;
-            return Err(PipelineError::Unfinished { lanes: unsettled, bytes, seconds: DRAIN_TIME.as_secs() });
+            return Err(PipelineError::Unfinished { lanes: unsettled, bytes, seconds: time.as_secs() });
         }
         let counts = snapshot.counts;
         tracing::info!(
