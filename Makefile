@@ -25,7 +25,7 @@ setup:
 	@cd plugins && ../scripts/wasm-target.sh >/dev/null
 
 prerequisites:
-	@scripts/prerequisites.sh build
+	@scripts/prerequisites.sh --install build
 
 components: prerequisites
 	@scripts/components.sh
@@ -57,7 +57,7 @@ soak:
 
 # One selection of packages builds the program and the benchmarks, so that they share their dependencies.
 bench: components
-	@scripts/prerequisites.sh servers
+	@scripts/prerequisites.sh --install servers
 	@scripts/components.sh tests/guests target/guests
 	@$(CARGO) build --quiet --release --workspace --bins $(BENCHES:%=--bench %)
 	@for name in $(BENCHES); do $(CARGO) bench --quiet --workspace --bench $$name || exit 1; done

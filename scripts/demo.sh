@@ -9,7 +9,7 @@ pipeline=examples/clickstream/pipeline.toml
 
 [ "${SERVERS:-auto}" = real ] || exec "$program" demo "$pipeline"
 
-scripts/prerequisites.sh servers
+scripts/prerequisites.sh --install servers
 trap 'scripts/servers/pair.sh demo clean' EXIT
 echo 'starting Kafka and Elasticsearch' >&2
 where=$(scripts/servers/pair.sh demo start)

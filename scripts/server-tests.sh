@@ -16,7 +16,7 @@ TEXT
 case "${SERVERS:-auto}" in
     none) left_out 'SERVERS=none'; exit 0 ;;
     auto) scripts/prerequisites.sh servers || { left_out 'of what is missing above'; exit 0; } ;;
-    required) scripts/prerequisites.sh servers || { echo 'SERVERS=required, and the above is missing' >&2; exit 1; } ;;
+    required) scripts/prerequisites.sh --install servers || { echo 'SERVERS=required, and the above is missing' >&2; exit 1; } ;;
     *) echo "SERVERS is one of auto, required, none" >&2; exit 1 ;;
 esac
 
