@@ -58,8 +58,6 @@ fn the_first_plugin_of_the_page_is_tested_built_and_accepted() {
     succeed(cargo().args(["build", "--release", "--target", "wasm32-unknown-unknown"]));
     let module = fs::read(target().join("wasm32-unknown-unknown/release/big_orders.wasm")).expect("cargo has built it");
     assert!(module.starts_with(CORE_MODULE));
-    let (carried, _) = wit_component::metadata::decode(&module).expect("its custom sections can be read");
-    assert!(carried.is_some(), "it carries no component type");
     let component = plugin::encode(&module).expect("it can be encoded").expect("it is no component yet");
 
     // `tidegate build` puts that component into the plugin directory, and leaves it alone when nothing has changed.

@@ -10,7 +10,7 @@ const COMPONENT: &[u8] = &[0x0d, 0x00, 0x01, 0x00];
 const CORE_MODULE: &[u8] = &[0x01, 0x00, 0x00, 0x00];
 
 /// The component in `bytes`; none when they are one already.
-pub(super) fn encode(bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
+pub fn encode(bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
     match (bytes.get(..4), bytes.get(4..8)) {
         (Some(MAGIC), Some(COMPONENT)) => whole(bytes).map(|()| None),
         (Some(MAGIC), Some(CORE_MODULE)) => whole(bytes).and_then(|()| encode_module(bytes)).map(Some),
