@@ -55,12 +55,10 @@ mutants: components
 soak:
 	@SEEDS=$(SEEDS) $(CARGO) test --workspace --test simulation -- --nocapture
 
-# One selection of packages builds the program and the benchmarks, so that they share their dependencies.
-bench: components
+bench: build
 	@scripts/prerequisites.sh --install servers
 	@scripts/components.sh tests/guests target/guests
-	@$(CARGO) build --quiet --release --workspace --bins $(BENCHES:%=--bench %)
-	@for name in $(BENCHES); do $(CARGO) bench --quiet --workspace --bench $$name || exit 1; done
+	@for name in $(BENCHES); do $(TARGET)/release/bench-$$name || exit 1; done
 
 demo: build
 	@TIDEGATE=$(TARGET)/release/tidegate SERVERS=$(SERVERS) scripts/demo.sh

@@ -13,12 +13,12 @@ pub mod tidegate;
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// A benchmark's own arguments, `--NAME VALUE`; cargo adds `--bench`, which means nothing here.
+/// A benchmark's own arguments, `--NAME VALUE`.
 pub struct Arguments(Vec<String>);
 
 impl Arguments {
     pub fn read() -> Self {
-        Arguments(std::env::args().skip(1).filter(|argument| argument != "--bench").collect())
+        Arguments(std::env::args().skip(1).collect())
     }
 
     /// The argument that makes this process a part of the measurement instead of the one that measures, and what follows it.
@@ -31,6 +31,15 @@ impl Arguments {
         let place = self.0.iter().position(|argument| argument.strip_prefix("--") == Some(name));
         let value = place.and_then(|place| self.0.get(place + 1));
         value.map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("--{name} wants a number, not {value}")))
+    }
+}
+
+/// What a process does that this binary started for a part of the measurement.
+pub fn play(role: &str, arguments: &[String]) -> anyhow::Result<()> {
+    match role {
+        index::ROLE => index::serve(),
+        broker::ROLE => broker::fill(arguments),
+        way => consumers::consume(way, arguments),
     }
 }
 

@@ -24,7 +24,8 @@ fn sample(language: &str, begins: &str) -> String {
 fn crate_of_the_page() -> PathBuf {
     let folder = scratch("first-plugin").join("big-orders");
     fs::create_dir_all(folder.join("src")).expect("a folder");
-    let manifest = sample("toml", "[package]").replace("../tidegate/sdk/rust", &root().join("sdk/rust").to_string_lossy());
+    let manifest =
+        sample("toml", "[package]").replace("../tidegate/sdk/rust", &root().join("sdk/rust").to_string_lossy());
     // The folder may be below the repository's, whose workspace it is no part of; the lock file saves a look at the registry.
     fs::write(folder.join("Cargo.toml"), manifest + "\n[workspace]\n").expect("written");
     fs::copy(root().join("plugins/Cargo.lock"), folder.join("Cargo.lock")).expect("copied");
@@ -34,7 +35,8 @@ fn crate_of_the_page() -> PathBuf {
 
 /// That of the plugins, whose dependencies are the same.
 fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("plugins/target"), |path| Path::new(&path).join("plugins"))
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("plugins/target"), |path| Path::new(&path).join("plugins"))
 }
 
 fn succeed(command: &mut Command) -> String {

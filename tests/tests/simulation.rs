@@ -1,4 +1,4 @@
-//! A thousand seeds of the simulated protocol. A failing one is printed: `SEED=N cargo test -p tidegate-tests --test
+//! A thousand seeds of the simulated protocol. A failing one is printed: `SEED=N cargo test --workspace --test
 //! simulation -- --nocapture` replays it with a trace. `SEEDS=N` runs more or fewer.
 
 use tidegate_tests::simulation::{Statistics, run};

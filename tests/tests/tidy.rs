@@ -76,10 +76,7 @@ fn read(path: &Path) -> String {
 
 /// Whether all of a file is test code: `tests.rs`, or below a folder `tests`.
 fn is_test(path: &Path) -> bool {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .iter()
-        .any(|part| part == "tests" || part == "tests.rs" || part == "benches")
+    path.strip_prefix(root()).unwrap_or(path).iter().any(|part| part == "tests" || part == "tests.rs")
 }
 
 /// The runtime's files with their room (`main` and `lib` are named after themselves) and the code that is no test.

@@ -4,19 +4,22 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
 use super::events::{Events, Mix};
+use super::process;
 use crate::kafka::Kafka;
 use crate::workspace::{root, target};
 
 const PORT: u16 = 39092;
 const TIMEOUT: Duration = Duration::from_secs(120);
 pub const PARTITIONS: i32 = 4;
+/// Of the process that fills a topic.
+pub const ROLE: &str = "fill";
 
 /// A running broker, stopped when it is dropped; its data stay for the next time.
 pub struct Broker(());
@@ -31,16 +34,10 @@ impl Broker {
         format!("127.0.0.1:{PORT}")
     }
 
-    fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.address());
-        config
-    }
-
     /// The name of a topic with these events, which is filled unless it is full.
     pub fn topic(&self, mix: Mix, count: u64) -> anyhow::Result<String> {
-        let name = format!("bench-{mix:?}-{count}").to_lowercase();
-        let consumer: BaseConsumer = self.config().create()?;
+        let name = format!("bench-{}-{count}", mix.name());
+        let consumer: BaseConsumer = config(&self.address()).create()?;
         let found = consumer.fetch_metadata(Some(&name), TIMEOUT)?;
         if found.topics().iter().all(|topic| topic.error().is_some()) {
             Kafka::new(&self.address()).create_topic(&name, PARTITIONS);
@@ -50,39 +47,45 @@ impl Broker {
             records += consumer.fetch_watermarks(&name, partition, TIMEOUT)?.1.unsigned_abs();
         }
         match records {
-            0 => self.fill(&name, mix, count)?,
+            0 => {
+                eprintln!("writing {count} events to {name}");
+                process::measure(process::role(ROLE, &[&self.address(), &name, mix.name(), &count.to_string()])?)?;
+            }
             records => ensure!(records == count, "topic {name} has {records} records; delete {}", folder().display()),
         }
         Ok(name)
     }
+}
 
-    fn fill(&self, topic: &str, mix: Mix, count: u64) -> anyhow::Result<()> {
-        eprintln!("writing {count} events to {topic}");
-        let producer: ThreadedProducer<_> = self
-            .config()
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "50")
-            .set("batch.size", "500000")
-            .set("queue.buffering.max.messages", "400000")
-            .create()?;
-        let (mut events, mut value) = (Events::new(mix, count), Vec::new());
-        for number in 0_i32.. {
-            let Some(timestamp) = events.next(&mut value) else { break };
-            let mut next = BaseRecord::<(), Vec<u8>>::to(topic)
-                .partition(number % PARTITIONS)
-                .timestamp(timestamp)
-                .payload(&value);
-            while let Err((error, again)) = producer.send(next) {
-                ensure!(
-                    error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull),
-                    "writing to {topic}: {error}"
-                );
-                std::thread::sleep(Duration::from_millis(5)); // the producer's own thread makes room
-                next = again;
-            }
+/// The body of the process that fills a topic: brokers, topic, mix and number of events. It is one of its own because what it
+/// takes of memory would be counted as that of the processes that are measured.
+pub fn fill(arguments: &[String]) -> anyhow::Result<()> {
+    let [brokers, topic, mix, count] = arguments else { bail!("brokers, topic, mix and number of events are wanted") };
+    let (mix, count) = (Mix::of(mix).with_context(|| format!("there is no mix {mix}"))?, count.parse()?);
+    let producer: ThreadedProducer<_> = config(brokers)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "50")
+        .set("batch.size", "500000")
+        .set("queue.buffering.max.messages", "400000")
+        .create()?;
+    let (mut events, mut value) = (Events::new(mix, count), Vec::new());
+    for number in 0_i32.. {
+        let Some(timestamp) = events.next(&mut value) else { break };
+        let mut next =
+            BaseRecord::<(), Vec<u8>>::to(topic).partition(number % PARTITIONS).timestamp(timestamp).payload(&value);
+        while let Err((error, again)) = producer.send(next) {
+            ensure!(error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "writing to {topic}: {error}");
+            std::thread::sleep(Duration::from_millis(5)); // the producer's own thread makes room
+            next = again;
         }
-        producer.flush(TIMEOUT).context("the events are not acknowledged")
     }
+    producer.flush(TIMEOUT).context("the events are not acknowledged")
+}
+
+fn config(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    config
 }
 
 impl Drop for Broker {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use rdkafka::bindings as c;
 use rdkafka::client::{Client, DefaultClientContext};
 use rdkafka::config::ClientConfig;
@@ -44,12 +44,12 @@ impl Way {
         }
     }
 
-    pub fn of(name: &str) -> Option<Way> {
+    fn of(name: &str) -> Option<Way> {
         Way::ALL.into_iter().find(|way| way.name() == name)
     }
 
     /// Reads so many records of a topic.
-    pub fn run(self, brokers: &str, topic: &str, records: u64) -> anyhow::Result<Drained> {
+    fn run(self, brokers: &str, topic: &str, records: u64) -> anyhow::Result<Drained> {
         match self {
             Way::BareBatch => bare_batch(brokers, topic, records),
             Way::BarePoll => {
@@ -65,6 +65,14 @@ impl Way {
     }
 }
 
+/// The body of the process: the way, then brokers, topic and number of records. It prints what it did.
+pub fn consume(way: &str, arguments: &[String]) -> anyhow::Result<()> {
+    let way = Way::of(way).with_context(|| format!("there is no role {way}"))?;
+    let [brokers, topic, records] = arguments else { bail!("brokers, topic and number of records are wanted") };
+    println!("{}", serde_json::to_string(&way.run(brokers, topic, records.parse()?)?)?);
+    Ok(())
+}
+
 /// What a process prints when it is done.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Drained {
@@ -78,6 +86,8 @@ pub struct Drained {
 fn config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("group.id", "bench").set("enable.auto.commit", "false");
+    // The default of a second lets whoever is slower than the network wait for it again and again.
+    config.set("fetch.queue.backoff.ms", "10");
     config
 }
 

@@ -23,6 +23,19 @@ pub enum Mix {
     Purchases,
 }
 
+impl Mix {
+    pub fn name(self) -> &'static str {
+        match self {
+            Mix::Clicks => "clicks",
+            Mix::Purchases => "purchases",
+        }
+    }
+
+    pub fn of(name: &str) -> Option<Mix> {
+        [Mix::Clicks, Mix::Purchases].into_iter().find(|mix| mix.name() == name)
+    }
+}
+
 /// Makes the events of one topic in the order of their clock.
 pub struct Events {
     rng: Rng,

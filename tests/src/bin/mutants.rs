@@ -1,5 +1,6 @@
-//! Takes one rule out of the real code at a time, and shows within how many seeds the simulation finds it. Works on a copy
-//! of the sources in the target directory; `make mutants` calls it. Fails when a mutant survives, or no longer applies.
+//! Takes one rule out of the real code at a time, and shows within how many seeds the simulation finds it; `make mutants`
+//! calls it. Fails when a mutant survives, or no longer applies. Works on a copy of the sources, and in a target directory
+//! of its own: cargo would take what was built of one copy for what is built of another.
 
 use std::fs;
 use std::path::Path;
@@ -80,8 +81,8 @@ const MUTANTS: [Mutant; 10] = [
 
 fn main() -> anyhow::Result<ExitCode> {
     let root = workspace::root();
-    let target = workspace::target();
-    let copy = target.join("mutants");
+    let target = workspace::target().join("mutants");
+    let copy = target.join("sources");
     let mut survivors = 0;
     for mutant in &MUTANTS {
         copy_sources(&root, &copy)?;

@@ -1,7 +1,6 @@
 //! An owner of a partition: a real lane, what it has asked for, and what it will be told. After a crash it is gone, or goes
 //! on as a zombie whose commits nobody takes.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tidegate::lane::{Effect, Event, Instances, Lane, Plan, Resume, Ticket};
@@ -11,10 +10,10 @@ use super::native;
 
 /// One thing that the outside still has to do.
 pub enum Pending {
-    /// Messages to one partition of a topic, in order; the last one answers the ticket with the others of it.
+    /// Messages; the last one answers the ticket with the others of it.
     Write {
         ticket: Ticket,
-        messages: VecDeque<Message>,
+        messages: Vec<Message>,
     },
     Index {
         ticket: Ticket,
@@ -49,7 +48,6 @@ impl Actor {
             read: usize::try_from(read).map_err(|error| error.to_string())?,
             zombie: false,
             told_idle: false,
-
             lane,
             instances: native::instances(version),
             pending: Vec::new(),
@@ -69,7 +67,7 @@ impl Actor {
     fn take(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             self.pending.push(match effect {
-                Effect::Write { ticket, messages } => Pending::Write { ticket, messages: messages.into() },
+                Effect::Write { ticket, messages } => Pending::Write { ticket, messages },
                 Effect::Index { ticket, documents } => {
                     let left = (0..documents.len()).collect();
                     Pending::Index { ticket, documents, left }

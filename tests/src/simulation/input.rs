@@ -59,11 +59,13 @@ pub struct Input {
 impl Input {
     pub fn new(rng: &mut Rng) -> Self {
         let partitions = rng.usize(2..=3);
-        let records = rng.usize(20..=90);
+        let records = rng.usize(20..=120);
         let mut clocks = vec![BEGIN; partitions];
         let mut input = Input { partitions: vec![Vec::new(); partitions], order: Vec::new(), closes: Vec::new() };
         // A partition may have nothing, or go quiet for long.
         let weights: Vec<usize> = (0..partitions).map(|_| [0, 1, 4, 8][rng.usize(..4)]).collect();
+        // Of so many events in a hundred the filters do not think alike.
+        let discord = rng.u8(..100);
         for id in 0..records as u64 {
             let partition = pick(rng, &weights);
             clocks[partition] += rng.i64(0..8);
@@ -72,8 +74,8 @@ impl Input {
             let record = match rng.u8(..100) {
                 0..3 => Record::Poison,
                 3..6 => Record::Future { time: clock + ahead },
-                6..14 => event(rng, clock - late, id),
-                _ => event(rng, clock - in_time, id),
+                6..14 => event(rng, clock - late, id, discord),
+                _ => event(rng, clock - in_time, id, discord),
             };
             input.partitions[partition].push(record);
             input.order.push(partition);
@@ -94,11 +96,13 @@ impl Input {
     }
 }
 
-fn event(rng: &mut Rng, time: i64, id: u64) -> Record {
-    Record::Event { time, group: rng.u64(..GROUPS), keep: if rng.u8(..4) == 0 { rng.u8(..8) } else { 7 }, id }
+fn event(rng: &mut Rng, time: i64, id: u64, discord: u8) -> Record {
+    let keep = if rng.u8(..100) < discord { rng.u8(..8) } else { 7 };
+    Record::Event { time, group: rng.u64(..GROUPS), keep, id }
 }
 
-fn pick(rng: &mut Rng, weights: &[usize]) -> usize {
+/// A place, by weights.
+pub fn pick(rng: &mut Rng, weights: &[usize]) -> usize {
     let total: usize = weights.iter().sum();
     if total == 0 {
         return 0;

@@ -10,11 +10,42 @@ use tidegate::record::{BatchBuilder, EventTime, Message, Offset, Partition, Reco
 use tidegate::sink::dead_letter;
 
 use super::actor::{Actor, Pending};
-use super::input::{Input, TOPIC};
+use super::input::{Input, TOPIC, pick};
 use super::{Difference, Statistics, native, oracle};
 
 /// So many messages wait in a producer for the network; more are not looked at yet.
 const FAULTS_MAX: usize = 12;
+
+/// What may happen next.
+#[derive(Clone, Copy)]
+enum Step {
+    Produce,
+    Read,
+    Perform,
+    Answer,
+    Commit,
+    Idle,
+    Crash,
+    Assign,
+    EndZombie,
+    NewVersion,
+}
+
+/// How likely each step is: another mixture for each seed, so that some worlds write slowly, some commit seldom.
+fn chances(rng: &mut Rng) -> [(Step, usize); 10] {
+    [
+        (Step::Produce, rng.usize(5..30)),
+        (Step::Read, rng.usize(10..60)),
+        (Step::Perform, rng.usize(20..200)),
+        (Step::Answer, rng.usize(10..100)),
+        (Step::Commit, rng.usize(1..30)),
+        (Step::Idle, rng.usize(0..10)),
+        (Step::Crash, rng.usize(1..8)),
+        (Step::Assign, rng.usize(1..20)),
+        (Step::EndZombie, rng.usize(1..10)),
+        (Step::NewVersion, 1),
+    ]
+}
 
 pub struct World {
     rng: Rng,
@@ -33,6 +64,9 @@ pub struct World {
     pub dead_letters: BTreeMap<String, String>,
     committed: BTreeMap<Partition, (i64, String)>,
     actors: Vec<Actor>,
+    /// Partitions that nobody has, because of a crash, or because the group is not complete yet.
+    unowned: Vec<Partition>,
+    chances: [(Step, usize); 10],
     /// The version of the shared filter that new owners run.
     version: u8,
     pub versions: bool,
@@ -54,7 +88,9 @@ impl World {
         let plan = Plan::new(&settings, &native::components(), topology).expect("the plan is right");
         let parts_topic = plan.parts_topic().expect("aggregates merge").clone();
         World {
-            versions: rng.u8(..3) == 0,
+            versions: rng.bool(),
+            chances: chances(&mut rng),
+            unowned: Vec::new(),
             rng,
             trace,
             plan: Arc::new(plan),
@@ -82,11 +118,12 @@ impl World {
             (0..self.produced.len()).map(|number| Partition::new(TOPIC, number as i32)).collect();
         let parts: Vec<Partition> =
             (0..self.parts.len()).map(|number| Partition::new(&self.parts_topic, number as i32)).collect();
-        for partition in sources.into_iter().chain(parts) {
-            self.begin(partition)?;
-        }
-        while self.next_in_order < self.input.order.len() || self.rng.u8(..20) > 0 {
+        self.unowned = sources.into_iter().chain(parts).collect();
+        while self.next_in_order < self.input.order.len() || self.rng.u8(..100) > 0 {
             self.random_step()?;
+        }
+        for partition in std::mem::take(&mut self.unowned) {
+            self.begin(partition)?;
         }
         self.rest()
     }
@@ -105,19 +142,31 @@ impl World {
 
     fn random_step(&mut self) -> Result<(), Difference> {
         self.statistics.steps += 1;
-        let actor = self.rng.usize(..self.actors.len());
-        match self.rng.u8(..100) {
-            0..15 => self.produce(),
-            15..45 => self.read(actor)?,
-            45..70 => self.perform(actor),
-            70..88 => self.answer(actor)?,
-            88..92 => self.commit(actor)?,
-            92..96 => self.idle(actor)?,
-            96..98 => self.crash(actor)?,
-            98..99 if self.versions => self.version = 1,
-            _ => self.end_zombie(actor),
+        let weights = self.chances.map(|(_, weight)| weight);
+        let (step, _) = self.chances[pick(&mut self.rng, &weights)];
+        let actor = (!self.actors.is_empty()).then(|| self.rng.usize(..self.actors.len()));
+        match (step, actor) {
+            (Step::Produce, _) => self.produce(),
+            (Step::Assign, _) => self.assign()?,
+            (Step::NewVersion, _) => self.version = u8::from(self.versions),
+            (Step::Read, Some(actor)) => self.read(actor)?,
+            (Step::Perform, Some(actor)) => self.perform(actor),
+            (Step::Answer, Some(actor)) => self.answer(actor)?,
+            (Step::Commit, Some(actor)) => self.commit(actor)?,
+            (Step::Idle, Some(actor)) => self.idle(actor)?,
+            (Step::Crash, Some(actor)) => self.crash(actor)?,
+            (Step::EndZombie, Some(actor)) => self.end_zombie(actor),
+            (_, None) => {}
         }
         Ok(())
+    }
+
+    fn assign(&mut self) -> Result<(), Difference> {
+        if self.unowned.is_empty() {
+            return Ok(());
+        }
+        let partition = self.unowned.swap_remove(self.rng.usize(..self.unowned.len()));
+        self.begin(partition)
     }
 
     fn produce(&mut self) {
@@ -170,16 +219,13 @@ impl World {
         if pending == 0 {
             return;
         }
-        // A producer keeps the order of what it writes, and the answer may come long after; documents have no order.
-        let writes = |pending: &Pending| matches!(pending, Pending::Write { .. });
-        let mut place = self.rng.usize(..pending);
-        if writes(&self.actors[actor].pending[place]) {
-            place = self.actors[actor].pending.iter().position(writes).unwrap_or(place);
-        }
+        // Nothing may depend on the order in which what is under way arrives: not even that of one producer.
+        let place = self.rng.usize(..pending);
         let mut taken = self.actors[actor].pending.remove(place);
         let answer = match &mut taken {
             Pending::Write { ticket, messages } => {
-                if let Some(message) = messages.pop_front() {
+                if !messages.is_empty() {
+                    let message = messages.swap_remove(self.rng.usize(..messages.len()));
                     self.append(actor, message);
                 }
                 messages.is_empty().then_some(Event::Written { ticket: *ticket })
@@ -291,7 +337,8 @@ impl World {
         } else {
             self.actors.swap_remove(actor);
         }
-        self.begin(partition)
+        self.unowned.push(partition);
+        Ok(())
     }
 
     fn end_zombie(&mut self, actor: usize) {

@@ -1,6 +1,6 @@
 //! The stateless example on a topic that is full: a document for each event, to an index that acknowledges everything.
 //!
-//! `make bench` runs it, or `cargo bench --workspace --bench sink -- --events 1000000 --rounds 3`. It is no test, and fails for
+//! `make bench` runs it, or `target/release/bench-sink --events 1000000 --rounds 3`. It is no test, and fails for
 //! no figure.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,23 +8,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tidegate_tests::bench::broker::Broker;
 use tidegate_tests::bench::consumers::{Drained, Way};
 use tidegate_tests::bench::events::Mix;
-use tidegate_tests::bench::index::{self, AcceptOnlyIndex};
+use tidegate_tests::bench::index::AcceptOnlyIndex;
 use tidegate_tests::bench::pipeline::{Example, Servers};
 use tidegate_tests::bench::process;
 use tidegate_tests::bench::tidegate::{Tidegate, rate};
-use tidegate_tests::bench::{Arguments, Spread, print_ratio};
+use tidegate_tests::bench::{self, Arguments, Spread, print_ratio};
 use tidegate_tests::workspace::scratch;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::read();
     match arguments.role() {
         None => measure(arguments.number("events", 1_000_000), arguments.number("rounds", 3)),
-        Some((index::ROLE, _)) => index::serve(),
-        Some((role, rest)) => {
-            let [brokers, topic, records] = rest else { anyhow::bail!("there is no role {role}") };
-            println!("{}", serde_json::to_string(&Way::NativeLoop.run(brokers, topic, records.parse()?)?)?);
-            Ok(())
-        }
+        Some((role, rest)) => bench::play(role, rest),
     }
 }
 

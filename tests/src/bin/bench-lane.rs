@@ -1,7 +1,7 @@
 //! A lane by itself: batches of the click-stream job through `Lane::step`, with the reference components and with the same
 //! logic linked in. No Kafka and no index: what is here is what a worker thread does.
 //!
-//! `make bench` runs it, or `cargo bench --workspace --bench lane -- --rounds 9`. It is no test, and fails for no figure.
+//! `make bench` runs it, or `target/release/bench-lane --rounds 9`. It is no test, and fails for no figure.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;

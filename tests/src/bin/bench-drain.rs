@@ -1,20 +1,20 @@
 //! The click-stream job on a topic that is full: how fast and at what cost it is drained, in turn with consumers that do
 //! less.
 //!
-//! `make bench` runs it, or `cargo bench --workspace --bench drain -- --events 2000000 --rounds 5`. It prints ratios of figures
+//! `make bench` runs it, or `target/release/bench-drain --events 2000000 --rounds 5`. It prints ratios of figures
 //! that were taken in one run; it is no test, and fails for no figure.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use tidegate_tests::bench::broker::{Broker, PARTITIONS};
 use tidegate_tests::bench::consumers::{Drained, Way};
 use tidegate_tests::bench::events::Mix;
-use tidegate_tests::bench::index::{self, AcceptOnlyIndex};
+use tidegate_tests::bench::index::AcceptOnlyIndex;
 use tidegate_tests::bench::pipeline::{Example, Servers};
 use tidegate_tests::bench::process::{self, Usage};
 use tidegate_tests::bench::tidegate::{Tidegate, rate};
-use tidegate_tests::bench::{Arguments, Spread, print_ratio};
+use tidegate_tests::bench::{self, Arguments, Spread, print_ratio};
 use tidegate_tests::workspace::scratch;
 
 /// What a process did, and what it took for it.
@@ -39,15 +39,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::read();
     match arguments.role() {
         None => compare(arguments.number("events", 2_000_000), arguments.number("rounds", 5)),
-        Some((index::ROLE, _)) => index::serve(),
-        Some((role, rest)) => {
-            let way = Way::of(role).with_context(|| format!("there is no role {role}"))?;
-            let [brokers, topic, records] = rest else {
-                anyhow::bail!("brokers, topic and number of records are wanted")
-            };
-            println!("{}", serde_json::to_string(&way.run(brokers, topic, records.parse()?)?)?);
-            Ok(())
-        }
+        Some((role, rest)) => bench::play(role, rest),
     }
 }
 

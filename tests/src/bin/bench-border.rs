@@ -1,7 +1,7 @@
 //! What it costs to cross the border to a component: a filter that keeps all, over batches as a pipeline sends them; and a
 //! reference filter against the same logic linked in, decode included in both.
 //!
-//! `make bench` runs it, or `cargo bench --workspace --bench border -- --rounds 15`. It is no test, and fails for no figure.
+//! `make bench` runs it, or `target/release/bench-border --rounds 15`. It is no test, and fails for no figure.
 
 use std::path::Path;
 use std::sync::Arc;
