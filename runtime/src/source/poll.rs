@@ -1,10 +1,10 @@
 //! The poll thread: takes what comes, hands batches over, commits, and answers the group. It never waits for anybody but
 //! Kafka, except when partitions are taken away.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hashbrown::HashMap;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::assigned::{Answered, Assigned, BATCH_BYTES_MAX};
