@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use super::events::{Events, Mix};
 use super::process;
 use crate::kafka::Kafka;
+use crate::wait_for;
 use crate::workspace::{root, target};
 
 const PORT: u16 = 39092;
@@ -44,7 +45,11 @@ impl Broker {
         }
         let mut records = 0;
         for partition in 0..PARTITIONS {
-            records += consumer.fetch_watermarks(&name, partition, TIMEOUT)?.1.unsigned_abs();
+            // A broker that has just started does not lead its partitions at once.
+            let ends = wait_for("the leader of a partition", TIMEOUT, || {
+                consumer.fetch_watermarks(&name, partition, TIMEOUT).ok()
+            });
+            records += ends.1.unsigned_abs();
         }
         match records {
             0 => {

@@ -8,11 +8,15 @@ pub const BEGIN: i64 = 1_000_000;
 pub const OUT_OF_ORDER: i64 = 10;
 pub const MAX_FUTURE: i64 = 60;
 pub const GROUPS: u64 = 3;
+/// The newest version of the shared filter; they count from 0.
+pub const VERSION_MAX: u8 = 5;
+/// The bit of the filter that the second output has for itself.
+pub const OWN: u8 = 7;
 
 /// What a record is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Record {
-    /// `keep`: a bit for each version of the shared filter, and one for the second output's own.
+    /// `keep`: a bit for each version of the shared filter, and [`OWN`].
     Event {
         time: i64,
         group: u64,
@@ -41,7 +45,7 @@ impl Record {
             Record::Event { time, group, keep, id } => {
                 format!(r#"{{"time":{time},"group":"g{group}","keep":{keep},"id":{id}}}"#).into_bytes()
             }
-            Record::Future { time } => format!(r#"{{"time":{time},"group":"g0","keep":7,"id":0}}"#).into_bytes(),
+            Record::Future { time } => format!(r#"{{"time":{time},"group":"g0","keep":255,"id":0}}"#).into_bytes(),
             Record::Poison => b"{".to_vec(),
         }
     }
@@ -66,9 +70,10 @@ impl Input {
         let weights: Vec<usize> = (0..partitions).map(|_| [0, 1, 4, 8][rng.usize(..4)]).collect();
         // Of so many events in a hundred the filters do not think alike.
         let discord = rng.u8(..100);
+        let pace = rng.i64(2..10);
         for id in 0..records as u64 {
             let partition = pick(rng, &weights);
-            clocks[partition] += rng.i64(0..8);
+            clocks[partition] += rng.i64(0..pace);
             let clock = clocks[partition];
             let (late, in_time, ahead) = (rng.i64(OUT_OF_ORDER..60), rng.i64(0..=OUT_OF_ORDER), rng.i64(100..5000));
             let record = match rng.u8(..100) {
@@ -97,7 +102,7 @@ impl Input {
 }
 
 fn event(rng: &mut Rng, time: i64, id: u64, discord: u8) -> Record {
-    let keep = if rng.u8(..100) < discord { rng.u8(..8) } else { 7 };
+    let keep = if rng.u8(..100) < discord { rng.u8(..) } else { u8::MAX };
     Record::Event { time, group: rng.u64(..GROUPS), keep, id }
 }
 

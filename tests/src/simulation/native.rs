@@ -1,4 +1,4 @@
-//! The components of the simulation, native: two versions of a filter, an output's own filter, and an aggregate whose
+//! The components of the simulation, native: versions of a filter, an output's own filter, and an aggregate whose
 //! documents tell which records are in them.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tidegate::lane::{
 use tidegate::plugin::{Aggregate, CallError, Filter};
 use tidegate::record::{Accumulated, Batch, Column, Field, Kind, Output, Ports, Slices, StateSchema, Values, Verdicts};
 
-use super::input::{MAX_FUTURE, OUT_OF_ORDER, TOPIC};
+use super::input::{MAX_FUTURE, OUT_OF_ORDER, OWN, TOPIC};
 
 /// The window lengths of the two aggregates, in seconds.
 pub const WINDOWS: [i64; 2] = [10, 25];
@@ -83,7 +83,7 @@ impl Aggregate for Fold {
     }
 }
 
-/// The instances of a worker that runs this version of the shared filter (0 or 1).
+/// The instances of a worker that runs this version of the shared filter.
 pub fn instances(version: u8) -> Instances {
     let filter = |bit: u8| Transform::Filter(Box::new(KeepBit(1 << bit)));
     let aggregate = || Some(Box::new(Fold) as Box<dyn Aggregate>);
@@ -91,7 +91,7 @@ pub fn instances(version: u8) -> Instances {
         transforms: vec![filter(version)],
         outputs: vec![
             OutputInstances { transforms: vec![], aggregate: aggregate() },
-            OutputInstances { transforms: vec![filter(2)], aggregate: aggregate() },
+            OutputInstances { transforms: vec![filter(OWN)], aggregate: aggregate() },
             OutputInstances::default(),
         ],
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Difference;
-use super::input::{Input, OUT_OF_ORDER, Record, TOPIC};
+use super::input::{Input, OUT_OF_ORDER, OWN, Record, TOPIC};
 use super::native::{AGGREGATES, PLAIN, WINDOWS, square};
 use super::world::World;
 
@@ -21,7 +21,6 @@ struct Seen {
 
 /// Compares what the world holds with the fold.
 pub fn compare(world: &World) -> Result<(), Difference> {
-    let versions: &[u8] = if world.versions { &[0, 1] } else { &[0] };
     let mut windows: BTreeMap<Place, BTreeMap<usize, Vec<Seen>>> = BTreeMap::new();
     // Whether it must be there, or may be.
     let mut letters: BTreeMap<String, (bool, &str)> = BTreeMap::new();
@@ -34,13 +33,13 @@ pub fn compare(world: &World) -> Result<(), Difference> {
                 Record::Poison => drop(letters.insert(format!("{origin}//0"), (true, "json"))),
                 Record::Future { .. } => drop(letters.insert(format!("{origin}//0"), (true, "future"))),
                 Record::Event { time, group, keep, id } => {
-                    let passes = |version: &u8| keep & (1 << version) != 0;
-                    let (all, any) = (versions.iter().all(passes), versions.iter().any(passes));
+                    let passes = |version: u8| keep & (1 << version) != 0;
+                    let (all, any) = ((0..=world.last_version).all(passes), (0..=world.last_version).any(passes));
                     if any {
                         plain.insert(format!("{PLAIN}:{origin}"), all);
                     }
                     for (output, length) in WINDOWS.iter().enumerate() {
-                        let own = output == 0 || keep & 4 != 0;
+                        let own = output == 0 || keep & (1 << OWN) != 0;
                         let start = time - time.rem_euclid(*length);
                         if start + length <= watermark {
                             if any && own {
@@ -56,7 +55,7 @@ pub fn compare(world: &World) -> Result<(), Difference> {
             }
         }
     }
-    compare_windows(world, versions, &windows)?;
+    compare_windows(world, &windows)?;
     compare_sets("plain document", &plain, &plain_ids(world))?;
     let must: BTreeMap<String, bool> = letters.iter().map(|(identity, (must, _))| (identity.clone(), *must)).collect();
     compare_sets("dead letter", &must, &world.dead_letters.keys().cloned().collect())?;
@@ -69,11 +68,7 @@ pub fn compare(world: &World) -> Result<(), Difference> {
     Ok(())
 }
 
-fn compare_windows(
-    world: &World,
-    versions: &[u8],
-    windows: &BTreeMap<Place, BTreeMap<usize, Vec<Seen>>>,
-) -> Result<(), Difference> {
+fn compare_windows(world: &World, windows: &BTreeMap<Place, BTreeMap<usize, Vec<Seen>>>) -> Result<(), Difference> {
     let mut found: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
     for ((index, id), (_, body)) in world.index.iter().filter(|((index, _), _)| index != PLAIN) {
         let output = AGGREGATES.iter().position(|name| name == index).ok_or_else(|| format!("an index {index}"))?;
@@ -85,7 +80,7 @@ fn compare_windows(
     for (place, sources) in windows {
         let mut sums = BTreeSet::from([(0, 0)]);
         for records in sources.values() {
-            let one = contributions(records, versions);
+            let one = contributions(records, world.last_version);
             sums = sums.iter().flat_map(|sum| one.iter().map(move |one| (sum.0 + one.0, sum.1 + one.1))).collect();
         }
         let is = found.remove(place).unwrap_or((0, 0));
@@ -99,17 +94,22 @@ fn compare_windows(
     }
 }
 
-/// What one source may give to a window: with one version of the filter, one sum; where the version changes while it runs,
-/// the records before some point are judged by the old one, those after it by the new one.
-fn contributions(records: &[Seen], versions: &[u8]) -> BTreeSet<(u64, u64)> {
-    let fold = |cut: usize| {
-        let judged = records.iter().enumerate().filter(|(place, seen)| {
-            let version = if *place < cut { 0 } else { versions[versions.len() - 1] };
-            seen.keep & (1 << version) != 0
-        });
-        judged.fold((0, 0), |sum: (u64, u64), (_, seen)| (sum.0 + 1, sum.1 + square(seen.id)))
-    };
-    (0..=records.len()).map(fold).collect()
+/// What one source may give to a window: each record is judged by some version of the filter, and never by an older one than
+/// the record before it.
+fn contributions(records: &[Seen], last_version: u8) -> BTreeSet<(u64, u64)> {
+    // For each version, what the records so far may have given when the last of them was judged by it.
+    let mut sums = vec![BTreeSet::from([(0, 0)]); usize::from(last_version) + 1];
+    for seen in records {
+        let mut before = BTreeSet::new();
+        for (version, sums) in sums.iter_mut().enumerate() {
+            before.append(sums);
+            *sums = match seen.keep & (1 << version) {
+                0 => before.clone(),
+                _ => before.iter().map(|(count, sum): &(u64, u64)| (count + 1, sum + square(seen.id))).collect(),
+            };
+        }
+    }
+    sums.into_iter().flatten().collect()
 }
 
 fn read(output: usize, body: &str) -> Option<(Place, (u64, u64))> {

@@ -10,7 +10,7 @@ use tidegate::record::{BatchBuilder, EventTime, Message, Offset, Partition, Reco
 use tidegate::sink::dead_letter;
 
 use super::actor::{Actor, Pending};
-use super::input::{Input, TOPIC, pick};
+use super::input::{Input, TOPIC, VERSION_MAX, pick};
 use super::{Difference, Statistics, native, oracle};
 
 /// So many messages wait in a producer for the network; more are not looked at yet.
@@ -43,7 +43,7 @@ fn chances(rng: &mut Rng) -> [(Step, usize); 10] {
         (Step::Crash, rng.usize(1..8)),
         (Step::Assign, rng.usize(1..20)),
         (Step::EndZombie, rng.usize(1..10)),
-        (Step::NewVersion, 1),
+        (Step::NewVersion, rng.usize(1..8)),
     ]
 }
 
@@ -69,7 +69,7 @@ pub struct World {
     chances: [(Step, usize); 10],
     /// The version of the shared filter that new owners run.
     version: u8,
-    pub versions: bool,
+    pub last_version: u8,
     statistics: Statistics,
 }
 
@@ -88,7 +88,7 @@ impl World {
         let plan = Plan::new(&settings, &native::components(), topology).expect("the plan is right");
         let parts_topic = plan.parts_topic().expect("aggregates merge").clone();
         World {
-            versions: rng.bool(),
+            last_version: [0, rng.u8(1..=VERSION_MAX)][rng.usize(..2)],
             chances: chances(&mut rng),
             unowned: Vec::new(),
             rng,
@@ -148,7 +148,7 @@ impl World {
         match (step, actor) {
             (Step::Produce, _) => self.produce(),
             (Step::Assign, _) => self.assign()?,
-            (Step::NewVersion, _) => self.version = u8::from(self.versions),
+            (Step::NewVersion, _) => self.version = self.last_version.min(self.version + 1),
             (Step::Read, Some(actor)) => self.read(actor)?,
             (Step::Perform, Some(actor)) => self.perform(actor),
             (Step::Answer, Some(actor)) => self.answer(actor)?,
