@@ -244,13 +244,15 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
         #[test]
-        fn damaged_components_give_an_error_or_a_plugin_and_nothing_worse(
+        fn damaged_bytes_give_an_error_or_a_plugin_and_nothing_worse(
+            core in any::<bool>(),
             damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
         ) {
             static MODULE: LazyLock<Vec<u8>> = LazyLock::new(|| filter().build("filter-plugin"));
-            // Components only: wit-parser, which reads the component type of a core module, recurses for ever where damage
-            // makes two packages depend on each other.
-            let mut bytes = artefact::encode(&MODULE).expect("encodes").expect("was a module");
+            let mut bytes = MODULE.clone();
+            if !core {
+                bytes = artefact::encode(&bytes).expect("encodes").expect("was a module");
+            }
             for (at, value) in damage {
                 let at = at % bytes.len();
                 bytes[at] = value;
