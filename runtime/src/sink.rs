@@ -120,7 +120,10 @@ pub enum SinkError {
     Credential { name: &'static str },
     #[error("the client of the index does not start: {0}")]
     Client(String),
-    #[error("the index cannot be reached urls=`{urls}`: {error}")]
+    #[error(
+        "the index cannot be reached urls=`{urls}`: {error}; does it run there, by http or by https, and is `ca` named where \
+         its certificate is not one of a public authority?"
+    )]
     Unreachable { urls: String, error: String },
     #[error("the index does not let us in status=`{status}`: {error}; look at auth")]
     Unauthorised { status: u16, error: String },

@@ -365,5 +365,5 @@ fn what_the_servers_lack_is_named() {
     let (_, problems) = shown.split_once("---\n").unwrap();
     expect![[r#"
         FOLDER/p.toml:5:16: the topic does not exist, topic=`missing`; create it first
-        FOLDER/p.toml:9:8: the index cannot be reached urls=`http://127.0.0.1:1`: error sending request for url (http://127.0.0.1:1/_nodes/_local): client error (Connect): tcp connect error: Connection refused (os error 111)"#]].assert_eq(problems);
+        FOLDER/p.toml:9:8: the index cannot be reached urls=`http://127.0.0.1:1`: error sending request for url (http://127.0.0.1:1/_nodes/_local): client error (Connect): tcp connect error: Connection refused (os error 111); does it run there, by http or by https, and is `ca` named where its certificate is not one of a public authority?"#]].assert_eq(problems);
 }
