@@ -158,8 +158,8 @@ pub enum OnFuture {
 }
 
 /// `[[transform]]` and `[[output.transform]]`: a component that filters or enriches; which of the two, it says itself.
-/// The first kind is for all outputs, the second for its own. `plugin` and `settings` are described below. `on_trap =
-/// "stop"` may be written out. Not supported yet: `limits`, other values of `on_trap`.
+/// The first kind is for all outputs, the second for its own. `plugin`, `settings` and `on_trap` are described below. Not
+/// supported yet: `limits`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TransformSettings {
     /// What metrics and dead letters call it.
@@ -168,8 +168,8 @@ pub struct TransformSettings {
     pub plugin: PluginSettings,
 }
 
-/// `plugin` and `settings`: a component and what it is configured with, in `[[transform]]`, `[[output.transform]]` and
-/// `[output.aggregate]`.
+/// `plugin`, `settings` and `on_trap`: a component, what it is configured with, and what becomes of a record on which it
+/// breaks, in `[[transform]]`, `[[output.transform]]` and `[output.aggregate]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PluginSettings {
     /// The component's file, looked up in the plugin directory.
@@ -180,6 +180,18 @@ pub struct PluginSettings {
     /// most 64 MiB, UTF-8); `"@@NAME"` is the string `@NAME`. A date or time becomes a string.
     /// Value: a table. Default: empty.
     pub settings: String,
+    /// What becomes of a record on which the component traps, does not come back in time, or breaks its contract; the other
+    /// records of the batch go on. `pass` is for filters: the record goes on unjudged. `stop`: the pipeline stops, and
+    /// nothing is lost.
+    /// Value: `dead-letter`, `pass` or `stop`. Default: `dead-letter`.
+    pub on_trap: OnTrap,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnTrap {
+    DeadLetter,
+    Pass,
+    Stop,
 }
 
 /// Without the settings, in which a secret may be.
@@ -269,7 +281,7 @@ pub struct IdSettings {
 
 /// `[output.aggregate]`: a component that folds records into windows of event time. A document has the fields of the
 /// group, `window_start`, `window_end`, and what the component emits. `emit = "on_close"` may be written out. Not
-/// supported yet: other values of `emit`, `limits`, `on_trap`.
+/// supported yet: other values of `emit`, `limits`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AggregateSettings {
     pub plugin: PluginSettings,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::record::{DocumentBatch, EventTime, Message, Offset, Partition, RecordBatch};
+use crate::record::{DocumentBatch, EventTime, Message, Offset, Partition, ReasonKind, RecordBatch};
 
 pub use crate::record::{Commitment, RejectedDocument, Resume};
 
@@ -67,7 +67,7 @@ pub struct Tally {
     pub tombstones: u64,
     pub documents: u64,
     /// By [`crate::record::ReasonKind`], in the order of `ReasonKind::ALL`.
-    pub dead_letters: [u64; 9],
+    pub dead_letters: [u64; ReasonKind::ALL.len()],
 }
 
 /// Where a lane is, for those who watch.

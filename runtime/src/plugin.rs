@@ -15,6 +15,7 @@ mod host;
 mod inspect;
 mod instance;
 mod interface;
+mod isolate;
 mod limits;
 mod live;
 mod split;
@@ -34,14 +35,17 @@ pub use inspect::{Configured, FieldDescription, Inspection, State, inspect};
 pub use interface::{Import, PluginKind};
 pub use limits::Limits;
 
-use crate::record::{Accumulated, Batch, ErrorKind, HasKind, Output, Slices, StateSchema, Verdicts};
+use crate::record::{
+    Accumulated, Batch, ErrorKind, HasKind, Output, Reason, ReasonKind, Slices, StateSchema, Verdicts,
+};
 
 /// Decides which rows go on.
 ///
 /// An instance is called by one thread at a time, once for each batch, and keeps nothing between calls. What comes back
 /// was checked against the contract of `wit/tidegate.wit`: numbers and kinds of columns, lengths, order and range of rows,
 /// UTF-8 of text. (Whether a JSON value is valid is judged where it is written into a record.) Rejections come in the
-/// order of their rows, each row once, reasons cut at 1 KiB; the `keep` of a rejected row is 0.
+/// order of their rows, each row once, reasons cut at 1 KiB; the `keep` of a rejected row is 0. A row on which a call
+/// breaks is rejected like one that the component rejects, and the others are served.
 pub trait Filter: Send {
     fn filter(&mut self, batch: &Batch) -> Result<Verdicts, CallError>;
 }
@@ -64,7 +68,7 @@ pub trait Aggregate: Send {
     fn migrate(&mut self, from: &StateSchema, states: &Slices) -> Result<Result<Slices, String>, CallError>;
 }
 
-/// The call itself broke; nothing of it took effect, and the instance is replaced before the next call.
+/// The call itself broke, or breaks too often; nothing of it took effect, and the instance is replaced before the next call.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum CallError {
     #[error("the plugin trapped: {0}")]
@@ -73,6 +77,21 @@ pub enum CallError {
     Deadline { millis: u64 },
     #[error("the plugin broke the contract of its interface: {0}")]
     Contract(String),
+    /// It is not single rows any more.
+    #[error("the plugin breaks on {broken} of {rows} records, the last time so: {last}")]
+    Failing { broken: u64, rows: u64, last: String },
+}
+
+impl CallError {
+    /// Why a row that a call breaks on, alone, is a dead letter.
+    fn reason(&self) -> Reason {
+        let kind = match self {
+            CallError::Trap(_) => ReasonKind::Trap,
+            CallError::Deadline { .. } => ReasonKind::Deadline,
+            CallError::Contract(_) | CallError::Failing { .. } => ReasonKind::Contract,
+        };
+        Reason::new(kind, self.to_string())
+    }
 }
 
 /// A component that cannot be used.
@@ -92,6 +111,11 @@ pub enum PluginError {
          else; what it says in `configure` and `describe-state` must follow from its settings alone"
     )]
     Unsteady { name: String },
+    #[error(
+        "on_trap=`pass` is for filters, and the plugin `{name}` is of the kind {kind}: its answer cannot be done without; \
+         write `dead-letter` or `stop`"
+    )]
+    Pass { name: String, kind: &'static str },
     #[error("the engine for components cannot be made: {0}")]
     Engine(String),
 }
@@ -99,7 +123,7 @@ pub enum PluginError {
 impl HasKind for PluginError {
     fn kind(&self) -> ErrorKind {
         match self {
-            PluginError::Read { .. } => ErrorKind::Config,
+            PluginError::Read { .. } | PluginError::Pass { .. } => ErrorKind::Config,
             PluginError::Component { .. }
             | PluginError::Settings { .. }
             | PluginError::Call { .. }

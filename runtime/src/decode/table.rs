@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::span::Span;
 use super::{Kept, Rejected};
 use crate::config::{OnWrongType, TimestampUnit};
-use crate::record::{EventTime, Partition, Reason, ReasonKind, RecordBatch, Verdicts};
+use crate::record::{EventTime, Partition, Reason, RecordBatch, Verdicts};
 
 /// The rows that still flow: at first each record that is a JSON object with an event time; filters and enrichers take rows
 /// out, split them and write to them. Records and what was written are shared by clones.
@@ -132,7 +132,7 @@ impl Table {
             .into_iter()
             .map(|rejection| {
                 keep[rejection.row as usize] = 0;
-                self.rejected(rejection.row as usize, Reason::new(ReasonKind::Plugin, rejection.reason))
+                self.rejected(rejection.row as usize, rejection.reason)
             })
             .collect();
         if dropped + rejected.len() > 0 {

@@ -45,10 +45,8 @@ impl Table {
         let Output { rows, columns, rejected } = output;
         let before = self.len();
         let asked: Vec<usize> = rejected.iter().map(|rejection| rejection.row as usize).collect();
-        let mut all: Vec<Rejected> = rejected
-            .into_iter()
-            .map(|rejection| self.rejected(rejection.row as usize, Reason::new(ReasonKind::Plugin, rejection.reason)))
-            .collect();
+        let mut all: Vec<Rejected> =
+            rejected.into_iter().map(|rejection| self.rejected(rejection.row as usize, rejection.reason)).collect();
         let mut dropped = 0;
         let mut positions: Vec<u32>;
         match rows {

@@ -3,7 +3,7 @@
 use crate::config::TimestampUnit;
 use crate::decode::column_of_json;
 use crate::plugin::Aggregate;
-use crate::record::{Batch, Column, DocumentBatch, Partition, Reason, ReasonKind, RejectedDocument, Slices, Values};
+use crate::record::{Batch, Column, DocumentBatch, Partition, Reason, RejectedDocument, Slices, Values};
 use crate::window::Window;
 
 use super::index::NameCache;
@@ -61,7 +61,7 @@ pub(super) fn emit(
         documents.push(&index, &id_text, due.versions[group], |bytes| bytes.extend_from_slice(&body));
     }
     let rejections = emitted.rejected.into_iter();
-    refused.extend(rejections.map(|one| (one.row as usize, Reason::new(ReasonKind::Plugin, one.reason))));
+    refused.extend(rejections.map(|one| (one.row as usize, one.reason)));
     let own: Vec<&Column> = own.iter().collect();
     let letter = |(group, reason): (usize, Reason)| {
         id::window_id(&output.name, due.window, due.of, due.keys[group], 0, &mut id_text);

@@ -117,7 +117,10 @@ impl Loader {
         if let Some(hint) = objection(component.kind()) {
             return Err(PipelineError::Misplaced { place, kind: component.kind().name(), hint });
         }
-        let plugin = component.configure(&settings.settings).map_err(failed)?;
+        let plugin = component
+            .configure(&settings.settings)
+            .and_then(|plugin| plugin.with_on_trap(settings.on_trap))
+            .map_err(failed)?;
         Ok(Named { place, plugin })
     }
 

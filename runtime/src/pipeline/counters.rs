@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::lane::Tally;
+use crate::record::ReasonKind;
 
 /// Upper bounds of the buckets of `tidegate_batch_seconds`.
 pub const BATCH_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -15,7 +16,7 @@ pub(crate) struct Counters {
     dropped: AtomicU64,
     tombstones: AtomicU64,
     documents: AtomicU64,
-    dead_letters: [AtomicU64; 9],
+    dead_letters: [AtomicU64; ReasonKind::ALL.len()],
     batch_nanos: AtomicU64,
     /// The longest since it was taken last.
     batch_nanos_max: AtomicU64,
@@ -110,7 +111,8 @@ mod tests {
     #[test]
     fn tallies_add_up() {
         let counters = Counters::default();
-        let tally = Tally { records: 3, documents: 1, dead_letters: [0, 2, 0, 0, 0, 0, 0, 0, 0], ..Tally::default() };
+        let mut tally = Tally { records: 3, documents: 1, ..Tally::default() };
+        tally.dead_letters[1] = 2;
         counters.add(&tally);
         counters.add(&tally);
         let counts = counters.read();

@@ -1,11 +1,14 @@
 //! Aggregates: calls that carry states, cut by groups so that each fits the guest, and the bound of one state.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::bindings::exports::tidegate::plugin::aggregate::{Guest, StateSchemaParam};
-use super::instance::Caller;
+use super::instance::{Caller, nothing};
+use super::isolate::isolate;
 use super::{Aggregate, CallError, Plugin, PluginError, WORDS_BYTES_MAX, contract, crossing, split};
-use crate::record::{Accumulated, Batch, Output, Rejection, Slices, StateSchema};
+use crate::record::{Accumulated, Batch, Output, Reason, ReasonKind, Rejection, Slices, StateSchema};
 
 /// What `emit` is reckoned to give back for a state beside its size: a document of some fields. It keeps a call below
 /// its output limit when many small states fire at once.
@@ -19,9 +22,16 @@ impl AggregateInstance {
     }
 
     /// One call, however large.
-    fn accumulate_piece(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
+    fn accumulate_piece(
+        &mut self,
+        states: &Slices,
+        groups: &[u32],
+        batch: &Batch,
+        deadline: Duration,
+    ) -> Result<Accumulated, CallError> {
         let columns = crossing::columns(batch);
         self.0.call(
+            deadline,
             |live, guest| {
                 live.call(|store| {
                     let batch = crossing::batch(batch, &columns);
@@ -32,10 +42,16 @@ impl AggregateInstance {
         )
     }
 
-    fn accumulate_split(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
+    fn accumulate_split(
+        &mut self,
+        states: &Slices,
+        groups: &[u32],
+        batch: &Batch,
+        deadline: Duration,
+    ) -> Result<Accumulated, CallError> {
         let chunks = split::chunks(states.iter().map(<[u8]>::len), self.states_bytes_max());
         if chunks.len() == 1 {
-            return self.accumulate_piece(states, groups, batch);
+            return self.accumulate_piece(states, groups, batch, deadline);
         }
         let mut whole = Accumulated::default();
         for chunk in chunks {
@@ -46,12 +62,45 @@ impl AggregateInstance {
                 continue;
             }
             let piece_groups: Vec<u32> = rows.iter().map(|row| groups[*row as usize] - chunk.start as u32).collect();
-            let answer = self.accumulate_piece(&piece, &piece_groups, &split::select(batch, &rows))?;
+            let answer = self.accumulate_piece(&piece, &piece_groups, &split::select(batch, &rows), deadline)?;
             split::append(&mut whole.states, &answer.states);
             whole.rejected.extend(answer.rejected.into_iter().map(|rejection| at(rejection, &rows)));
         }
         whole.rejected.sort_unstable_by_key(|rejection| rejection.row);
         Ok(whole)
+    }
+
+    /// Folds all rows but those on which a call breaks; `error` is what came of all together.
+    fn accumulate_isolated(
+        &mut self,
+        states: &Slices,
+        groups: &[u32],
+        batch: &Batch,
+        error: &CallError,
+    ) -> Result<Accumulated, CallError> {
+        let limits = self.0.plugin().limits().clone();
+        let (mut broken, mut rejected) = (0, Vec::new());
+        let states = RefCell::new(states.clone());
+        isolate(
+            batch.rows,
+            &limits,
+            |rows, deadline| {
+                let piece = &groups[rows.start as usize..rows.end as usize];
+                self.accumulate_split(&states.borrow(), piece, &split::rows(batch, rows), deadline)
+            },
+            |rows, came| match came {
+                Ok(answer) => {
+                    *states.borrow_mut() = answer.states;
+                    rejected.extend(split::shifted(answer.rejected, rows.start));
+                }
+                Err(reason) => {
+                    broken += 1;
+                    rejected.push(Rejection { row: rows.start, reason });
+                }
+            },
+        );
+        self.0.judge(batch.rows, broken, error)?;
+        Ok(Accumulated { states: states.into_inner(), rejected })
     }
 
     /// Folds the rows of one group one by one, so that only those are rejected that make its state too large.
@@ -60,19 +109,54 @@ impl AggregateInstance {
         let mut states: Slices = [state].into_iter().collect();
         let mut rejected = Vec::new();
         for row in rows {
-            let answer = self.accumulate_piece(&states, &[0], &split::select(batch, &[*row]))?;
+            let deadline = self.0.deadline();
+            let answer = match self.accumulate_piece(&states, &[0], &split::select(batch, &[*row]), deadline) {
+                Ok(answer) => answer,
+                Err(error) => {
+                    rejected.push(Rejection { row: *row, reason: error.reason() });
+                    continue;
+                }
+            };
             let bytes = answer.states.get(0).len();
             if !answer.rejected.is_empty() {
                 rejected.extend(answer.rejected.into_iter().map(|rejection| at(rejection, &[*row])));
             } else if bytes > state_bytes_max {
                 let reason =
                     format!("the state of its group would grow to {bytes} bytes, the limit is {state_bytes_max}");
-                rejected.push(Rejection { row: *row, reason });
+                rejected.push(Rejection { row: *row, reason: Reason::new(ReasonKind::Plugin, reason) });
             } else {
                 states = answer.states;
             }
         }
         Ok(Accumulated { states, rejected })
+    }
+
+    /// One call; where it breaks, the states on which it does are rejected.
+    fn emit_contained(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
+        let deadline = self.0.deadline();
+        let error = match emit_piece(&mut self.0, states, context, deadline) {
+            Ok(output) => return Ok(output),
+            Err(error) => self.0.contain(error)?,
+        };
+        let limits = self.0.plugin().limits().clone();
+        let (mut whole, mut broken) = (nothing(self.0.plugin()), 0);
+        isolate(
+            context.rows,
+            &limits,
+            |rows, deadline| {
+                let piece = split::range(states, rows.start as usize..rows.end as usize);
+                emit_piece(&mut self.0, &piece, &split::rows(context, rows), deadline)
+            },
+            |rows, came| match came {
+                Ok(output) => split::extend(&mut whole, output, rows.start, rows.end - rows.start),
+                Err(reason) => {
+                    broken += 1;
+                    whole.rejected.push(Rejection { row: rows.start, reason });
+                }
+            },
+        );
+        self.0.judge(context.rows, broken, &error)?;
+        Ok(whole)
     }
 
     fn states_bytes_max(&self) -> usize {
@@ -83,7 +167,16 @@ impl AggregateInstance {
 impl Aggregate for AggregateInstance {
     fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
         debug_assert_eq!(groups.len(), batch.rows as usize, "each row has a group");
-        let mut whole = self.accumulate_split(states, groups, batch)?;
+        let mut whole = match self.accumulate_split(states, groups, batch, self.0.deadline()) {
+            Ok(whole) => {
+                self.0.served(batch.rows);
+                whole
+            }
+            Err(error) => {
+                let error = self.0.contain(error)?;
+                self.accumulate_isolated(states, groups, batch, &error)?
+            }
+        };
 
         let state_bytes_max = self.0.plugin().limits().state_bytes_max;
         let mut redone = BTreeMap::new();
@@ -114,6 +207,7 @@ impl Aggregate for AggregateInstance {
         for chunk in split::chunks(sizes, self.states_bytes_max()) {
             let (left, right) = (split::range(left, chunk.clone()), split::range(right, chunk));
             let merged = self.0.call(
+                self.0.deadline(),
                 |live, guest| {
                     live.call(|store| guest.call_merge(store, crossing::slices(&left), crossing::slices(&right)))
                 },
@@ -128,14 +222,13 @@ impl Aggregate for AggregateInstance {
         debug_assert_eq!(states.len(), context.rows as usize, "each state has its context");
         let chunks = split::chunks(states.iter().map(|state| state.len() + DOCUMENT_BYTES), self.states_bytes_max());
         if chunks.len() == 1 {
-            return emit_piece(&mut self.0, states, context);
+            return self.emit_contained(states, context);
         }
         let mut whole = Output::default();
         for chunk in chunks {
-            let rows: Vec<u32> = (chunk.start as u32..chunk.end as u32).collect();
-            let piece = split::range(states, chunk.clone());
-            let answer = emit_piece(&mut self.0, &piece, &split::select(context, &rows))?;
-            split::extend(&mut whole, answer, chunk.start as u32, rows.len() as u32);
+            let rows = chunk.start as u32..chunk.end as u32;
+            let answer = self.emit_contained(&split::range(states, chunk), &split::rows(context, rows.clone()))?;
+            split::extend(&mut whole, answer, rows.start, rows.end - rows.start);
         }
         Ok(whole)
     }
@@ -146,6 +239,7 @@ impl Aggregate for AggregateInstance {
             let piece = split::range(states, chunk);
             let schema = StateSchemaParam { name: &from.name, version: from.version };
             let migrated = self.0.call(
+                self.0.deadline(),
                 |live, guest| live.call(|store| guest.call_migrate(store, schema, crossing::slices(&piece))),
                 |answer| match answer {
                     Ok(states) => contract::states(states, piece.len()).map(Ok),
@@ -161,10 +255,16 @@ impl Aggregate for AggregateInstance {
     }
 }
 
-fn emit_piece(caller: &mut Caller<Guest>, states: &Slices, context: &Batch) -> Result<Output, CallError> {
+fn emit_piece(
+    caller: &mut Caller<Guest>,
+    states: &Slices,
+    context: &Batch,
+    deadline: Duration,
+) -> Result<Output, CallError> {
     let columns = crossing::columns(context);
     let plugin = caller.plugin().clone();
     caller.call(
+        deadline,
         |live, guest| {
             live.call(|store| guest.call_emit(store, crossing::slices(states), crossing::batch(context, &columns)))
         },
@@ -266,12 +366,24 @@ mod tests {
     }
 
     #[test]
+    fn a_row_on_which_a_call_breaks_leaves_the_states_as_they_were() {
+        for mut tally in [wide(), narrow()] {
+            let bad = [0, 7, 0, 1, 0, 7, 0, 0];
+            let answer = tally.accumulate(&states(&[0, 5]), &[1, 0, 1, 1, 0, 1, 1, 0], &batch(&bad)).expect("goes on");
+            assert_eq!((lengths(&answer.states), rows(&answer.rejected)), (vec![2, 8], vec![1, 3, 5]));
+            let kinds: Vec<_> = answer.rejected.iter().map(|rejection| rejection.reason.kind).collect();
+            assert_eq!(kinds, [ReasonKind::Trap, ReasonKind::Plugin, ReasonKind::Trap]);
+        }
+    }
+
+    #[test]
     fn rows_that_make_a_state_too_large_are_rejected_and_the_others_are_not() {
         let mut tally = narrow();
         let groups = [0, 1, 1, 0, 1, 0, 2];
         let answer = tally.accumulate(&states(&[11, 3, 12]), &groups, &batch(&[1, 0, 1, 0, 0, 0, 0])).expect("answers");
         assert_eq!((lengths(&answer.states), rows(&answer.rejected)), (vec![12, 5, 12], vec![0, 2, 5, 6]));
-        expect!["the state of its group would grow to 13 bytes, the limit is 12"].assert_eq(&answer.rejected[3].reason);
+        expect!["the state of its group would grow to 13 bytes, the limit is 12"]
+            .assert_eq(&answer.rejected[3].reason.message);
     }
 
     proptest! {

@@ -10,11 +10,15 @@ use super::bindings::tidegate::plugin::data;
 use super::instance::{EnrichInstance, FilterInstance};
 use super::live::Live;
 use super::{Aggregate, Component, Enrich, Filter, Limits, PluginError, PluginKind, WORDS_BYTES_MAX};
+use crate::config::OnTrap;
 use crate::record::{Field, Kind, Ports, StateSchema};
 
 /// A configured component; cheap to clone. Its instances are all configured alike.
 #[derive(Clone)]
-pub struct Plugin(Arc<Inner>);
+pub struct Plugin {
+    inner: Arc<Inner>,
+    on_trap: OnTrap,
+}
 
 struct Inner {
     component: Component,
@@ -41,24 +45,41 @@ pub enum Instance {
 impl Plugin {
     pub(super) fn new(component: Component, settings: &str) -> Result<Self, PluginError> {
         let (_, ports, state) = start(&component, settings)?;
-        Ok(Plugin(Arc::new(Inner { component, settings: settings.to_owned(), ports, state })))
+        let inner = Arc::new(Inner { component, settings: settings.to_owned(), ports, state });
+        Ok(Plugin { inner, on_trap: OnTrap::DeadLetter })
+    }
+
+    /// What its instances do with a row on which it breaks; an error where its kind cannot do that.
+    pub fn with_on_trap(self, on_trap: OnTrap) -> Result<Self, PluginError> {
+        match (on_trap, self.kind()) {
+            (OnTrap::Pass, PluginKind::Enrich | PluginKind::Aggregate) => {
+                Err(PluginError::Pass { name: self.component().file().to_owned(), kind: self.kind().name() })
+            }
+            (OnTrap::DeadLetter | OnTrap::Stop, _) | (OnTrap::Pass, PluginKind::Filter) => {
+                Ok(Plugin { on_trap, ..self })
+            }
+        }
+    }
+
+    pub(super) fn on_trap(&self) -> OnTrap {
+        self.on_trap
     }
 
     pub fn component(&self) -> &Component {
-        &self.0.component
+        &self.inner.component
     }
 
     pub fn kind(&self) -> PluginKind {
-        self.0.component.kind()
+        self.inner.component.kind()
     }
 
     pub fn ports(&self) -> &Ports {
-        &self.0.ports
+        &self.inner.ports
     }
 
     /// None unless it is an aggregate.
     pub fn state(&self) -> Option<&StateDescription> {
-        self.0.state.as_ref()
+        self.inner.state.as_ref()
     }
 
     pub fn instantiate(&self) -> Result<Instance, PluginError> {
@@ -70,23 +91,22 @@ impl Plugin {
     }
 
     pub(super) fn limits(&self) -> &Limits {
-        self.0.component.engine().limits()
+        self.inner.component.engine().limits()
     }
 
     /// A fresh instance, configured like the first.
     pub(super) fn start(&self) -> Result<Live, PluginError> {
-        let (mut live, ports, state) = start(&self.0.component, &self.0.settings)?;
-        if ports != self.0.ports || state != self.0.state {
-            return Err(PluginError::Unsteady { name: self.0.component.file().to_owned() });
+        let (live, ports, state) = start(&self.inner.component, &self.inner.settings)?;
+        if ports != self.inner.ports || state != self.inner.state {
+            return Err(PluginError::Unsteady { name: self.inner.component.file().to_owned() });
         }
-        live.serve(self.limits());
         Ok(live)
     }
 }
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plugin").field("component", &self.0.component).field("ports", &self.0.ports).finish()
+        f.debug_struct("Plugin").field("component", &self.inner.component).field("ports", &self.inner.ports).finish()
     }
 }
 

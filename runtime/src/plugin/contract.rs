@@ -3,7 +3,9 @@
 
 use super::bindings::exports::tidegate::plugin::{aggregate, filter};
 use super::bindings::tidegate::plugin::data;
-use crate::record::{Accumulated, Column, Field, Kind, Output, Reason, Rejection, Slices, Values, Verdicts};
+use crate::record::{
+    Accumulated, Column, Field, Kind, Output, Reason, ReasonKind, Rejection, Slices, Values, Verdicts,
+};
 
 pub(super) fn verdicts(answer: filter::Verdicts, rows: u32) -> Result<Verdicts, String> {
     let mut keep = answer.keep;
@@ -66,10 +68,7 @@ fn check_rows(from: &[u32], rows: u32, rejected: &[Rejection]) -> Result<(), Str
 fn rejections(answer: Vec<data::Rejection>, rows: u32) -> Result<Vec<Rejection>, String> {
     let mut rejected: Vec<Rejection> = answer
         .into_iter()
-        .map(|rejection| Rejection {
-            row: rejection.row,
-            reason: super::cut(&rejection.reason, Reason::MESSAGE_BYTES_MAX).to_owned(),
-        })
+        .map(|rejection| Rejection { row: rejection.row, reason: Reason::new(ReasonKind::Plugin, rejection.reason) })
         .collect();
     rejected.sort_unstable_by_key(|rejection| rejection.row);
     match rejected.last() {

@@ -30,7 +30,7 @@ pub(super) trait Interface: Sized {
 }
 
 impl Live {
-    /// Runs the guest's start function. Calls have the deadline of a start until [`Live::serve`].
+    /// Runs the guest's start function. Calls have the deadline of a start until [`Live::give`].
     pub fn start(pre: &InstancePre<Host>, name: &Arc<str>, limits: &Limits) -> Result<Self, CallError> {
         let mut store = Store::new(pre.engine(), Host::new(name.clone(), limits));
         store.limiter(|host| &mut host.limiter);
@@ -47,9 +47,9 @@ impl Live {
         }
     }
 
-    /// From now on calls have the deadline of a batch.
-    pub fn serve(&mut self, limits: &Limits) {
-        self.deadline = limits.deadline;
+    /// What each call from now on has of time.
+    pub fn give(&mut self, deadline: Duration) {
+        self.deadline = deadline;
     }
 
     /// Fails where the interface is not of the types that the bindings have; nothing of the guest runs.

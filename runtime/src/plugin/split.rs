@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::record::{Batch, Column, Output, Slices, Values};
+use crate::record::{Batch, Column, Output, Rejection, Slices, Values};
 
 /// Ranges over all items, in order, whose sizes add up to at most `bytes_max`, or that hold a single item.
 pub(super) fn chunks(sizes: impl ExactSizeIterator<Item = usize>, bytes_max: usize) -> Vec<Range<usize>> {
@@ -31,6 +31,16 @@ pub(super) fn append(to: &mut Slices, values: &Slices) {
     for value in values.iter() {
         to.push(value);
     }
+}
+
+/// A piece of a batch.
+pub(super) fn rows(batch: &Batch, rows: Range<u32>) -> Batch {
+    select(batch, &rows.collect::<Vec<_>>())
+}
+
+/// Rejections of a piece that began at row `start`, as those of the whole.
+pub(super) fn shifted(rejected: Vec<Rejection>, start: u32) -> impl Iterator<Item = Rejection> {
+    rejected.into_iter().map(move |Rejection { row, reason }| Rejection { row: start + row, reason })
 }
 
 /// These rows of a batch, in this order.
@@ -80,10 +90,7 @@ pub(super) fn extend(to: &mut Output, answer: Output, start: u32, rows: u32) {
         }
     }
     before.extend(from.iter().map(|row| start + row));
-    to.rejected.extend(answer.rejected.into_iter().map(|mut rejection| {
-        rejection.row += start;
-        rejection
-    }));
+    to.rejected.extend(shifted(answer.rejected, start));
 }
 
 /// `column` has `count` values, `to` has `before`, of the same kind.
@@ -109,7 +116,7 @@ fn extend_column(to: &mut Column, before: usize, column: Column, count: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Rejection;
+    use crate::record::{Reason, ReasonKind};
 
     #[test]
     fn chunks_hold_at_most_the_limit_or_a_single_item() {
@@ -141,7 +148,10 @@ mod tests {
         let piece = |rows: Option<Vec<u32>>, values: &[i64], present: &[u8], rejected: &[u32]| Output {
             rows,
             columns: vec![Column { values: Values::Integers(values.to_vec()), present: present.to_vec() }],
-            rejected: rejected.iter().map(|row| Rejection { row: *row, reason: "no".into() }).collect(),
+            rejected: rejected
+                .iter()
+                .map(|row| Rejection { row: *row, reason: Reason::new(ReasonKind::Plugin, "no") })
+                .collect(),
         };
         let mut all = Output::default();
         extend(&mut all, piece(None, &[7, 8], &[], &[0]), 0, 2);

@@ -152,7 +152,7 @@ impl Guest {
     fn rejections(&mut self, rejections: &[Rejection]) -> (u32, u32) {
         let mut words = Vec::new();
         for rejection in rejections {
-            let reason = self.bytes(rejection.reason.as_bytes());
+            let reason = self.bytes(rejection.reason.message.as_bytes());
             words.extend([rejection.row, reason.0, reason.1]);
         }
         (self.words(&words), rejections.len() as u32)

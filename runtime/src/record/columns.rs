@@ -1,5 +1,7 @@
 //! Columns: what crosses the border to a component. The same shapes as `wit/tidegate.wit`, without its bindings.
 
+use super::Reason;
+
 /// The type in which a component asks for a field, or gives one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Kind {
@@ -171,11 +173,11 @@ pub struct Batch {
     pub columns: Vec<Column>,
 }
 
-/// A row that a component does not take, in its words.
+/// A row that a component does not take, in its words, or that its call breaks on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejection {
     pub row: u32,
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// A filter's answer: a byte for each row, 0 drops it.

@@ -15,6 +15,12 @@ pub enum ReasonKind {
     Field,
     /// A component rejected the record.
     Plugin,
+    /// A component trapped on the record.
+    Trap,
+    /// A component did not come back from the record in time.
+    Deadline,
+    /// What a component gave back for the record breaks the contract of its interface.
+    Contract,
     /// Every window of the record had ended.
     Late,
     /// A part came for a window that is final.
@@ -26,12 +32,15 @@ pub enum ReasonKind {
 }
 
 impl ReasonKind {
-    pub const ALL: [ReasonKind; 9] = [
+    pub const ALL: [ReasonKind; 12] = [
         ReasonKind::Json,
         ReasonKind::EventTime,
         ReasonKind::Future,
         ReasonKind::Field,
         ReasonKind::Plugin,
+        ReasonKind::Trap,
+        ReasonKind::Deadline,
+        ReasonKind::Contract,
         ReasonKind::Late,
         ReasonKind::LatePart,
         ReasonKind::Document,
@@ -45,6 +54,9 @@ impl ReasonKind {
             ReasonKind::Future => "future",
             ReasonKind::Field => "field",
             ReasonKind::Plugin => "plugin",
+            ReasonKind::Trap => "trap",
+            ReasonKind::Deadline => "deadline",
+            ReasonKind::Contract => "contract",
             ReasonKind::Late => "late",
             ReasonKind::LatePart => "late-part",
             ReasonKind::Document => "document",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate::config::{
     AggregateSettings, Auth, DeadLetterSettings, DecodeSettings, ElasticsearchSettings, Format, IndexPart,
-    IndexPattern, KafkaSettings, LimitSettings, OnDataLoss, OnFuture, OnLate, OnWrongType, OutputSettings,
+    IndexPattern, KafkaSettings, LimitSettings, OnDataLoss, OnFuture, OnLate, OnTrap, OnWrongType, OutputSettings,
     PipelineSettings, PluginSettings, Start, TimestampUnit, TransformSettings, WatermarkSettings, WindowSettings,
 };
 use tidegate::lane::{
@@ -123,7 +123,7 @@ pub fn components() -> Components {
 }
 
 fn plugin() -> PluginSettings {
-    PluginSettings { file: "native.wasm".into(), settings: "{}".to_owned() }
+    PluginSettings { file: "native.wasm".into(), settings: "{}".to_owned(), on_trap: OnTrap::DeadLetter }
 }
 
 fn transform(name: &str) -> TransformSettings {

@@ -91,7 +91,7 @@ impl Loader<'_> {
 
     fn plugin(&mut self, plugin: &PluginSettings, at: &str) -> Option<Plugin> {
         let component = self.component(&plugin.file, at)?;
-        match component.configure(&plugin.settings) {
+        match component.configure(&plugin.settings).and_then(|configured| configured.with_on_trap(plugin.on_trap)) {
             Ok(plugin) => Some(plugin),
             Err(error @ PluginError::Settings { .. }) => self.refuse(&format!("{at}.settings"), &error, None),
             Err(error) => self.refuse(&format!("{at}.plugin"), &error, None),

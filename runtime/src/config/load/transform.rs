@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::reader::{Section, Value};
 use crate::config::settings::settings;
-use crate::config::{PluginSettings, TransformSettings};
+use crate::config::{OnTrap, PluginSettings, TransformSettings};
 
 use super::Names;
 
@@ -23,17 +23,20 @@ fn transform(mut section: Section<'_>, names: &mut Names) -> Option<TransformSet
         (None, None) => None,
     };
     let settings = section.or("settings", "{}".to_owned(), settings);
+    let on_trap = section.or("on_trap", OnTrap::DeadLetter, on_trap);
     not_yet(&mut section);
     section.finish();
-    Some(TransformSettings { name: name?, plugin: PluginSettings { file: file?.1, settings: settings? } })
+    let plugin = PluginSettings { file: file?.1, settings: settings?, on_trap: on_trap? };
+    Some(TransformSettings { name: name?, plugin })
 }
 
 /// The keys of a plugin that is no transform.
 pub(super) fn plugin(section: &mut Section<'_>) -> Option<PluginSettings> {
     let file = section.required("plugin", file);
     let settings = section.or("settings", "{}".to_owned(), settings);
+    let on_trap = section.or("on_trap", OnTrap::DeadLetter, on_trap);
     not_yet(section);
-    Some(PluginSettings { file: file?, settings: settings? })
+    Some(PluginSettings { file: file?, settings: settings?, on_trap: on_trap? })
 }
 
 fn file(value: &Value<'_>) -> Option<PathBuf> {
@@ -58,12 +61,14 @@ fn not_yet(section: &mut Section<'_>) {
         limits.not_yet(key, "every plugin has the same limits for now; remove it");
     }
     limits.finish();
-    section.optional("on_trap", |value| {
-        let text = value.text()?;
-        match &*text {
-            "stop" => Some(()),
-            "dead-letter" | "pass" => text.value.value_not_yet("a trap stops the pipeline: write `stop` or nothing"),
-            _ => text.wrong("no such choice", "`stop`, which is what happens"),
-        }
-    });
+}
+
+fn on_trap(value: &Value<'_>) -> Option<OnTrap> {
+    let text = value.text()?;
+    match &*text {
+        "dead-letter" => Some(OnTrap::DeadLetter),
+        "pass" => Some(OnTrap::Pass),
+        "stop" => Some(OnTrap::Stop),
+        _ => text.wrong("no such choice", "`dead-letter`, `pass` or `stop`"),
+    }
 }

@@ -73,7 +73,7 @@ fn windows_without_a_bound_for_disorder() {
 fn what_is_not_there_yet() {
     With {
         root: "[checkpoint]\nevery = \"10s\"\n[reload]\nwatch = true\n[[transform]]\nplugin = \"a.wasm\"\n\
-               limits = { deadline = \"1s\" }\non_trap = \"dead-letter\"",
+               limits = { deadline = \"1s\" }",
         decode: "format = \"avro\"\ndefaults = { a = 1 }\nschema_version = \"v\"",
         watermark: "out_of_order = \"1m\"",
         output: "id = \"$key\"",
@@ -88,21 +88,19 @@ fn what_is_not_there_yet() {
             a component is read once, at the start: restart the pipeline to deploy
         p.toml:8:23: `transform.limits.deadline` is not supported yet
             every plugin has the same limits for now; remove it
-        p.toml:9:11: this value of `transform.on_trap` is not supported yet
-            a trap stops the pipeline: write `stop` or nothing
-        p.toml:15:10: this value of `source.decode.format` is not supported yet
+        p.toml:14:10: this value of `source.decode.format` is not supported yet
             the only format is `json`
-        p.toml:16:12: `source.decode.defaults` is not supported yet
+        p.toml:15:12: `source.decode.defaults` is not supported yet
             set a missing field with a transform (`shape.wasm`)
-        p.toml:17:18: `source.decode.schema_version` is not supported yet
+        p.toml:16:18: `source.decode.schema_version` is not supported yet
             tell versions apart in a transform
-        p.toml:26:6: `output.id` is not supported yet
+        p.toml:25:6: `output.id` is not supported yet
             a window's id is made of the output, the window and the group; remove it
-        p.toml:29:22: `output.aggregate.window.sliding` is not supported yet
+        p.toml:28:22: `output.aggregate.window.sliding` is not supported yet
             the only windows are { tumbling = "1m" }
-        p.toml:30:8: this value of `output.aggregate.emit` is not supported yet
+        p.toml:29:8: this value of `output.aggregate.emit` is not supported yet
             a window's document is written when it closes: `on_close`, or nothing
-        p.toml:31:8: this value of `output.aggregate.late` is not supported yet
+        p.toml:30:8: this value of `output.aggregate.late` is not supported yet
             late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer"#]]);
     With {
         watermark: "out_of_order = \"1m\"",
@@ -115,5 +113,5 @@ fn what_is_not_there_yet() {
         p.toml:21:21: `output.aggregate.limits.memory` is not supported yet
             every plugin has the same limits for now; remove it
         p.toml:22:11: no such choice: on_trap=`explode`
-            `stop`, which is what happens"#]]);
+            `dead-letter`, `pass` or `stop`"#]]);
 }

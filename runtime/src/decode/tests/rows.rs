@@ -1,10 +1,10 @@
 //! Rows that are dropped, rejected and split.
 
 use super::*;
-use crate::record::{Rejection, Verdicts};
+use crate::record::{Reason, ReasonKind, Rejection, Verdicts};
 
 fn rejection(row: u32) -> Rejection {
-    Rejection { row, reason: format!("no {row}") }
+    Rejection { row, reason: Reason::new(ReasonKind::Plugin, format!("no {row}")) }
 }
 
 fn records(table: &Table) -> Vec<(u32, u32, bool)> {

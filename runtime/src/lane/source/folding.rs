@@ -90,7 +90,7 @@ impl Folding {
         for Rejection { row, reason } in accumulated.rejected {
             taken[row as usize] = 0;
             let (record, ordinal) = (table.record(row as usize), table.ordinal(row as usize));
-            let rejected = Rejected { record, ordinal, reason: Reason::new(ReasonKind::Plugin, reason) };
+            let rejected = Rejected { record, ordinal, reason };
             work.departed.rejected.push((Some(plan.name.clone()), rejected));
         }
         self.windows.store((0..table.len()).map(row), &taken, &self.slots, &accumulated.states);
@@ -142,15 +142,15 @@ impl Folding {
                 let mut outcome = Ok(());
                 self.keys.push_with(|key| outcome = group::append_key(&self.group_columns.columns, row, key));
                 if let Err(what) = outcome {
-                    unusable.rejected.push(Rejection { row: row as u32, reason: what.to_owned() });
+                    let reason = Reason::new(ReasonKind::Field, what);
+                    unusable.rejected.push(Rejection { row: row as u32, reason });
                 }
             }
             if unusable.rejected.is_empty() {
                 return;
             }
             unusable.keep = vec![1; table.len()];
-            let mut kept = table.retain(unusable);
-            kept.rejected.iter_mut().for_each(|rejected| rejected.reason.kind = ReasonKind::Field);
+            let kept = table.retain(unusable);
             work.departed.reject(Some(&plan.name), kept.rejected);
         }
     }

@@ -1,6 +1,6 @@
 ;; The functions of an aggregate for tests; see `tally` in aggregate.rs. Lists are a pointer and a length.
 
-;; Writes states of the old lengths and one byte more for each row of their group that is not rejected.
+;; Writes states of the old lengths and one byte more for each row of their group that is not rejected. Traps on 7.
 (func (export "tidegate:plugin/aggregate@0.1.0#accumulate")
     (param $offsets i32) (param $count i32) (param $bytes i32) (param $len i32)
     (param $groups i32) (param $group_count i32) (param $rows i32) (param $columns i32) (param $column_count i32)
@@ -31,6 +31,8 @@
                     (if (i32.eq (local.get $group)
                             (i32.load (i32.add (local.get $groups) (i32.mul (local.get $row) (i32.const 4)))))
                         (then
+                            (if (i32.eq (i32.const 7) (i32.load8_u (i32.add (local.get $bad) (local.get $row))))
+                                (then unreachable))
                             (if (i32.load8_u (i32.add (local.get $bad) (local.get $row)))
                                 (then
                                     (call $reject
