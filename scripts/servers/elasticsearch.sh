@@ -77,6 +77,8 @@ path.data: $dir/data
 path.logs: $dir/logs
 node.store.allow_mmap: false
 xpack.security.enabled: false
+# On a disk that is nearly full no index would be made.
+cluster.routing.allocation.disk.threshold_enabled: false
 ${ES_CONFIG:-}
 CONF
 }
