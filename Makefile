@@ -29,6 +29,7 @@ prerequisites:
 
 components: prerequisites
 	@scripts/components.sh
+	@scripts/components.sh tests/guests target/guests
 
 build: components
 	@$(CARGO) build --release --workspace --bins
@@ -57,7 +58,6 @@ soak:
 
 bench: build
 	@scripts/prerequisites.sh --install servers
-	@scripts/components.sh tests/guests target/guests
 	@for name in $(BENCHES); do $(TARGET)/release/bench-$$name || exit 1; done
 
 demo: build

@@ -6,6 +6,7 @@
 mod aggregate;
 mod artefact;
 mod bindings;
+mod caller;
 mod component;
 mod configured;
 mod contract;

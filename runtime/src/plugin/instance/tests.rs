@@ -1,0 +1,258 @@
+//! Calls, answers that break the contract, and the limits that end a call.
+
+mod contained;
+
+use expect_test::{Expect, expect};
+
+use super::super::tests::{self as guests, Guest, field};
+use super::super::{Component, Engine};
+use super::*;
+use crate::record::{Column, Field, Kind, Reason, ReasonKind, Rejection, Slices, Values};
+
+const DEADLINE: Duration = Duration::from_secs(1);
+
+fn filter_of(engine: &Engine, component: &[u8]) -> FilterInstance {
+    let component = Component::from_bytes(engine, "test", component).expect("loads");
+    FilterInstance::new(component.configure("{}").expect("configures")).expect("starts")
+}
+
+fn filter(engine: &Engine, guest: &Guest) -> FilterInstance {
+    filter_of(engine, &guest.build("filter-plugin"))
+}
+
+fn enrich(engine: &Engine, guest: &Guest) -> EnrichInstance {
+    let component = Component::from_bytes(engine, "test", &guest.build("enrich-plugin")).expect("loads");
+    EnrichInstance::new(component.configure("{}").expect("configures")).expect("starts")
+}
+
+fn rejection(row: u32, reason: &str) -> Rejection {
+    Rejection { row, reason: Reason::new(ReasonKind::Plugin, reason) }
+}
+
+/// Three rows, without a column.
+fn batch() -> Batch {
+    Batch { rows: 3, columns: Vec::new() }
+}
+
+#[test]
+fn a_filter_gives_a_verdict_for_each_row() {
+    let answer = Verdicts { keep: vec![1, 0, 1], rejected: vec![rejection(2, "odd"), rejection(0, &"ä".repeat(600))] };
+    let mut filter = filter(guests::engine(), &Guest::new(&[], &[]).filter("", &answer));
+    for _ in 0..3 {
+        let verdicts = filter.filter(&batch()).expect("answers");
+        assert_eq!(verdicts.keep, [0, 0, 0], "a rejected row is not kept");
+        assert_eq!(verdicts.rejected, [rejection(0, &"ä".repeat(512)), rejection(2, "odd")], "sorted and cut");
+    }
+}
+
+/// Sums up the columns that it gets, and traps unless they are what the test sends.
+#[test]
+fn columns_of_each_kind_arrive() {
+    let sees = |column: u32, offset: u32, load: &str, expected: &str| {
+        let (kind, _) = expected.split_once('.').expect("a typed constant");
+        format!(
+            "(if ({kind}.ne ({load} (i32.load (i32.add (local.get 1) (i32.const {})))) ({expected}))
+                (then unreachable))",
+            column * 28 + offset
+        )
+    };
+    let body = [
+        sees(0, 20, "i32.load16_u", "i32.const 1"),
+        sees(1, 4, "i32.load16_u", "i32.const 256"),
+        sees(2, 4, "i64.load offset=8", "i64.const -7"),
+        sees(3, 4, "f64.load", "f64.const 2.5"),
+        sees(4, 4, "i32.load offset=8", "i32.const 3"),
+        sees(4, 12, "i32.load8_u offset=2", "i32.const 99"),
+    ];
+    let reads = [Kind::Presence, Kind::Boolean, Kind::Integer, Kind::Float, Kind::Text].map(|kind| field("a", kind));
+    let answer = Verdicts { keep: vec![1, 1], rejected: Vec::new() };
+    let mut filter = filter(guests::engine(), &Guest::new(&reads, &[]).filter(&body.concat(), &answer));
+    let columns = [
+        Column { values: Values::Presence, present: vec![1, 0] },
+        Column { values: Values::Booleans(vec![0, 1]), present: Vec::new() },
+        Column { values: Values::Integers(vec![1, -7]), present: Vec::new() },
+        Column { values: Values::Floats(vec![2.5, 0.0]), present: Vec::new() },
+        Column { values: Values::Slices(["", "abc"].iter().collect()), present: Vec::new() },
+    ];
+    assert_eq!(filter.filter(&Batch { rows: 2, columns: columns.into() }), Ok(answer));
+}
+
+fn broken(error: CallError) -> String {
+    match error {
+        CallError::Contract(what) => what,
+        CallError::Trap(_) | CallError::Deadline { .. } | CallError::Failing { .. } => panic!("{error}"),
+    }
+}
+
+fn check_filter(answer: &Verdicts, expected: Expect) {
+    let mut filter = filter(guests::engine(), &Guest::new(&[], &[]).filter("", answer));
+    expected.assert_eq(&broken(filter.call(&batch(), DEADLINE).expect_err("refused")));
+}
+
+#[test]
+fn verdicts_must_fit_the_batch() {
+    let keep = || vec![1, 1, 1];
+    check_filter(&Verdicts { keep: vec![1, 1], rejected: vec![] }, expect!["`keep` has 2 bytes for 3 rows"]);
+    check_filter(&Verdicts { keep: keep(), rejected: vec![rejection(3, "")] }, expect!["row 3 of 3 is rejected"]);
+    check_filter(
+        &Verdicts { keep: keep(), rejected: vec![rejection(1, ""), rejection(1, "")] },
+        expect!["row 1 is rejected twice"],
+    );
+}
+
+fn check_enrich(writes: &[Field], output: &Output, expected: Expect) {
+    let guest = Guest::new(&[], writes).enrich(output);
+    match enrich(guests::narrow_engine(), &guest).call(&batch(), DEADLINE) {
+        Ok(answer) => {
+            assert_eq!(&answer, output);
+            expected.assert_eq("ok");
+        }
+        Err(error) => expected.assert_eq(&broken(error)),
+    }
+}
+
+fn column(values: Values) -> Output {
+    Output { rows: None, columns: vec![Column { values, present: Vec::new() }], rejected: Vec::new() }
+}
+
+fn rows(rows: &[u32]) -> Output {
+    Output { rows: Some(rows.to_vec()), ..Output::default() }
+}
+
+#[test]
+fn rows_that_come_back_ascend_within_the_batch() {
+    check_enrich(&[], &rows(&[]), expect!["ok"]);
+    check_enrich(&[], &rows(&[0, 0, 2]), expect!["ok"]);
+    check_enrich(&[], &rows(&[1, 0]), expect!["`rows` does not ascend: 1 comes before 0"]);
+    check_enrich(&[], &rows(&[0, 3]), expect!["`rows` names row 3 of 3"]);
+    check_enrich(&[], &rows(&[1; 17]), expect!["17 rows come back of 3, the limit is 16"]);
+    check_enrich(
+        &[],
+        &Output { rejected: vec![rejection(1, "no")], ..rows(&[0, 1]) },
+        expect!["row 1 is both rejected and in `rows`"],
+    );
+    check_enrich(&[], &Output { rejected: vec![rejection(1, "no")], ..rows(&[0, 2]) }, expect!["ok"]);
+}
+
+#[test]
+fn columns_that_come_back_are_those_that_were_declared() {
+    let integer = [field("n", Kind::Integer)];
+    let boolean = [field("b", Kind::Boolean)];
+    check_enrich(&integer, &column(Values::Integers(vec![1, 2, 3])), expect!["ok"]);
+    check_enrich(&[field("t", Kind::Timestamp)], &column(Values::Integers(vec![1, 2, 3])), expect!["ok"]);
+    check_enrich(&[field("f", Kind::Float)], &column(Values::Floats(vec![1.0, 2.0, 3.0])), expect!["ok"]);
+    check_enrich(&boolean, &column(Values::Booleans(vec![0, 1, 1])), expect!["ok"]);
+    check_enrich(&integer, &Output::default(), expect!["0 columns come back, it said that it writes 1"]);
+    check_enrich(&integer, &column(Values::Integers(vec![1, 2])), expect!["field=`n`: 2 values for 3 rows"]);
+    check_enrich(
+        &integer,
+        &column(Values::Floats(vec![1.0, 2.0, 3.0])),
+        expect!["field=`n`: its values are floats, for a field of kind integer"],
+    );
+    check_enrich(
+        &boolean,
+        &column(Values::Booleans(vec![0, 2, 1])),
+        expect!["field=`b`: a boolean is 2, neither 0 nor 1"],
+    );
+    let mut absent = column(Values::Integers(vec![1, 2, 3]));
+    absent.columns[0].present = vec![1];
+    check_enrich(&integer, &absent, expect!["field=`n`: `present` has 1 bytes for 3 rows"]);
+}
+
+#[test]
+fn slices_that_come_back_are_whole_and_text_is_utf8() {
+    let text = [field("s", Kind::Text)];
+    let slices = |offsets: &[u32], bytes: &[u8]| {
+        column(Values::Slices(Slices { offsets: offsets.to_vec(), bytes: bytes.to_vec() }))
+    };
+    check_enrich(&text, &slices(&[0, 1, 1, 3], "aä".as_bytes()), expect!["ok"]);
+    check_enrich(&[field("x", Kind::Bytes)], &slices(&[0, 1, 2, 3], "aä".as_bytes()), expect!["ok"]);
+    check_enrich(&text, &slices(&[0, 1, 2, 3], "aä".as_bytes()), expect!["field=`s`: the text of row 1 is not UTF-8"]);
+    check_enrich(&text, &slices(&[0, 1, 2, 3], b"a\xffb"), expect!["field=`s`: the text of row 1 is not UTF-8"]);
+    check_enrich(
+        &text,
+        &slices(&[0, 1, 2], b"ab"),
+        expect!["field=`s`: 3 offsets for 3 values; one more than values is needed"],
+    );
+    check_enrich(
+        &text,
+        &slices(&[], b""),
+        expect!["field=`s`: 0 offsets for 3 values; one more than values is needed"],
+    );
+    check_enrich(
+        &text,
+        &slices(&[1, 1, 2, 3], b"abc"),
+        expect!["field=`s`: offsets go from 1 to 3, and there are 3 bytes"],
+    );
+    check_enrich(
+        &text,
+        &slices(&[0, 1, 2, 9], b"abc"),
+        expect!["field=`s`: offsets go from 0 to 9, and there are 3 bytes"],
+    );
+    check_enrich(&text, &slices(&[0, 2, 1, 3], b"abc"), expect!["field=`s`: offsets do not ascend: 2 comes before 1"]);
+}
+
+/// A filter that breaks on batches of one row, and answers others.
+fn check_break(with_log: bool, body: &str, expected: Expect) {
+    let answer = Verdicts { keep: vec![1, 1, 1], rejected: Vec::new() };
+    let mut guest = Guest::new(&[], &[]);
+    let words = guest.bytes("index out of range".as_bytes());
+    let body = body.replace("WORDS", &format!("(i32.const {}) (i32.const {})", words.0, words.1));
+    let guest = guest.filter(&format!("(if (i32.eq (local.get $rows) (i32.const 1)) (then {body}))"), &answer);
+    let log = r#"(import "tidegate:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#;
+    let text = guest.text(if with_log { log } else { "" });
+    let text = text.replacen("(data", "(func $deep (call $deep) (call $deep)) (data", 1);
+    let guest = guests::module(&text, None, "filter-plugin");
+    let mut filter = filter_of(guests::narrow_engine(), &guest);
+    let breaks = Batch { rows: 1, columns: Vec::new() };
+    let error = filter.call(&breaks, filter.0.deadline()).expect_err("breaks");
+    expected.assert_eq(&error.to_string());
+    assert_eq!(filter.filter(&batch()).as_ref(), Ok(&answer), "a fresh instance serves the next call");
+    let rejected = vec![Rejection { row: 0, reason: error.reason() }];
+    let alone = Verdicts { keep: vec![0], rejected };
+    assert_eq!(filter.filter(&breaks).as_ref(), Ok(&alone), "a row that breaks alone is rejected");
+    assert_eq!(filter.filter(&batch()).as_ref(), Ok(&answer));
+}
+
+#[test]
+fn a_trap_is_the_calls_own_and_carries_the_last_words() {
+    check_break(false, "unreachable", expect!["the plugin trapped: wasm `unreachable` instruction executed"]);
+    check_break(
+        true,
+        "(call $log (i32.const 3) WORDS) unreachable",
+        expect!["the plugin trapped: wasm `unreachable` instruction executed; its last words: index out of range"],
+    );
+    check_break(
+        true,
+        "(call $log (i32.const 2) WORDS) unreachable",
+        expect!["the plugin trapped: wasm `unreachable` instruction executed"],
+    );
+    check_break(false, "(drop (i32.load (i32.const -1)))", expect!["the plugin trapped: out of bounds memory access"]);
+}
+
+#[test]
+fn limits_end_a_call_and_nothing_else() {
+    check_break(false, "(call $deep)", expect!["the plugin trapped: call stack exhausted"]);
+    check_break(false, "(loop (br 0))", expect!["the plugin took longer than its deadline of 20 ms"]);
+    check_break(
+        false,
+        "(drop (memory.grow (i32.const 64)))",
+        expect!["the plugin trapped: it asked for 6291456 bytes of memory, its limit is 4194304"],
+    );
+    check_break(
+        true,
+        "(call $log (i32.const 3) (i32.const 0) (i32.const 0x180000))",
+        expect![
+            "the plugin broke the contract of its interface: it hands over more bytes in one call than its output limit"
+        ],
+    );
+    check_break(
+        false,
+        "(i32.store (i32.const 0) (i32.const 0)) (i32.store (i32.const 4) (i32.const 0x180000))
+         (i64.store (i32.const 8) (i64.const 0)) (return (i32.const 0))",
+        expect![
+            "the plugin broke the contract of its interface: it hands over more bytes in one call than its output limit"
+        ],
+    );
+    check_break(false, "(return (i32.const -4))", expect!["the plugin trapped: pointer out of bounds of memory"]);
+}
