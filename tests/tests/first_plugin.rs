@@ -77,6 +77,6 @@ fn the_first_plugin_of_the_page_is_tested_built_and_accepted() {
     let plugin = component.configure(r#"{"at_least": 100}"#).expect("the settings are taken");
     let field = |path: &str, kind, required| Field { path: path.into(), kind, required };
     assert_eq!(plugin.ports().reads, [field("order.total", Kind::Float, true), field("currency", Kind::Text, false)]);
-    let refused = component.configure(r#"{"at_least": -1}"#).err().expect("refused").to_string();
+    let refused = component.configure(r#"{"at_least": -1}"#).expect_err("refused").to_string();
     assert!(refused.ends_with("at_least is negative"), "{refused}");
 }
