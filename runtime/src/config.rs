@@ -314,7 +314,11 @@ pub enum OnLate {
     Drop,
 }
 
-/// `[dead_letters]`: records that cannot be processed or indexed, with the reason in their headers.
+/// `[dead_letters]`: records that cannot be processed or indexed, with the reason in their headers. Where the topic is missing it is
+/// created, with one partition, replicated as the source topics are; its retention is the cluster's default. Aggregates that
+/// are not `partitioned_by_group` have a topic of their own, the pipeline's name and `.parts`, created with as many partitions
+/// as the source topics have and kept for ever: what was settled an hour ago is deleted from its beginning by the program. Both
+/// want the rights to create topics, to read and write them, and to delete records of the second.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeadLetterSettings {
     /// None of the topics that are read.

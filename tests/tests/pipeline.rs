@@ -241,7 +241,7 @@ fn an_index_that_goes_away_is_waited_for_and_said_to_be_away() {
         let (ready, words) = get(console.address(), "/readyz");
         (!ready).then_some(words)
     });
-    assert!(words.contains("the index does not take documents"), "{words}");
+    assert!(words.contains("the index does not take all documents"), "{words}");
     assert!(get(console.address(), "/healthz").0, "to wait is healthy");
     job.index = Some(Index::start(port));
     job.wait_for_documents(job.expected.documents.len());
@@ -260,6 +260,7 @@ fn a_drain_that_cannot_end_ends_by_its_deadline_and_the_rest_is_read_again() {
     wait_for("documents in flight", LIMIT, || (running.handle.snapshot().documents_bytes > 0).then_some(()));
     let error = running.drain().expect_err("documents are in flight");
     assert!(matches!(error, PipelineError::Unfinished { .. }) && error.kind() == ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("because the index does not take all documents"), "{error}");
     job.index = Some(Index::start(port));
     let running = Running::start(load(&job.pipeline));
     job.wait_for_documents(job.expected.documents.len());

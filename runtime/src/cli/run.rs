@@ -18,7 +18,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pipeline: PipelineFile,
     /// Where /metrics, /healthz and /readyz are served; without it they are not
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "IP:PORT")]
     console: Option<SocketAddr>,
     /// Drops what the parts topic holds of an output that is no longer in the pipeline file; may be repeated
     #[arg(long, value_name = "NAME")]

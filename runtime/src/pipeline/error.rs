@@ -27,10 +27,10 @@ pub enum PipelineError {
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(
-        "the drain did not end in {seconds} s: partitions=`{lanes}` have something in flight, bytes=`{bytes}`; it is read \
-         again after the next start"
+        "the drain did not end in {seconds} s: partitions=`{lanes}` have something in flight, bytes=`{bytes}`, because {why}; \
+         it is read again after the next start"
     )]
-    Unfinished { lanes: usize, bytes: usize, seconds: u64 },
+    Unfinished { lanes: usize, bytes: usize, seconds: u64, why: String },
     #[error("a thread cannot be started: {0}")]
     Thread(io::Error),
     #[error("a thread panicked: thread=`{thread}`; this is a bug, please report it with the log above")]

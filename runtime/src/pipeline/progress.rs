@@ -60,6 +60,14 @@ impl Reporter {
             partitions = snapshot.lanes.len(),
             "progress"
         );
+        let superseded = snapshot.index.superseded.saturating_sub(self.last.index.superseded);
+        if superseded > 0 {
+            tracing::warn!(
+                documents = superseded,
+                "the index had these already, in this version or a newer one: records are read again after a restart, or the \
+                 topic was deleted and created anew, or another pipeline writes the same ids"
+            );
+        }
         for waiting in &snapshot.waiting {
             tracing::warn!("waiting: {waiting}");
         }

@@ -137,7 +137,11 @@ impl Running {
         closed?;
         if unsettled > 0 {
             let bytes = snapshot.documents_bytes + snapshot.messages_bytes;
-            return Err(PipelineError::Unfinished { lanes: unsettled, bytes, seconds: time.as_secs() });
+            let why = match snapshot.waiting.is_empty() {
+                true => "it took longer than that".to_owned(),
+                false => snapshot.waiting.join("; "),
+            };
+            return Err(PipelineError::Unfinished { lanes: unsettled, bytes, seconds: time.as_secs(), why });
         }
         let counts = snapshot.counts;
         tracing::info!(

@@ -60,12 +60,11 @@ impl Shell for Servers {
 
     fn status(&self) -> ShellStatus {
         let counters = self.sink.counters();
-        let unreachable_for =
-            counters.unavailable_since.map(|since| SystemTime::now().duration_since(since).unwrap_or_default());
-        let index = unreachable_for.map(|time| {
-            let word = counters.last_error.as_deref().unwrap_or("it gives no reason");
-            format!("the index does not take documents for {} s: {word}", time.as_secs())
+        let unavailable = counters.unavailable.map(|(since, word)| {
+            let time = SystemTime::now().duration_since(since).unwrap_or_default();
+            (time, format!("the index does not take all documents, since {} s: {word}", time.as_secs()))
         });
+        let (unreachable_for, index) = unavailable.unzip();
         let written = self.writer.status();
         let writer = (!written.connected && written.waiting > 0).then(|| {
             let word = written.word.as_deref().unwrap_or("no broker is connected");

@@ -26,8 +26,8 @@ pub struct SinkCounters {
     /// The size at which bulks are sent now: the setting, or what the index has shown to take.
     pub bulk_bytes: u64,
     pub last_error: Option<String>,
-    /// Since when the index takes nothing, or not all.
-    pub unavailable_since: Option<SystemTime>,
+    /// Since when the index takes nothing, or not all, and its last word about that.
+    pub unavailable: Option<(SystemTime, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 #[derive(Clone, Debug, Default)]
 struct Trouble {
     last_error: Option<String>,
-    since: Option<SystemTime>,
+    unavailable: Option<(SystemTime, String)>,
 }
 
 impl Shared {
@@ -58,7 +58,8 @@ impl Shared {
     pub fn unavailable(&self, error: &str, now: SystemTime) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.last_error = Some(cut(error));
-        trouble.since.get_or_insert(now);
+        let since = trouble.unavailable.take().map_or(now, |(since, _)| since);
+        trouble.unavailable = Some((since, cut(error)));
     }
 
     pub fn error(&self, error: &str) {
@@ -67,7 +68,7 @@ impl Shared {
 
     /// Since when it was unavailable, if it was.
     pub fn available(&self) -> Option<SystemTime> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).since.take()
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).unavailable.take().map(|(since, _)| since)
     }
 
     pub fn snapshot(&self) -> SinkCounters {
@@ -84,7 +85,7 @@ impl Shared {
             requests_in_flight: self.requests_in_flight.load(Relaxed),
             bulk_bytes: self.bulk_bytes.load(Relaxed),
             last_error: trouble.last_error,
-            unavailable_since: trouble.since,
+            unavailable: trouble.unavailable,
         }
     }
 }

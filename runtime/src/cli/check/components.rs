@@ -61,9 +61,9 @@ struct Loader<'s> {
 
 impl Loader<'_> {
     fn transform(&mut self, plugin: &PluginSettings, at: &str) -> Option<Plugin> {
-        let plugin = self.plugin(plugin, at)?;
-        match plugin.kind() {
-            PluginKind::Filter | PluginKind::Enrich => Some(plugin),
+        // The kind first: settings that are meant for another kind mean nothing to the component.
+        match self.component(&plugin.file, at)?.kind() {
+            PluginKind::Filter | PluginKind::Enrich => self.plugin(plugin, at),
             PluginKind::Aggregate => {
                 self.misplaced(at, "an aggregate cannot transform records", "it belongs into [output.aggregate]")
             }
@@ -71,9 +71,8 @@ impl Loader<'_> {
     }
 
     fn aggregate(&mut self, plugin: &PluginSettings, at: &str) -> Option<Plugin> {
-        let plugin = self.plugin(plugin, at)?;
-        match plugin.kind() {
-            PluginKind::Aggregate => Some(plugin),
+        match self.component(&plugin.file, at)?.kind() {
+            PluginKind::Aggregate => self.plugin(plugin, at),
             PluginKind::Filter => {
                 self.misplaced(at, "a filter cannot fold windows", "it belongs into [[output.transform]]")
             }

@@ -15,6 +15,8 @@ use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_requ
 
 /// After so many times a bulk that is answered 429 is sent alone.
 const BUSY_MAX: u16 = 3;
+/// After so many times, some seconds, an item that the index will take later is a trouble to speak of.
+const ATTEMPTS_QUIET: u16 = 6;
 /// The smallest size that is remembered as what an index takes.
 const BULK_BYTES_MIN: usize = 16 * 1024;
 
@@ -103,7 +105,8 @@ impl Dispatcher {
         if let Some(message) = words(Verdict::Rejected) {
             self.shared.error(&message);
         }
-        let stalled = words(Verdict::Stall);
+        let mut trouble = words(Verdict::Stall);
+        let busy = words(Verdict::Retry);
 
         let mut faults = faults.into_iter().peekable();
         let mut again: BTreeMap<(u16, bool), BulkBuilder> = BTreeMap::new();
@@ -133,9 +136,13 @@ impl Dispatcher {
             add(&self.shared.retried, bulk.len());
             let ceiling = if stall { self.pace.stall } else { self.pace.retry };
             let due = now + ceiling.wait(attempt, fastrand::f64());
-            self.slot(index).retry(bulk, due, stall);
+            let waits = stall || attempt > ATTEMPTS_QUIET;
+            self.slot(index).retry(bulk, due, waits);
+            if waits {
+                trouble = trouble.or_else(|| busy.clone());
+            }
         }
-        match stalled {
+        match trouble {
             Some(message) => self.unavailable(&message, now),
             None => self.available(),
         }
