@@ -8,6 +8,12 @@ mod native;
 mod oracle;
 mod world;
 
+use std::time::Duration;
+
+use tidegate::lane::{Lane, Plan, Resume, Topology};
+use tidegate::record::{Offset, Partition};
+
+use input::TOPIC;
 pub use world::World;
 
 /// What a run saw: as text for people, in case of a difference.
@@ -20,6 +26,22 @@ pub fn run(seed: u64, trace: bool) -> Result<Statistics, Difference> {
     let statistics = world.statistics();
     oracle::compare(&world)?;
     Ok(statistics)
+}
+
+/// What a source lane says of a position that knows windows, when all outputs with windows are gone but those that the user gives
+/// up by name.
+pub fn resume_without_windows(given_up: &[&str]) -> Result<(), String> {
+    let topology = |accept_removed| Topology { sources: vec![(TOPIC.into(), 1)], parts_partitions: 1, accept_removed };
+    let (mut settings, mut components) = (native::settings(Duration::ZERO), native::components());
+    let plan = Plan::new(&settings, &components, topology(Vec::new())).expect("the plan is right");
+    let metadata = plan.initial_metadata();
+    settings.outputs.retain(|output| output.aggregate.is_none());
+    components.outputs.retain(|output| output.aggregate.is_none());
+    let accept_removed = given_up.iter().map(|name| (*name).to_owned()).collect();
+    let plan = Plan::new(&settings, &components, topology(accept_removed)).expect("the plan is right");
+    let resume = Resume::Position { offset: Offset(0), metadata };
+    let lane = Lane::new(plan.into(), Partition::new(TOPIC, 0), resume, &mut Vec::new());
+    lane.map(drop).map_err(|error| error.to_string())
 }
 
 /// How much happened, to see that the faults are there.

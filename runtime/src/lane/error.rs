@@ -41,6 +41,12 @@ pub enum LaneError {
     UnknownOutput { output: String },
 
     #[error(
+        "an output with an aggregate is no longer in the pipeline file, and its open windows would be lost; put it back, or run \
+         once with --accept-removed NAME"
+    )]
+    RemovedOutput,
+
+    #[error(
         "the parts topic holds parts of output=`{output}` that were made with another window, group_by or settings; \
          run with the former ones until its windows have closed, or give the output another name"
     )]
@@ -65,6 +71,7 @@ impl HasKind for LaneError {
             | LaneError::PartsPartitions { .. }
             | LaneError::ForeignPart { .. }
             | LaneError::UnknownOutput { .. }
+            | LaneError::RemovedOutput
             | LaneError::Fingerprint { .. }
             | LaneError::StateSchema { .. } => ErrorKind::Corrupt,
         }

@@ -29,11 +29,13 @@ pub(crate) enum Value<'a> {
 }
 
 /// Appends the key of a row of `group_by` columns, which are JSON; an array, an object or text that is no Unicode is an
-/// error in words.
-pub(crate) fn append_key(columns: &[Column], row: usize, key: &mut Vec<u8>) -> Result<(), &'static str> {
-    for column in columns {
+/// error: the column's place, and words.
+pub(crate) fn append_key(columns: &[Column], row: usize, key: &mut Vec<u8>) -> Result<(), (usize, &'static str)> {
+    for (place, column) in columns.iter().enumerate() {
         match &column.values {
-            Values::Slices(slices) if column.is_present(row) => append_value(slices.get(row), key)?,
+            Values::Slices(slices) if column.is_present(row) => {
+                append_value(slices.get(row), key).map_err(|what| (place, what))?;
+            }
             Values::Slices(_) | Values::Presence | Values::Booleans(_) | Values::Integers(_) | Values::Floats(_) => {
                 key.push(NULL);
             }

@@ -190,6 +190,13 @@ impl Plan {
         known.max(partition.number + 1)
     }
 
+    /// Whether a position knows windows of an output that has none any more, and that nobody has given up.
+    pub(super) fn lacks(&self, emitted: &[super::metadata::Emitted]) -> bool {
+        let has = |hash| self.outputs.iter().any(|output| output.hash == hash && output.aggregate.is_some());
+        let given_up = |hash| self.topology.accept_removed.iter().any(|name| hash_of(name) == hash);
+        emitted.iter().any(|emitted| !has(emitted.output) && !given_up(emitted.output))
+    }
+
     pub(super) fn idle_grace(&self) -> Duration {
         self.watermark.idle_grace
     }

@@ -92,6 +92,10 @@ impl SourceLane {
         {
             return Err(LaneError::PartsPartitions { now, then });
         }
+        // Where there is a parts topic, what is in it tells, and by name.
+        if plan.parts_topic().is_none() && metadata.as_ref().is_some_and(|metadata| plan.lacks(&metadata.emitted)) {
+            return Err(LaneError::RemovedOutput);
+        }
         let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);
         let watermark = Watermark::new(EventTime::from_micros(saved), plan.watermark.out_of_order);
         let emitted = |hash| metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, hash));

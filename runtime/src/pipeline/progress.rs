@@ -68,6 +68,12 @@ impl Reporter {
                  topic was deleted and created anew, or another pipeline writes the same ids"
             );
         }
+        if snapshot.lanes.is_empty() {
+            tracing::warn!(
+                "no partition is assigned: the group waits for a member that went without a word, up to session.timeout.ms (45 s), \
+                 or has more members than partitions"
+            );
+        }
         for waiting in &snapshot.waiting {
             tracing::warn!("waiting: {waiting}");
         }

@@ -105,8 +105,9 @@ fn encode_module(bytes: &[u8], sections: &[(u8, &[u8])]) -> Result<Vec<u8>, Stri
     }));
     match encoded {
         Ok(Ok(Some(component))) => Ok(component),
-        Ok(Ok(None)) => Err("it is a core module, and carries no component type; build it with the SDK, or with the \
-                             linker `wasm-component-ld`, for the target wasm32-unknown-unknown"
+        Ok(Ok(None)) => Err("it is a core module, and carries no component type; build it with the SDK (is there a \
+                             `#[filter]`, `#[enrich]` or `#[aggregate]` in it?), or with the linker `wasm-component-ld`, for \
+                             the target wasm32-unknown-unknown"
             .into()),
         Ok(Err(error)) => {
             let error = format!("{error:#}");
@@ -145,7 +146,7 @@ mod tests {
         check(
             b"\0asm\x01\0\0\0",
             expect![
-                "it is a core module, and carries no component type; build it with the SDK, or with the linker `wasm-component-ld`, for the target wasm32-unknown-unknown"
+                "it is a core module, and carries no component type; build it with the SDK (is there a `#[filter]`, `#[enrich]` or `#[aggregate]` in it?), or with the linker `wasm-component-ld`, for the target wasm32-unknown-unknown"
             ],
         );
         check(b"\0asm\x01\0\0\0\x01\xff", expect!["it is cut short: it has 10 bytes, and ends in a section's head"]);

@@ -141,8 +141,8 @@ impl Folding {
             for row in 0..table.len() {
                 let mut outcome = Ok(());
                 self.keys.push_with(|key| outcome = group::append_key(&self.group_columns.columns, row, key));
-                if let Err(what) = outcome {
-                    let reason = Reason::new(ReasonKind::Field, what);
+                if let Err((place, what)) = outcome {
+                    let reason = Reason::new(ReasonKind::Field, format!("{what}: field=`{}`", plan.groups[place]));
                     unusable.rejected.push(Rejection { row: row as u32, reason });
                 }
             }
