@@ -222,7 +222,7 @@ mod tests {
             assert_eq!(plugin.state(), None);
         }
         let error = artefact::encode(&wat::parse_str(filter().text("")).expect("valid text")).expect_err("has no type");
-        expect!["it is a core module, and carries no component type; build it with the SDK, or with the linker `wasm-component-ld`, for the target wasm32-unknown-unknown"].assert_eq(&error);
+        expect!["it is a core module, and carries no component type; build it with the SDK (is there a `#[filter]`, `#[enrich]` or `#[aggregate]` in it?), or with the linker `wasm-component-ld`, for the target wasm32-unknown-unknown"].assert_eq(&error);
     }
 
     #[test]
