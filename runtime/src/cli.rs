@@ -69,7 +69,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // Whoever read it may be gone; the exit code says it as well.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             Exit::of(&error).into()
         }
     }
