@@ -78,20 +78,24 @@ pub enum CallError {
     Deadline { millis: u64 },
     #[error("the plugin broke the contract of its interface: {0}")]
     Contract(String),
+    /// No record's fault: nothing more can be called.
+    #[error("the plugin cannot be started again after it broke: {0}")]
+    Start(String),
     /// It is not single rows any more.
     #[error("the plugin breaks on {broken} of {rows} records, the last time so: {last}")]
     Failing { broken: u64, rows: u64, last: String },
 }
 
 impl CallError {
-    /// Why a row that a call breaks on, alone, is a dead letter.
-    fn reason(&self) -> Reason {
+    /// Why a row that a call breaks on, alone, is a dead letter; none where the row has no part in it.
+    fn reason(&self) -> Option<Reason> {
         let kind = match self {
             CallError::Trap(_) => ReasonKind::Trap,
             CallError::Deadline { .. } => ReasonKind::Deadline,
-            CallError::Contract(_) | CallError::Failing { .. } => ReasonKind::Contract,
+            CallError::Contract(_) => ReasonKind::Contract,
+            CallError::Start(_) | CallError::Failing { .. } => return None,
         };
-        Reason::new(kind, self.to_string())
+        Some(Reason::new(kind, self.to_string()))
     }
 }
 

@@ -22,7 +22,7 @@ impl Arguments {
     }
 
     /// The argument that makes this process a part of the measurement instead of the one that measures, and what follows it.
-    pub fn role(&self) -> Option<(&str, &[String])> {
+    fn role(&self) -> Option<(&str, &[String])> {
         let (role, rest) = self.0.split_first()?;
         (!role.starts_with("--")).then_some((role, rest))
     }
@@ -34,12 +34,14 @@ impl Arguments {
     }
 }
 
-/// What a process does that this binary started for a part of the measurement.
-pub fn play(role: &str, arguments: &[String]) -> anyhow::Result<()> {
-    match role {
-        index::ROLE => index::serve(),
-        broker::ROLE => broker::fill(arguments),
-        way => consumers::consume(way, arguments),
+/// The body of a benchmark with parts in processes of their own: measures, or plays the part that it was started for.
+pub fn main(measure: impl FnOnce(&Arguments) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let arguments = Arguments::read();
+    match arguments.role() {
+        None => measure(&arguments),
+        Some((index::ROLE, _)) => index::serve(),
+        Some((broker::ROLE, rest)) => broker::fill(rest),
+        Some((way, rest)) => consumers::consume(way, rest),
     }
 }
 

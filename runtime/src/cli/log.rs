@@ -46,5 +46,6 @@ pub fn set_up(format: Format, level: LevelFilter) {
 
 /// A single word is taken for a target by the filter, which would then show nothing.
 fn is_level(text: &str) -> bool {
-    text.split(',').all(|part| part.contains('=') || part.contains("::") || part.parse::<LevelFilter>().is_ok())
+    text.split(',')
+        .all(|part| part.is_empty() || part.contains('=') || part.contains("::") || part.parse::<LevelFilter>().is_ok())
 }

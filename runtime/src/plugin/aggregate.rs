@@ -1,13 +1,12 @@
 //! Aggregates: calls that carry states, cut by groups so that each fits the guest, and the bound of one state.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::bindings::exports::tidegate::plugin::aggregate::{Guest, StateSchemaParam};
 use super::caller::Caller;
-use super::instance::nothing;
-use super::isolate::isolate;
+use super::instance::output;
+use super::isolate::Served;
 use super::{Aggregate, CallError, Plugin, PluginError, WORDS_BYTES_MAX, contract, crossing, split};
 use crate::record::{Accumulated, Batch, Output, Reason, ReasonKind, Rejection, Slices, StateSchema};
 
@@ -22,86 +21,33 @@ impl AggregateInstance {
         Caller::new(plugin).map(AggregateInstance)
     }
 
-    /// One call, however large.
-    fn accumulate_piece(
+    /// Folds all rows but those on which a call breaks.
+    fn accumulate_contained(
         &mut self,
         states: &Slices,
         groups: &[u32],
         batch: &Batch,
-        deadline: Duration,
     ) -> Result<Accumulated, CallError> {
-        let columns = crossing::columns(batch);
-        self.0.call(
-            deadline,
-            |live, guest| {
-                live.call(|store| {
-                    let batch = crossing::batch(batch, &columns);
-                    guest.call_accumulate(store, crossing::slices(states), groups, batch)
-                })
-            },
-            |answer| contract::accumulated(answer, states.len(), batch.rows),
-        )
-    }
-
-    fn accumulate_split(
-        &mut self,
-        states: &Slices,
-        groups: &[u32],
-        batch: &Batch,
-        deadline: Duration,
-    ) -> Result<Accumulated, CallError> {
-        let chunks = split::chunks(states.iter().map(<[u8]>::len), self.states_bytes_max());
-        if chunks.len() == 1 {
-            return self.accumulate_piece(states, groups, batch, deadline);
-        }
-        let mut whole = Accumulated::default();
-        for chunk in chunks {
-            let rows = rows_of(groups, |group| chunk.contains(&(group as usize)));
-            let piece = split::range(states, chunk.clone());
-            if rows.is_empty() {
-                split::append(&mut whole.states, &piece);
-                continue;
-            }
-            let piece_groups: Vec<u32> = rows.iter().map(|row| groups[*row as usize] - chunk.start as u32).collect();
-            let answer = self.accumulate_piece(&piece, &piece_groups, &split::select(batch, &rows), deadline)?;
-            split::append(&mut whole.states, &answer.states);
-            whole.rejected.extend(answer.rejected.into_iter().map(|rejection| at(rejection, &rows)));
-        }
-        whole.rejected.sort_unstable_by_key(|rejection| rejection.row);
-        Ok(whole)
-    }
-
-    /// Folds all rows but those on which a call breaks; `error` is what came of all together.
-    fn accumulate_isolated(
-        &mut self,
-        states: &Slices,
-        groups: &[u32],
-        batch: &Batch,
-        error: &CallError,
-    ) -> Result<Accumulated, CallError> {
-        let limits = self.0.plugin().limits().clone();
-        let (mut broken, mut rejected) = (0, Vec::new());
-        let states = RefCell::new(states.clone());
-        isolate(
+        // A piece goes on with the states that the one before it left.
+        let mut folded = None;
+        let rejected = self.0.serve(
             batch.rows,
-            &limits,
-            |rows, deadline| {
-                let piece = &groups[rows.start as usize..rows.end as usize];
-                self.accumulate_split(&states.borrow(), piece, &split::rows(batch, rows), deadline)
+            |caller, rows, deadline| {
+                let groups = &groups[rows.start as usize..rows.end as usize];
+                let before = folded.as_ref().unwrap_or(states);
+                let answer = accumulate_split(caller, before, groups, &split::rows(batch, rows), deadline)?;
+                folded = Some(answer.states);
+                Ok(answer.rejected)
             },
-            |rows, came| match came {
-                Ok(answer) => {
-                    *states.borrow_mut() = answer.states;
-                    rejected.extend(split::shifted(answer.rejected, rows.start));
-                }
-                Err(reason) => {
-                    broken += 1;
-                    rejected.push(Rejection { row: rows.start, reason });
-                }
+            |served| {
+                let rejections = |(rows, came): Served<Vec<Rejection>>| match came {
+                    Ok(rejected) => split::shifted(rejected, rows.start).collect(),
+                    Err(reason) => vec![Rejection { row: rows.start, reason }],
+                };
+                served.into_iter().flat_map(rejections).collect()
             },
-        );
-        self.0.judge(batch.rows, broken, error)?;
-        Ok(Accumulated { states: states.into_inner(), rejected })
+        )?;
+        Ok(Accumulated { states: folded.unwrap_or_else(|| states.clone()), rejected })
     }
 
     /// Folds the rows of one group one by one, so that only those are rejected that make its state too large.
@@ -110,14 +56,7 @@ impl AggregateInstance {
         let mut states: Slices = [state].into_iter().collect();
         let mut rejected = Vec::new();
         for row in rows {
-            let deadline = self.0.deadline();
-            let answer = match self.accumulate_piece(&states, &[0], &split::select(batch, &[*row]), deadline) {
-                Ok(answer) => answer,
-                Err(error) => {
-                    rejected.push(Rejection { row: *row, reason: error.reason() });
-                    continue;
-                }
-            };
+            let answer = self.accumulate_contained(&states, &[0], &split::select(batch, &[*row]))?;
             let bytes = answer.states.get(0).len();
             if !answer.rejected.is_empty() {
                 rejected.extend(answer.rejected.into_iter().map(|rejection| at(rejection, &[*row])));
@@ -132,52 +71,24 @@ impl AggregateInstance {
         Ok(Accumulated { states, rejected })
     }
 
-    /// One call; where it breaks, the states on which it does are rejected.
+    /// The documents of all states but those on which a call breaks.
     fn emit_contained(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
-        let deadline = self.0.deadline();
-        let error = match emit_piece(&mut self.0, states, context, deadline) {
-            Ok(output) => return Ok(output),
-            Err(error) => self.0.contain(error)?,
-        };
-        let limits = self.0.plugin().limits().clone();
-        let (mut whole, mut broken) = (nothing(self.0.plugin()), 0);
-        isolate(
+        let plugin = self.0.plugin().clone();
+        self.0.serve(
             context.rows,
-            &limits,
-            |rows, deadline| {
-                let piece = split::range(states, rows.start as usize..rows.end as usize);
-                emit_piece(&mut self.0, &piece, &split::rows(context, rows), deadline)
+            |caller, rows, deadline| {
+                let piece = split::slices(states, rows.clone());
+                emit_call(caller, &piece, &split::rows(context, rows), deadline)
             },
-            |rows, came| match came {
-                Ok(output) => split::extend(&mut whole, output, rows.start, rows.end - rows.start),
-                Err(reason) => {
-                    broken += 1;
-                    whole.rejected.push(Rejection { row: rows.start, reason });
-                }
-            },
-        );
-        self.0.judge(context.rows, broken, &error)?;
-        Ok(whole)
-    }
-
-    fn states_bytes_max(&self) -> usize {
-        self.0.plugin().limits().states_bytes_max
+            |served| output(served, &plugin),
+        )
     }
 }
 
 impl Aggregate for AggregateInstance {
     fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
         debug_assert_eq!(groups.len(), batch.rows as usize, "each row has a group");
-        let mut whole = match self.accumulate_split(states, groups, batch, self.0.deadline()) {
-            Ok(whole) => {
-                self.0.served(batch.rows);
-                whole
-            }
-            Err(error) => {
-                let error = self.0.contain(error)?;
-                self.accumulate_isolated(states, groups, batch, &error)?
-            }
-        };
+        let mut whole = self.accumulate_contained(states, groups, batch)?;
 
         let state_bytes_max = self.0.plugin().limits().state_bytes_max;
         let mut redone = BTreeMap::new();
@@ -205,7 +116,7 @@ impl Aggregate for AggregateInstance {
         debug_assert_eq!(left.len(), right.len(), "states are merged two by two");
         let sizes = (0..left.len()).map(|item| left.get(item).len() + right.get(item).len());
         let mut whole = Slices::default();
-        for chunk in split::chunks(sizes, self.states_bytes_max()) {
+        for chunk in split::chunks(sizes, states_bytes_max(&self.0)) {
             let (left, right) = (split::range(left, chunk.clone()), split::range(right, chunk));
             let merged = self.0.call(
                 self.0.deadline(),
@@ -221,7 +132,7 @@ impl Aggregate for AggregateInstance {
 
     fn emit(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
         debug_assert_eq!(states.len(), context.rows as usize, "each state has its context");
-        let chunks = split::chunks(states.iter().map(|state| state.len() + DOCUMENT_BYTES), self.states_bytes_max());
+        let chunks = split::chunks(states.iter().map(|state| state.len() + DOCUMENT_BYTES), states_bytes_max(&self.0));
         if chunks.len() == 1 {
             return self.emit_contained(states, context);
         }
@@ -236,7 +147,7 @@ impl Aggregate for AggregateInstance {
 
     fn migrate(&mut self, from: &StateSchema, states: &Slices) -> Result<Result<Slices, String>, CallError> {
         let mut whole = Slices::default();
-        for chunk in split::chunks(states.iter().map(<[u8]>::len), self.states_bytes_max()) {
+        for chunk in split::chunks(states.iter().map(<[u8]>::len), states_bytes_max(&self.0)) {
             let piece = split::range(states, chunk);
             let schema = StateSchemaParam { name: &from.name, version: from.version };
             let migrated = self.0.call(
@@ -256,7 +167,51 @@ impl Aggregate for AggregateInstance {
     }
 }
 
-fn emit_piece(
+fn states_bytes_max(caller: &Caller<Guest>) -> usize {
+    caller.plugin().limits().states_bytes_max
+}
+
+/// As many calls as the states need.
+fn accumulate_split(
+    caller: &mut Caller<Guest>,
+    states: &Slices,
+    groups: &[u32],
+    batch: &Batch,
+    deadline: Duration,
+) -> Result<Accumulated, CallError> {
+    let chunks = split::chunks(states.iter().map(<[u8]>::len), states_bytes_max(caller));
+    let mut call = |states: &Slices, groups: &[u32], batch: &Batch| {
+        let columns = crossing::columns(batch);
+        caller.call(
+            deadline,
+            |live, guest| {
+                let (states, batch) = (crossing::slices(states), crossing::batch(batch, &columns));
+                live.call(|store| guest.call_accumulate(store, states, groups, batch))
+            },
+            |answer| contract::accumulated(answer, states.len(), batch.rows),
+        )
+    };
+    if chunks.len() == 1 {
+        return call(states, groups, batch);
+    }
+    let mut whole = Accumulated::default();
+    for chunk in chunks {
+        let rows = rows_of(groups, |group| chunk.contains(&(group as usize)));
+        let piece = split::range(states, chunk.clone());
+        if rows.is_empty() {
+            split::append(&mut whole.states, &piece);
+            continue;
+        }
+        let piece_groups: Vec<u32> = rows.iter().map(|row| groups[*row as usize] - chunk.start as u32).collect();
+        let answer = call(&piece, &piece_groups, &split::select(batch, &rows))?;
+        split::append(&mut whole.states, &answer.states);
+        whole.rejected.extend(answer.rejected.into_iter().map(|rejection| at(rejection, &rows)));
+    }
+    whole.rejected.sort_unstable_by_key(|rejection| rejection.row);
+    Ok(whole)
+}
+
+fn emit_call(
     caller: &mut Caller<Guest>,
     states: &Slices,
     context: &Batch,

@@ -1,7 +1,9 @@
 //! Calls of an instance, a fresh one after a call that broke, and the breaker.
 
+use std::ops::Range;
 use std::time::Duration;
 
+use super::isolate::{Served, isolate};
 use super::live::{Interface, Live};
 use super::{CallError, Plugin, PluginError};
 use crate::config::OnTrap;
@@ -17,12 +19,14 @@ pub(super) struct Caller<G> {
     /// Since the breaker judged last: rows that were served or given up, and those that were given up.
     rows: u64,
     broken: u64,
+    /// How a call broke last.
+    last: String,
 }
 
 impl<G: Interface> Caller<G> {
     pub fn new(plugin: Plugin) -> Result<Self, PluginError> {
         let live = Some(start(&plugin)?);
-        Ok(Caller { plugin, live, rows: 0, broken: 0 })
+        Ok(Caller { plugin, live, rows: 0, broken: 0, last: String::new() })
     }
 
     pub fn plugin(&self) -> &Plugin {
@@ -43,9 +47,7 @@ impl<G: Interface> Caller<G> {
     ) -> Result<T, CallError> {
         let (mut live, guest) = match self.live.take() {
             Some(live) => live,
-            None => {
-                start(&self.plugin).map_err(|error| CallError::Trap(format!("it cannot be started again: {error}")))?
-            }
+            None => start(&self.plugin).map_err(|error| CallError::Start(error.to_string()))?,
         };
         live.give(deadline);
         let answer = call(&mut live, &guest)?;
@@ -54,17 +56,31 @@ impl<G: Interface> Caller<G> {
         Ok(checked)
     }
 
-    /// Whether a call that broke is the end of it, or its rows are served one by one.
-    pub fn contain(&self, error: CallError) -> Result<CallError, CallError> {
-        match self.plugin.on_trap() {
-            OnTrap::DeadLetter | OnTrap::Pass => Ok(error),
-            OnTrap::Stop => Err(error),
-        }
+    /// Runs `call` on rows `0..rows`; where that breaks, on pieces of them, of which `join` makes one answer. `call` gets the
+    /// rows and the time that they have.
+    pub fn serve<T>(
+        &mut self,
+        rows: u32,
+        mut call: impl FnMut(&mut Self, Range<u32>, Duration) -> Result<T, CallError>,
+        join: impl FnOnce(Vec<Served<T>>) -> T,
+    ) -> Result<T, CallError> {
+        let deadline = self.deadline();
+        let error = match call(self, 0..rows, deadline) {
+            Ok(answer) => {
+                self.judge(rows, 0)?;
+                return Ok(answer);
+            }
+            Err(error) if self.plugin.on_trap() == OnTrap::Stop => return Err(error),
+            Err(error) => error,
+        };
+        let served = isolate(rows, deadline, |rows, time| call(self, rows, time))?;
+        self.last = error.to_string();
+        self.judge(rows, served.iter().filter(|(_, came)| came.is_err()).count())?;
+        Ok(join(served))
     }
 
-    /// The breaker: an error where the plugin breaks on more than half of the records, as of which `last` is one. Rows are
-    /// counted when they are settled, so that none is given up after it.
-    pub fn judge(&mut self, rows: u32, broken: usize, last: &CallError) -> Result<(), CallError> {
+    /// The breaker: an error where the plugin broke on more than half of the records since it judged last.
+    fn judge(&mut self, rows: u32, broken: usize) -> Result<(), CallError> {
         self.rows += u64::from(rows);
         self.broken += broken as u64;
         if self.rows < BREAKER_ROWS {
@@ -72,17 +88,9 @@ impl<G: Interface> Caller<G> {
         }
         let (rows, broken) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.broken));
         if broken * 2 > rows {
-            return Err(CallError::Failing { broken, rows, last: last.to_string() });
+            return Err(CallError::Failing { broken, rows, last: std::mem::take(&mut self.last) });
         }
         Ok(())
-    }
-
-    /// Counts rows that were served whole.
-    pub fn served(&mut self, rows: u32) {
-        self.rows += u64::from(rows);
-        if self.rows >= BREAKER_ROWS {
-            (self.rows, self.broken) = (0, 0);
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bindings::exports::tidegate::plugin::{enrich, filter};
 use super::caller::Caller;
-use super::isolate::isolate;
+use super::isolate::Served;
 use super::{CallError, Enrich, Filter, Plugin, PluginError, contract, crossing, split};
 use crate::config::OnTrap;
 use crate::record::{Batch, Column, Output, Rejection, Values, Verdicts};
@@ -15,50 +15,45 @@ impl FilterInstance {
     pub fn new(plugin: Plugin) -> Result<Self, PluginError> {
         Caller::new(plugin).map(FilterInstance)
     }
-
-    fn call(&mut self, batch: &Batch, deadline: Duration) -> Result<Verdicts, CallError> {
-        let columns = crossing::columns(batch);
-        self.0.call(
-            deadline,
-            |live, guest| live.call(|store| guest.call_filter(store, crossing::batch(batch, &columns))),
-            |answer| contract::verdicts(answer, batch.rows),
-        )
-    }
 }
 
 impl Filter for FilterInstance {
     fn filter(&mut self, batch: &Batch) -> Result<Verdicts, CallError> {
-        let error = match self.call(batch, self.0.deadline()) {
-            Ok(verdicts) => {
-                self.0.served(batch.rows);
-                return Ok(verdicts);
-            }
-            Err(error) => self.0.contain(error)?,
-        };
         let passes = self.0.plugin().on_trap() == OnTrap::Pass;
-        let limits = self.0.plugin().limits().clone();
-        let (mut whole, mut broken) = (Verdicts::default(), 0);
-        isolate(
+        self.0.serve(
             batch.rows,
-            &limits,
-            |rows, deadline| self.call(&split::rows(batch, rows), deadline),
-            |rows, came| match came {
-                Ok(verdicts) => {
-                    whole.keep.extend(verdicts.keep);
-                    whole.rejected.extend(split::shifted(verdicts.rejected, rows.start));
-                }
-                Err(reason) => {
-                    broken += 1;
-                    whole.keep.push(u8::from(passes));
-                    if !passes {
-                        whole.rejected.push(Rejection { row: rows.start, reason });
-                    }
-                }
-            },
-        );
-        self.0.judge(batch.rows, broken, &error)?;
-        Ok(whole)
+            |caller, rows, deadline| filter_call(caller, &split::rows(batch, rows), deadline),
+            |served| verdicts(served, passes),
+        )
     }
+}
+
+fn filter_call(caller: &mut Caller<filter::Guest>, batch: &Batch, deadline: Duration) -> Result<Verdicts, CallError> {
+    let columns = crossing::columns(batch);
+    caller.call(
+        deadline,
+        |live, guest| live.call(|store| guest.call_filter(store, crossing::batch(batch, &columns))),
+        |answer| contract::verdicts(answer, batch.rows),
+    )
+}
+
+/// `passes`: a row that breaks a call goes on.
+fn verdicts(served: Vec<Served<Verdicts>>, passes: bool) -> Verdicts {
+    let mut whole = Verdicts::default();
+    for (rows, came) in served {
+        match came {
+            Ok(verdicts) => {
+                whole.keep.extend(verdicts.keep);
+                whole.rejected.extend(split::shifted(verdicts.rejected, rows.start));
+            }
+            Err(_) if passes => whole.keep.push(1),
+            Err(reason) => {
+                whole.keep.push(0);
+                whole.rejected.push(Rejection { row: rows.start, reason });
+            }
+        }
+    }
+    whole
 }
 
 pub(super) struct EnrichInstance(Caller<enrich::Guest>);
@@ -67,51 +62,41 @@ impl EnrichInstance {
     pub fn new(plugin: Plugin) -> Result<Self, PluginError> {
         Caller::new(plugin).map(EnrichInstance)
     }
-
-    fn call(&mut self, batch: &Batch, deadline: Duration) -> Result<Output, CallError> {
-        let columns = crossing::columns(batch);
-        let plugin = self.0.plugin().clone();
-        self.0.call(
-            deadline,
-            |live, guest| live.call(|store| guest.call_enrich(store, crossing::batch(batch, &columns))),
-            |answer| contract::output(answer, batch.rows, &plugin.ports().writes, plugin.limits().output_rows_max),
-        )
-    }
 }
 
 impl Enrich for EnrichInstance {
     fn enrich(&mut self, batch: &Batch) -> Result<Output, CallError> {
-        let error = match self.call(batch, self.0.deadline()) {
-            Ok(output) => {
-                self.0.served(batch.rows);
-                return Ok(output);
-            }
-            Err(error) => self.0.contain(error)?,
-        };
-        let limits = self.0.plugin().limits().clone();
-        let (mut whole, mut broken) = (nothing(self.0.plugin()), 0);
-        isolate(
+        let plugin = self.0.plugin().clone();
+        self.0.serve(
             batch.rows,
-            &limits,
-            |rows, deadline| self.call(&split::rows(batch, rows), deadline),
-            |rows, came| match came {
-                Ok(output) => split::extend(&mut whole, output, rows.start, rows.end - rows.start),
-                Err(reason) => {
-                    broken += 1;
-                    whole.rejected.push(Rejection { row: rows.start, reason });
-                }
-            },
-        );
-        self.0.judge(batch.rows, broken, &error)?;
-        Ok(whole)
+            |caller, rows, deadline| enrich_call(caller, &split::rows(batch, rows), deadline),
+            |served| output(served, &plugin),
+        )
     }
 }
 
-/// An output of no rows.
-pub(super) fn nothing(plugin: &Plugin) -> Output {
+fn enrich_call(caller: &mut Caller<enrich::Guest>, batch: &Batch, deadline: Duration) -> Result<Output, CallError> {
+    let columns = crossing::columns(batch);
+    let plugin = caller.plugin().clone();
+    caller.call(
+        deadline,
+        |live, guest| live.call(|store| guest.call_enrich(store, crossing::batch(batch, &columns))),
+        |answer| contract::output(answer, batch.rows, &plugin.ports().writes, plugin.limits().output_rows_max),
+    )
+}
+
+/// The outputs of pieces as one.
+pub(super) fn output(served: Vec<Served<Output>>, plugin: &Plugin) -> Output {
     let empty = |kind| Column { values: Values::empty(kind), present: Vec::new() };
     let columns = plugin.ports().writes.iter().map(|field| empty(field.kind)).collect();
-    Output { rows: Some(Vec::new()), columns, rejected: Vec::new() }
+    let mut whole = Output { rows: Some(Vec::new()), columns, rejected: Vec::new() };
+    for (rows, came) in served {
+        match came {
+            Ok(output) => split::extend(&mut whole, output, rows.start, rows.end - rows.start),
+            Err(reason) => whole.rejected.push(Rejection { row: rows.start, reason }),
+        }
+    }
+    whole
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{CallError, Limits};
+use super::CallError;
 use crate::record::Reason;
 
 /// What a piece gets of time at least, however few rows it has.
@@ -25,15 +25,17 @@ struct Piece {
     second: bool,
 }
 
+/// What came of a piece: an answer, or the reason for a row that breaks alone.
+pub(super) type Served<T> = (Range<u32>, Result<T, Reason>);
+
 /// Serves rows `0..rows`, of which all together broke, in pieces and in order. `call` gets the rows of a piece and the time
-/// that it has; `settle` gets what came of it, or the reason for a row that breaks alone.
+/// that it has, of the `deadline` of all. An error is none of a row.
 pub(super) fn isolate<T>(
     rows: u32,
-    limits: &Limits,
+    deadline: Duration,
     mut call: impl FnMut(Range<u32>, Duration) -> Result<T, CallError>,
-    mut settle: impl FnMut(Range<u32>, Result<T, Reason>),
-) {
-    let mut isolated = 0;
+) -> Result<Vec<Served<T>>, CallError> {
+    let (mut served, mut isolated) = (Vec::new(), 0);
     let mut pending = vec![Piece { rows: 0..rows, broken: true, second: false }];
     while let Some(piece) = pending.pop() {
         let count = piece.rows.end - piece.rows.start;
@@ -44,27 +46,29 @@ pub(super) fn isolate<T>(
             split(piece.rows, isolated >= ISOLATED_MAX, &mut pending);
             continue;
         }
-        let share = limits.deadline.saturating_mul(count) / rows;
-        match call(piece.rows.clone(), share.max(PIECE_DEADLINE_MIN).min(limits.deadline)) {
+        let share = deadline.saturating_mul(count) / rows;
+        match call(piece.rows.clone(), share.max(PIECE_DEADLINE_MIN).min(deadline)) {
             Ok(answer) => {
-                settle(piece.rows, Ok(answer));
+                served.push((piece.rows, Ok(answer)));
                 if let Some(next) = pending.last_mut() {
                     next.broken |= next.second;
                 }
             }
             Err(error) => {
+                let Some(reason) = error.reason() else { return Err(error) };
                 if let Some(next) = pending.last_mut() {
                     next.second = false;
                 }
                 if count == 1 {
                     isolated += 1;
-                    settle(piece.rows, Err(error.reason()));
+                    served.push((piece.rows, Err(reason)));
                 } else {
                     split(piece.rows, isolated >= ISOLATED_MAX, &mut pending);
                 }
             }
         }
     }
+    Ok(served)
 }
 
 /// The pieces of a piece that broke, the first one on top.
@@ -88,12 +92,14 @@ mod tests {
 
     /// Serves rows of which some are guilty: the calls, and what came of each row.
     fn run(rows: u32, guilty: &[u32]) -> (Vec<Range<u32>>, Vec<(u32, bool)>) {
-        let (mut calls, mut settled) = (Vec::new(), Vec::new());
+        let mut calls = Vec::new();
         let call = |piece: Range<u32>, _| {
             calls.push(piece.clone());
             if guilty.iter().any(|row| piece.contains(row)) { Err(CallError::Trap("no".into())) } else { Ok(()) }
         };
-        isolate(rows, &Limits::default(), call, |piece, came| settled.extend(piece.map(|row| (row, came.is_ok()))));
+        let served = isolate(rows, Duration::from_secs(1), call).expect("rows are to blame");
+        let settled = served.into_iter().flat_map(|(piece, came)| piece.map(move |row| (row, came.is_ok())));
+        let settled = settled.collect();
         (calls, settled)
     }
 
@@ -110,13 +116,18 @@ mod tests {
     #[test]
     fn a_piece_has_its_share_of_the_time() {
         let mut times = Vec::new();
-        let limits = Limits { deadline: Duration::from_secs(1), ..Limits::default() };
         let call = |piece: Range<u32>, time: Duration| {
             times.push((piece.len(), time.as_millis()));
             if piece.contains(&0) { Err(CallError::Trap("no".into())) } else { Ok(()) }
         };
-        isolate(8, &limits, call, |_, _| {});
+        isolate(8, Duration::from_secs(1), call).expect("a row is to blame");
         assert_eq!(times, [(4, 500), (2, 250), (1, 125), (1, 125), (2, 250), (4, 500)]);
+    }
+
+    #[test]
+    fn what_is_no_rows_fault_ends_it() {
+        let gone = |_, _| Err::<(), _>(CallError::Start("no memory".into()));
+        assert_eq!(isolate(8, Duration::from_secs(1), gone), Err(CallError::Start("no memory".into())));
     }
 
     proptest! {

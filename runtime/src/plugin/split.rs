@@ -1,5 +1,6 @@
 //! Batches and states cut into pieces that a call can carry, and answers put together again.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::record::{Batch, Column, Output, Rejection, Slices, Values};
@@ -33,9 +34,20 @@ pub(super) fn append(to: &mut Slices, values: &Slices) {
     }
 }
 
-/// A piece of a batch.
-pub(super) fn rows(batch: &Batch, rows: Range<u32>) -> Batch {
-    select(batch, &rows.collect::<Vec<_>>())
+/// A piece of a batch; all of it is not copied.
+pub(super) fn rows(batch: &Batch, rows: Range<u32>) -> Cow<'_, Batch> {
+    match rows == (0..batch.rows) {
+        true => Cow::Borrowed(batch),
+        false => Cow::Owned(select(batch, &rows.collect::<Vec<_>>())),
+    }
+}
+
+/// A piece of states; all of them are not copied.
+pub(super) fn slices(values: &Slices, rows: Range<u32>) -> Cow<'_, Slices> {
+    match rows == (0..values.len() as u32) {
+        true => Cow::Borrowed(values),
+        false => Cow::Owned(range(values, rows.start as usize..rows.end as usize)),
+    }
 }
 
 /// Rejections of a piece that began at row `start`, as those of the whole.

@@ -23,6 +23,8 @@ pub(crate) struct Slot {
     /// A whole request came to nothing: until then the slot is quiet.
     blocked_until: Option<Instant>,
     in_flight: Option<Bulk>,
+    /// In it are items that waited for the index to be there again.
+    waited: bool,
     /// Whole requests that came to nothing, one after the other.
     failures: u16,
     /// Memory of an earlier body, for the next.
@@ -33,7 +35,8 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 struct Retry {
     due: Instant,
-    stalled: bool,
+    /// The index is not there for it.
+    waits: bool,
     bulk: Bulk,
 }
 
@@ -86,7 +89,9 @@ impl Slot {
             self.flush = false;
             self.close();
         }
-        let bulk = self.due_retries(now, fill).or_else(|| self.ready.pop_front())?;
+        let retries = self.due_retries(now, fill);
+        self.waited = retries.as_ref().is_some_and(|(_, waited)| *waited);
+        let bulk = retries.map(|(bulk, _)| bulk).or_else(|| self.ready.pop_front())?;
         let bulk = self.fitting(bulk, fill);
         Some(self.in_flight.insert(bulk))
     }
@@ -116,6 +121,7 @@ impl Slot {
 
     /// The request has come back.
     pub fn landed(&mut self) -> Option<Bulk> {
+        self.waited = false;
         self.in_flight.take()
     }
 
@@ -154,36 +160,37 @@ impl Slot {
     }
 
     /// Sends single items again, by themselves, when their time has come.
-    pub fn retry(&mut self, bulk: Bulk, due: Instant, stalled: bool) {
-        self.retries.push(Retry { due, stalled, bulk });
+    pub fn retry(&mut self, bulk: Bulk, due: Instant, waits: bool) {
+        self.retries.push(Retry { due, waits, bulk });
     }
 
     /// Whether something waits for the index to be there again.
     pub fn is_waiting(&self) -> bool {
-        self.failures > 0 || self.retries.iter().any(|retry| retry.stalled)
+        self.failures > 0 || self.waited || self.retries.iter().any(|retry| retry.waits)
     }
 
-    /// All retries that are due, as one bulk while they fit.
-    fn due_retries(&mut self, now: Instant, fill: Fill) -> Option<Bulk> {
+    /// All retries that are due, as one bulk while they fit, and whether any of them waited for the index.
+    fn due_retries(&mut self, now: Instant, fill: Fill) -> Option<(Bulk, bool)> {
         let mut due = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut waited) = (0, false);
         for retry in std::mem::take(&mut self.retries) {
             let fits = bytes == 0 || bytes + retry.bulk.bytes() <= fill.bytes_max;
             if retry.due <= now && fits {
                 bytes += retry.bulk.bytes();
+                waited |= retry.waits;
                 due.push(retry.bulk);
             } else {
                 self.retries.push(retry);
             }
         }
         if due.len() < 2 {
-            return due.pop();
+            return due.pop().map(|bulk| (bulk, waited));
         }
         let mut together = BulkBuilder::default();
         for item in due.iter().flat_map(Bulk::iter) {
             together.push_again(&item, item.attempt);
         }
-        Some(together.finish())
+        Some((together.finish(), waited))
     }
 }
 
@@ -278,6 +285,8 @@ mod tests {
         assert_eq!(rows(slot.next(start, FILL)), [9]);
         land(&mut slot);
         assert_eq!(rows(slot.next(start + 2 * FILL.age_max, FILL)), [1, 2]);
+        assert!(slot.is_waiting(), "until the index has answered");
+        land(&mut slot);
         assert!(!slot.is_waiting());
     }
 

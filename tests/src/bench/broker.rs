@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::events::{Events, Mix};
 use super::process;
@@ -67,7 +67,7 @@ impl Broker {
 pub fn fill(arguments: &[String]) -> anyhow::Result<()> {
     let [brokers, topic, mix, count] = arguments else { bail!("brokers, topic, mix and number of events are wanted") };
     let (mix, count) = (Mix::of(mix).with_context(|| format!("there is no mix {mix}"))?, count.parse()?);
-    let producer: ThreadedProducer<_> = config(brokers)
+    let producer: BaseProducer = config(brokers)
         .set("enable.idempotence", "true")
         .set("linger.ms", "50")
         .set("batch.size", "500000")
@@ -80,7 +80,7 @@ pub fn fill(arguments: &[String]) -> anyhow::Result<()> {
             BaseRecord::<(), Vec<u8>>::to(topic).partition(number % PARTITIONS).timestamp(timestamp).payload(&value);
         while let Err((error, again)) = producer.send(next) {
             ensure!(error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "writing to {topic}: {error}");
-            std::thread::sleep(Duration::from_millis(5)); // the producer's own thread makes room
+            producer.poll(TIMEOUT); // an acknowledgement makes room
             next = again;
         }
     }

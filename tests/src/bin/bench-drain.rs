@@ -14,7 +14,7 @@ use tidegate_tests::bench::index::AcceptOnlyIndex;
 use tidegate_tests::bench::pipeline::{Example, Servers};
 use tidegate_tests::bench::process::{self, Usage};
 use tidegate_tests::bench::tidegate::{Tidegate, rate};
-use tidegate_tests::bench::{self, Arguments, Spread, print_ratio};
+use tidegate_tests::bench::{self, Spread, print_ratio};
 use tidegate_tests::workspace::scratch;
 
 /// What a process did, and what it took for it.
@@ -36,11 +36,7 @@ impl Cost {
 }
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::read();
-    match arguments.role() {
-        None => compare(arguments.number("events", 2_000_000), arguments.number("rounds", 5)),
-        Some((role, rest)) => bench::play(role, rest),
-    }
+    bench::main(|arguments| compare(arguments.number("events", 2_000_000), arguments.number("rounds", 5)))
 }
 
 fn compare(events: u64, rounds: usize) -> anyhow::Result<()> {

@@ -12,15 +12,11 @@ use tidegate_tests::bench::index::AcceptOnlyIndex;
 use tidegate_tests::bench::pipeline::{Example, Servers};
 use tidegate_tests::bench::process;
 use tidegate_tests::bench::tidegate::{Tidegate, rate};
-use tidegate_tests::bench::{self, Arguments, Spread, print_ratio};
+use tidegate_tests::bench::{self, Spread, print_ratio};
 use tidegate_tests::workspace::scratch;
 
 fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::read();
-    match arguments.role() {
-        None => measure(arguments.number("events", 1_000_000), arguments.number("rounds", 3)),
-        Some((role, rest)) => bench::play(role, rest),
-    }
+    bench::main(|arguments| measure(arguments.number("events", 1_000_000), arguments.number("rounds", 3)))
 }
 
 fn measure(events: u64, rounds: usize) -> anyhow::Result<()> {

@@ -80,13 +80,15 @@ fn columns_of_each_kind_arrive() {
 fn broken(error: CallError) -> String {
     match error {
         CallError::Contract(what) => what,
-        CallError::Trap(_) | CallError::Deadline { .. } | CallError::Failing { .. } => panic!("{error}"),
+        CallError::Trap(_) | CallError::Deadline { .. } | CallError::Start(_) | CallError::Failing { .. } => {
+            panic!("{error}")
+        }
     }
 }
 
 fn check_filter(answer: &Verdicts, expected: Expect) {
     let mut filter = filter(guests::engine(), &Guest::new(&[], &[]).filter("", answer));
-    expected.assert_eq(&broken(filter.call(&batch(), DEADLINE).expect_err("refused")));
+    expected.assert_eq(&broken(filter_call(&mut filter.0, &batch(), DEADLINE).expect_err("refused")));
 }
 
 #[test]
@@ -102,7 +104,7 @@ fn verdicts_must_fit_the_batch() {
 
 fn check_enrich(writes: &[Field], output: &Output, expected: Expect) {
     let guest = Guest::new(&[], writes).enrich(output);
-    match enrich(guests::narrow_engine(), &guest).call(&batch(), DEADLINE) {
+    match enrich_call(&mut enrich(guests::narrow_engine(), &guest).0, &batch(), DEADLINE) {
         Ok(answer) => {
             assert_eq!(&answer, output);
             expected.assert_eq("ok");
@@ -205,10 +207,11 @@ fn check_break(with_log: bool, body: &str, expected: Expect) {
     let guest = guests::module(&text, None, "filter-plugin");
     let mut filter = filter_of(guests::narrow_engine(), &guest);
     let breaks = Batch { rows: 1, columns: Vec::new() };
-    let error = filter.call(&breaks, filter.0.deadline()).expect_err("breaks");
+    let deadline = filter.0.deadline();
+    let error = filter_call(&mut filter.0, &breaks, deadline).expect_err("breaks");
     expected.assert_eq(&error.to_string());
     assert_eq!(filter.filter(&batch()).as_ref(), Ok(&answer), "a fresh instance serves the next call");
-    let rejected = vec![Rejection { row: 0, reason: error.reason() }];
+    let rejected = vec![Rejection { row: 0, reason: error.reason().expect("a row's fault") }];
     let alone = Verdicts { keep: vec![0], rejected };
     assert_eq!(filter.filter(&breaks).as_ref(), Ok(&alone), "a row that breaks alone is rejected");
     assert_eq!(filter.filter(&batch()).as_ref(), Ok(&answer));
