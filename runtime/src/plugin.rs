@@ -22,6 +22,7 @@ mod live;
 mod split;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wasi;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub use engine::Engine;
 pub use inspect::{Configured, FieldDescription, Inspection, State, inspect};
 pub use interface::{Import, PluginKind};
 pub use limits::Limits;
+pub use usage::{Usage, UsageCounts};
 
 use crate::record::{
     Accumulated, Batch, ErrorKind, HasKind, Output, Reason, ReasonKind, Slices, StateSchema, Verdicts,

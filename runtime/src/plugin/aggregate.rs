@@ -50,6 +50,32 @@ impl AggregateInstance {
         Ok(Accumulated { states: folded.unwrap_or_else(|| states.clone()), rejected })
     }
 
+    /// Folds all rows but those on which a call breaks, and those that make a state too large.
+    fn fold(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
+        let mut whole = self.accumulate_contained(states, groups, batch)?;
+
+        let state_bytes_max = self.0.plugin().limits().state_bytes_max;
+        let mut redone = BTreeMap::new();
+        for (group, state) in whole.states.iter().enumerate().filter(|(_, state)| state.len() > state_bytes_max) {
+            let rows = rows_of(groups, |of| of as usize == group);
+            tracing::debug!(target: "tidegate::plugin", bytes = state.len(), rows = rows.len(), "a state is too large");
+            if !rows.is_empty() {
+                redone.insert(group, self.accumulate_singly(states.get(group), &rows, batch)?);
+            }
+        }
+        if redone.is_empty() {
+            return Ok(whole);
+        }
+        whole.rejected.retain(|rejection| !redone.contains_key(&(groups[rejection.row as usize] as usize)));
+        let states = std::mem::take(&mut whole.states);
+        for (group, state) in states.iter().enumerate() {
+            whole.states.push(redone.get(&group).map_or(state, |redone| redone.states.get(0)));
+        }
+        whole.rejected.extend(redone.into_values().flat_map(|redone| redone.rejected));
+        whole.rejected.sort_unstable_by_key(|rejection| rejection.row);
+        Ok(whole)
+    }
+
     /// Folds the rows of one group one by one, so that only those are rejected that make its state too large.
     fn accumulate_singly(&mut self, state: &[u8], rows: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
         let state_bytes_max = self.0.plugin().limits().state_bytes_max;
@@ -83,33 +109,29 @@ impl AggregateInstance {
             |served| output(served, &plugin),
         )
     }
+
+    /// In as many calls as the states need.
+    fn emit_split(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
+        let chunks = split::chunks(states.iter().map(|state| state.len() + DOCUMENT_BYTES), states_bytes_max(&self.0));
+        if chunks.len() == 1 {
+            return self.emit_contained(states, context);
+        }
+        let mut whole = Output::default();
+        for chunk in chunks {
+            let rows = chunk.start as u32..chunk.end as u32;
+            let answer = self.emit_contained(&split::range(states, chunk), &split::rows(context, rows.clone()))?;
+            split::extend(&mut whole, answer, rows.start, rows.end - rows.start);
+        }
+        Ok(whole)
+    }
 }
 
 impl Aggregate for AggregateInstance {
     fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
         debug_assert_eq!(groups.len(), batch.rows as usize, "each row has a group");
-        let mut whole = self.accumulate_contained(states, groups, batch)?;
-
-        let state_bytes_max = self.0.plugin().limits().state_bytes_max;
-        let mut redone = BTreeMap::new();
-        for (group, state) in whole.states.iter().enumerate().filter(|(_, state)| state.len() > state_bytes_max) {
-            let rows = rows_of(groups, |of| of as usize == group);
-            tracing::debug!(target: "tidegate::plugin", bytes = state.len(), rows = rows.len(), "a state is too large");
-            if !rows.is_empty() {
-                redone.insert(group, self.accumulate_singly(states.get(group), &rows, batch)?);
-            }
-        }
-        if redone.is_empty() {
-            return Ok(whole);
-        }
-        whole.rejected.retain(|rejection| !redone.contains_key(&(groups[rejection.row as usize] as usize)));
-        let states = std::mem::take(&mut whole.states);
-        for (group, state) in states.iter().enumerate() {
-            whole.states.push(redone.get(&group).map_or(state, |redone| redone.states.get(0)));
-        }
-        whole.rejected.extend(redone.into_values().flat_map(|redone| redone.rejected));
-        whole.rejected.sort_unstable_by_key(|rejection| rejection.row);
-        Ok(whole)
+        let folded = self.fold(states, groups, batch)?;
+        self.0.plugin().usage().judged(batch.rows, 0, &folded.rejected);
+        Ok(folded)
     }
 
     fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
@@ -132,17 +154,9 @@ impl Aggregate for AggregateInstance {
 
     fn emit(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
         debug_assert_eq!(states.len(), context.rows as usize, "each state has its context");
-        let chunks = split::chunks(states.iter().map(|state| state.len() + DOCUMENT_BYTES), states_bytes_max(&self.0));
-        if chunks.len() == 1 {
-            return self.emit_contained(states, context);
-        }
-        let mut whole = Output::default();
-        for chunk in chunks {
-            let rows = chunk.start as u32..chunk.end as u32;
-            let answer = self.emit_contained(&split::range(states, chunk), &split::rows(context, rows.clone()))?;
-            split::extend(&mut whole, answer, rows.start, rows.end - rows.start);
-        }
-        Ok(whole)
+        let output = self.emit_split(states, context)?;
+        self.0.plugin().usage().gave(context.rows, &output);
+        Ok(output)
     }
 
     fn migrate(&mut self, from: &StateSchema, states: &Slices) -> Result<Result<Slices, String>, CallError> {

@@ -1,7 +1,7 @@
 //! Calls of an instance, a fresh one after a call that broke, and the breaker.
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::isolate::{Served, isolate};
 use super::live::{Interface, Live};
@@ -47,10 +47,16 @@ impl<G: Interface> Caller<G> {
     ) -> Result<T, CallError> {
         let (mut live, guest) = match self.live.take() {
             Some(live) => live,
-            None => start(&self.plugin).map_err(|error| CallError::Start(error.to_string()))?,
+            None => {
+                self.plugin.usage().restarted();
+                start(&self.plugin).map_err(|error| CallError::Start(error.to_string()))?
+            }
         };
         live.give(deadline);
-        let answer = call(&mut live, &guest)?;
+        let begun = Instant::now();
+        let answer = call(&mut live, &guest);
+        self.plugin.usage().called(begun.elapsed(), live.memory_bytes());
+        let answer = answer?;
         let checked = check(answer).map_err(CallError::Contract)?;
         self.live = Some((live, guest));
         Ok(checked)
@@ -75,7 +81,9 @@ impl<G: Interface> Caller<G> {
         };
         let served = isolate(rows, deadline, |rows, time| call(self, rows, time))?;
         self.last = error.to_string();
-        self.judge(rows, served.iter().filter(|(_, came)| came.is_err()).count())?;
+        let broken = served.iter().filter(|(_, came)| came.is_err()).count();
+        self.plugin.usage().broke(broken);
+        self.judge(rows, broken)?;
         Ok(join(served))
     }
 

@@ -12,7 +12,7 @@ use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plug
 use super::host::{self, Host};
 use super::interface::{self, Import, PluginKind, Served};
 use super::live::{Interface, Live};
-use super::{CallError, Engine, Plugin, PluginError, artefact, wasi};
+use super::{CallError, Engine, Plugin, PluginError, Usage, artefact, wasi};
 
 /// What a component says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -70,7 +70,7 @@ impl Component {
 
         let file: Arc<str> = name.into();
         let broken = |what| move |error| PluginError::Call { name: name.to_owned(), what, error };
-        let mut live = Live::start(&pre, &file, engine.limits()).map_err(broken("does not start"))?;
+        let mut live = Live::start(&pre, &file, engine.limits(), &Arc::default()).map_err(broken("does not start"))?;
         match kind {
             PluginKind::Filter => has::<filter::Guest>(&mut live),
             PluginKind::Enrich => has::<enrich::Guest>(&mut live),
@@ -131,8 +131,8 @@ impl Component {
         PluginError::Component { name: self.file().to_owned(), why }
     }
 
-    pub(super) fn start(&self) -> Result<Live, CallError> {
-        Live::start(&self.0.pre, &self.0.file, self.0.engine.limits())
+    pub(super) fn start(&self, usage: &Arc<Usage>) -> Result<Live, CallError> {
+        Live::start(&self.0.pre, &self.0.file, self.0.engine.limits(), usage)
     }
 }
 

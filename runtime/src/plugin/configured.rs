@@ -9,7 +9,7 @@ use super::bindings::exports::tidegate::plugin::{aggregate, plugin};
 use super::bindings::tidegate::plugin::data;
 use super::instance::{EnrichInstance, FilterInstance};
 use super::live::Live;
-use super::{Aggregate, Component, Enrich, Filter, Limits, PluginError, PluginKind, WORDS_BYTES_MAX};
+use super::{Aggregate, Component, Enrich, Filter, Limits, PluginError, PluginKind, Usage, WORDS_BYTES_MAX};
 use crate::config::OnTrap;
 use crate::record::{Field, Kind, Ports, StateSchema};
 
@@ -25,6 +25,7 @@ struct Inner {
     settings: String,
     ports: Ports,
     state: Option<StateDescription>,
+    usage: Arc<Usage>,
 }
 
 /// What an aggregate says of its state.
@@ -44,8 +45,9 @@ pub enum Instance {
 
 impl Plugin {
     pub(super) fn new(component: Component, settings: &str) -> Result<Self, PluginError> {
-        let (_, ports, state) = start(&component, settings)?;
-        let inner = Arc::new(Inner { component, settings: settings.to_owned(), ports, state });
+        let usage = Arc::default();
+        let (_, ports, state) = start(&component, settings, &usage)?;
+        let inner = Arc::new(Inner { component, settings: settings.to_owned(), ports, state, usage });
         Ok(Plugin { inner, on_trap: OnTrap::DeadLetter })
     }
 
@@ -82,6 +84,11 @@ impl Plugin {
         self.inner.state.as_ref()
     }
 
+    /// Of all its clones and instances.
+    pub fn usage(&self) -> &Arc<Usage> {
+        &self.inner.usage
+    }
+
     pub fn instantiate(&self) -> Result<Instance, PluginError> {
         Ok(match self.kind() {
             PluginKind::Filter => Instance::Filter(Box::new(FilterInstance::new(self.clone())?)),
@@ -96,7 +103,7 @@ impl Plugin {
 
     /// A fresh instance, configured like the first.
     pub(super) fn start(&self) -> Result<Live, PluginError> {
-        let (live, ports, state) = start(&self.inner.component, &self.inner.settings)?;
+        let (live, ports, state) = start(&self.inner.component, &self.inner.settings, &self.inner.usage)?;
         if ports != self.inner.ports || state != self.inner.state {
             return Err(PluginError::Unsteady { name: self.inner.component.file().to_owned() });
         }
@@ -120,10 +127,14 @@ impl fmt::Debug for Instance {
     }
 }
 
-fn start(component: &Component, settings: &str) -> Result<(Live, Ports, Option<StateDescription>), PluginError> {
+fn start(
+    component: &Component,
+    settings: &str,
+    usage: &Arc<Usage>,
+) -> Result<(Live, Ports, Option<StateDescription>), PluginError> {
     let name = component.file();
     let broken = |what| move |error| PluginError::Call { name: name.to_owned(), what, error };
-    let mut live = component.start().map_err(broken("does not start"))?;
+    let mut live = component.start(usage).map_err(broken("does not start"))?;
     let ports = match live.configure(settings).map_err(broken("failed in `configure`"))? {
         Ok(ports) => ports,
         Err(words) => {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::{HasSelf, Linker};
 
-use super::Limits;
 use super::bindings::tidegate::plugin::log::{self, Level};
+use super::{Limits, Usage};
 
 /// A message is cut here.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
@@ -18,6 +18,7 @@ const LINES_PERIOD: Duration = Duration::from_secs(1);
 /// The data of a store.
 pub(super) struct Host {
     name: Arc<str>,
+    usage: Arc<Usage>,
     pub limiter: Limiter,
     gate: Gate,
     last_error: Option<String>,
@@ -27,9 +28,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub fn new(name: Arc<str>, limits: &Limits) -> Self {
+    pub fn new(name: Arc<str>, limits: &Limits, usage: Arc<Usage>) -> Self {
         Host {
             name,
+            usage,
             limiter: Limiter::new(limits),
             gate: Gate::default(),
             last_error: None,
@@ -81,7 +83,10 @@ impl Host {
             Pass::After(dropped) => {
                 tracing::warn!(target: "tidegate::plugin", plugin = %self.name, dropped, "log lines of the plugin were dropped");
             }
-            Pass::No => return,
+            Pass::No => {
+                self.usage.dropped_line();
+                return;
+            }
         }
         match level {
             Level::Debug => tracing::debug!(target: "tidegate::plugin", plugin = %self.name, "{message}"),
@@ -138,7 +143,7 @@ impl Gate {
 
 /// Bounds the memories of an instance together. (wasmtime's own `StoreLimits` bounds each alone.)
 pub(super) struct Limiter {
-    memory_bytes: usize,
+    pub memory_bytes: usize,
     memory_bytes_max: usize,
     table_entries_max: usize,
     instances_max: usize,
@@ -216,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_last_words_are_an_error_or_a_line_that_was_printed() {
-        let mut host = Host::new("test".into(), &Limits::default());
+        let mut host = Host::new("test".into(), &Limits::default(), Arc::default());
         assert_eq!(host.last_words(), None);
         for piece in ["thread panicked", " at 3:4:\nindex ", "7 is out", " of range\n", "\n"] {
             host.print(piece.as_bytes());

@@ -20,11 +20,13 @@ impl FilterInstance {
 impl Filter for FilterInstance {
     fn filter(&mut self, batch: &Batch) -> Result<Verdicts, CallError> {
         let passes = self.0.plugin().on_trap() == OnTrap::Pass;
-        self.0.serve(
+        let verdicts = self.0.serve(
             batch.rows,
             |caller, rows, deadline| filter_call(caller, &split::rows(batch, rows), deadline),
             |served| verdicts(served, passes),
-        )
+        )?;
+        self.0.plugin().usage().filtered(batch.rows, &verdicts);
+        Ok(verdicts)
     }
 }
 
@@ -67,11 +69,13 @@ impl EnrichInstance {
 impl Enrich for EnrichInstance {
     fn enrich(&mut self, batch: &Batch) -> Result<Output, CallError> {
         let plugin = self.0.plugin().clone();
-        self.0.serve(
+        let output = self.0.serve(
             batch.rows,
             |caller, rows, deadline| enrich_call(caller, &split::rows(batch, rows), deadline),
             |served| output(served, &plugin),
-        )
+        )?;
+        plugin.usage().gave(batch.rows, &output);
+        Ok(output)
     }
 }
 

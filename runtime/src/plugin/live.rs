@@ -9,7 +9,7 @@ use wasmtime::{Store, Trap, WasmBacktrace};
 use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plugin};
 use super::engine::ticks;
 use super::host::Host;
-use super::{CallError, Limits};
+use super::{CallError, Limits, Usage};
 
 /// What a guest's last words are cut to, within a reason.
 const LAST_WORDS_BYTES_MAX: usize = 512;
@@ -31,8 +31,13 @@ pub(super) trait Interface: Sized {
 
 impl Live {
     /// Runs the guest's start function. Calls have the deadline of a start until [`Live::give`].
-    pub fn start(pre: &InstancePre<Host>, name: &Arc<str>, limits: &Limits) -> Result<Self, CallError> {
-        let mut store = Store::new(pre.engine(), Host::new(name.clone(), limits));
+    pub fn start(
+        pre: &InstancePre<Host>,
+        name: &Arc<str>,
+        limits: &Limits,
+        usage: &Arc<Usage>,
+    ) -> Result<Self, CallError> {
+        let mut store = Store::new(pre.engine(), Host::new(name.clone(), limits, usage.clone()));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.output_bytes_max);
         let deadline = limits.start_deadline;
@@ -50,6 +55,11 @@ impl Live {
     /// What each call from now on has of time.
     pub fn give(&mut self, deadline: Duration) {
         self.deadline = deadline;
+    }
+
+    /// Of all its linear memories together.
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().limiter.memory_bytes
     }
 
     /// Fails where the interface is not of the types that the bindings have; nothing of the guest runs.

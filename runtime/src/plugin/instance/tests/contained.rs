@@ -42,6 +42,10 @@ fn only_the_rows_that_break_a_call_are_rejected() {
     expect!["the plugin trapped: wasm `unreachable` instruction executed"]
         .assert_eq(&verdicts.rejected[3].reason.message);
     assert_eq!(filter.filter(&moods(&[1, 0])).map(|verdicts| verdicts.keep), Ok(vec![1, 0]));
+    let counts = filter.0.plugin().usage().read();
+    assert_eq!((counts.rows, counts.dropped, counts.rejected, counts.broken), (302, 100, 0, 4), "each row once");
+    assert_eq!(counts.memory_bytes_most, 2 << 20);
+    assert!(counts.restarts >= 4 && counts.calls > counts.restarts && counts.nanos > 0, "{counts:?}");
 }
 
 #[test]
