@@ -9,6 +9,7 @@ mod inspect;
 mod log;
 mod pipeline_file;
 mod run;
+pub mod test;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,13 +44,15 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows what a component is, reads, writes and wants
     Inspect(inspect::InspectArgs),
+    /// Runs scenarios: what comes in, and what must be there in the end, with the real components and without servers
+    Test(test::TestArgs),
 }
 
 impl Command {
     /// From which level on lines are logged, unless the environment says otherwise.
     fn level(&self) -> LevelFilter {
         match self {
-            Command::Demo(_) => LevelFilter::ERROR, // it shows by itself what goes on
+            Command::Demo(_) | Command::Test(_) => LevelFilter::ERROR, // they show by themselves what goes on
             Command::Run(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => LevelFilter::INFO,
         }
     }
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(args),
         Command::Check(args) => check::run(args),
         Command::Inspect(args) => args.run(),
+        Command::Test(args) => test::run(args),
     };
     match result {
         Ok(()) => Exit::Done.into(),

@@ -7,7 +7,6 @@ pub mod fold;
 pub mod index;
 pub mod kafka;
 pub mod program;
-pub mod scenario;
 pub mod servers;
 pub mod simulation;
 pub mod source_text;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::build::BuildError;
 use super::check::Problems;
+use super::test::{Failed, TestError};
 use crate::config::ConfigErrors;
 use crate::console::ConsoleError;
 use crate::decode::DecodeError;
@@ -31,6 +32,8 @@ pub enum Exit {
     Unavailable = 4,
     /// Going on could lose or repeat something: a choice is needed.
     Choice = 5,
+    /// A scenario did not come out as it should.
+    Scenario = 6,
 }
 
 /// What `--help` says about it.
@@ -43,11 +46,15 @@ Exit codes:
   4  a server or topic is not there, or refuses us, at the start; or what was in
      flight could not be brought home before the deadline of a drain, and is read again
   5  going on could lose or repeat something: a choice is needed
+  6  a scenario of `tidegate test` failed
   130, 143  a second SIGINT or SIGTERM during a drain; what was in flight is read again";
 
 impl Exit {
     /// The first error of the chain that knows its kind decides.
     pub fn of(error: &anyhow::Error) -> Exit {
+        if error.is::<Failed>() {
+            return Exit::Scenario;
+        }
         match error.chain().find_map(kind) {
             Some(ErrorKind::Config) => Exit::Config,
             Some(ErrorKind::Plugin) => Exit::Plugin,
@@ -78,6 +85,7 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         ask::<ConsoleError>,
         ask::<Problems>,
         ask::<BuildError>,
+        ask::<TestError>,
     ];
     rooms.iter().find_map(|room| room(error))
 }

@@ -30,6 +30,14 @@ pub struct OutputComponents {
     pub aggregate: Option<Described>,
 }
 
+impl Components {
+    /// Whether any of them reads the field.
+    pub fn reads(&self, path: &str) -> bool {
+        let outputs = self.outputs.iter().flat_map(|output| output.transforms.iter().chain(&output.aggregate));
+        self.transforms.iter().chain(outputs).any(|one| one.ports.reads.iter().any(|field| field.path == path))
+    }
+}
+
 /// A configured component.
 #[derive(Clone, Default, Debug)]
 pub struct Described {

@@ -1,5 +1,5 @@
 //! A pipeline in virtual time: the real components and lanes on one thread, with a log and an index in memory around them.
-//! It has no network, no clock and no waiting, and one order of things: what follows from a record is done before the next.
+//! It has no network, no clock and no waiting, and one order of things: what follows from a batch is done before the next.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use crate::config::PipelineSettings;
 use crate::lane::{Effect, Event, Instances, Lane, Plan, Tally, Topology};
 use crate::record::{BatchBuilder, Commitment, EventTime, Message, Offset, Partition, RecordBatch, Resume};
 
+mod cut;
 mod index;
 
 pub use index::VirtualIndex;
 
+use cut::{Cut, Growing};
+
 /// Partitions of the parts topic: more than one, so that what is split over them shows.
 const PARTS_PARTITIONS: i32 = 2;
-/// Records of a batch when a lane reads on after a restart; before it, each record is a batch of its own.
-const REPLAY_RECORDS_MAX: usize = 4096;
 
 /// A record of a topic in memory. It is received at the moment of its timestamp.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -38,7 +39,10 @@ pub struct VirtualPipeline {
     lanes: BTreeMap<Partition, Lane>,
     /// What the lanes are to be told, in order.
     events: VecDeque<(Partition, Event)>,
-    /// The timestamp of the newest record.
+    cut: Cut,
+    /// Records at the end of a partition that its lane was not told of yet: from which offset on.
+    gathered: Option<(Partition, usize, Growing)>,
+    /// The timestamp of the newest record that a lane was told of.
     now: EventTime,
     index: VirtualIndex,
     dead_letters: Vec<Message>,
@@ -46,8 +50,14 @@ pub struct VirtualPipeline {
 }
 
 impl VirtualPipeline {
-    /// Loads the components and starts a lane for each partition; every source topic has as many.
-    pub fn start(settings: &PipelineSettings, partitions: i32, loader: &mut Loader) -> Result<Self, PipelineError> {
+    /// Loads the components and starts a lane for each partition; every source topic has as many. Up to `batch_records`
+    /// records that follow each other in a partition are a batch.
+    pub fn start(
+        settings: &PipelineSettings,
+        partitions: i32,
+        batch_records: usize,
+        loader: &mut Loader,
+    ) -> Result<Self, PipelineError> {
         let plugins = Plugins::load(settings, loader)?;
         let parts_topic = Plan::parts_topic_of(settings);
         let topology = Topology {
@@ -62,7 +72,9 @@ impl VirtualPipeline {
         if let Some(topic) = &parts_topic {
             topics.extend((0..PARTS_PARTITIONS).map(|number| (Partition::new(topic, number), Vec::new())));
         }
-        let plan = Plan::new(settings, &plugins.describe(), topology).map_err(PipelineError::Plan)?;
+        let described = plugins.describe();
+        let cut = Cut::new(batch_records, described.reads("$received"));
+        let plan = Plan::new(settings, &described, topology).map_err(PipelineError::Plan)?;
         let mut pipeline = VirtualPipeline {
             plan: Arc::new(plan),
             instances: plugins.instantiate()?,
@@ -70,30 +82,59 @@ impl VirtualPipeline {
             committed: BTreeMap::new(),
             lanes: BTreeMap::new(),
             events: VecDeque::new(),
+            cut,
+            gathered: None,
             now: EventTime::from_micros(0),
             index: VirtualIndex::default(),
             dead_letters: Vec::new(),
             tally: Tally::default(),
         };
-        pipeline.restart()?;
+        pipeline.begin()?;
         Ok(pipeline)
     }
 
-    /// Appends a record to a source topic and does all that follows from it.
+    /// Appends a record to a source topic. Its lane is told when its batch is full, or when something else happens.
     pub fn record(&mut self, partition: &Partition, record: VirtualRecord) -> Result<(), PipelineError> {
-        self.now = record.timestamp.unwrap_or(self.now);
-        self.append(partition, record);
-        self.settle()
+        let joins = match &mut self.gathered {
+            Some((gathered, _, batch)) => gathered == partition && self.cut.add(batch, &record),
+            None => false,
+        };
+        if !joins {
+            self.settle()?;
+            let (end, mut batch) = (self.topics.get(partition).map_or(0, Vec::len), Growing::default());
+            self.cut.add(&mut batch, &record);
+            self.gathered = Some((partition.clone(), end, batch));
+        }
+        self.topics.entry(partition.clone()).or_default().push(record);
+        Ok(())
     }
 
     /// The partition is at its end, and nothing came for `idle_after`.
     pub fn idle(&mut self, partition: &Partition) -> Result<(), PipelineError> {
+        self.settle()?;
         self.events.push_back((partition.clone(), Event::Idle));
         self.settle()
     }
 
-    /// The process dies, and another one begins at the committed positions.
+    /// Nothing was read or written yet, but the instances have done all this before.
+    pub fn begin_again(&mut self) -> Result<(), PipelineError> {
+        self.topics.values_mut().for_each(Vec::clear);
+        self.committed.clear();
+        self.gathered = None;
+        self.now = EventTime::from_micros(0);
+        self.index = VirtualIndex::default();
+        self.dead_letters.clear();
+        self.tally = Tally::default();
+        self.begin()
+    }
+
+    /// The process dies once it has done what there was to do, and another one begins at the committed positions.
     pub fn restart(&mut self) -> Result<(), PipelineError> {
+        self.settle()?;
+        self.begin()
+    }
+
+    fn begin(&mut self) -> Result<(), PipelineError> {
         self.lanes.clear();
         self.events.clear();
         let partitions: Vec<Partition> = self.topics.keys().cloned().collect();
@@ -112,13 +153,18 @@ impl VirtualPipeline {
             self.lanes.insert(partition.clone(), lane);
             let mut next = usize::try_from(from.0).unwrap_or(0);
             while next < end {
-                let batch = self.batch(&partition, next, end.min(next + REPLAY_RECORDS_MAX));
+                let batch = self.batch(&partition, next, next + self.cut.first(&self.topics[&partition][next..]));
                 next += batch.len();
                 self.events.push_back((partition.clone(), Event::Batch(batch)));
             }
             self.perform(&partition, effects);
         }
         self.settle()
+    }
+
+    /// The components at work, for those who want to stand between them and the lanes.
+    pub fn instances(&mut self) -> &mut Instances {
+        &mut self.instances
     }
 
     pub fn index(&self) -> &VirtualIndex {
@@ -136,7 +182,13 @@ impl VirtualPipeline {
     }
 
     /// Tells the lanes all that there is to tell, and commits what they allow.
-    fn settle(&mut self) -> Result<(), PipelineError> {
+    pub fn settle(&mut self) -> Result<(), PipelineError> {
+        if let Some((partition, from, _)) = self.gathered.take() {
+            let end = self.topics[&partition].len();
+            self.now = self.topics[&partition][from..].iter().rev().find_map(|one| one.timestamp).unwrap_or(self.now);
+            let batch = self.batch(&partition, from, end);
+            self.events.push_back((partition, Event::Batch(batch)));
+        }
         while let Some((partition, event)) = self.events.pop_front() {
             let Some(lane) = self.lanes.get_mut(&partition) else { continue };
             let mut effects = Vec::new();
@@ -181,6 +233,7 @@ impl VirtualPipeline {
         self.append(&Partition { topic, number }, record);
     }
 
+    /// A message of the parts topic, which is a batch of its own.
     fn append(&mut self, partition: &Partition, record: VirtualRecord) {
         let log = self.topics.entry(partition.clone()).or_default();
         log.push(record);

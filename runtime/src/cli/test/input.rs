@@ -1,20 +1,40 @@
 //! `input.ndjson` of a scenario, line by line.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tidegate::pipeline::VirtualRecord;
-use tidegate::record::EventTime;
+
+use crate::pipeline::VirtualRecord;
+use crate::record::EventTime;
 
 /// What a line says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Line {
+pub(super) enum Line {
     Record { partition: i32, record: VirtualRecord },
-    Partitions(i32),
     Idle(i32),
     Restart,
+}
+
+/// What comes in, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Input {
+    /// Of each source topic.
+    pub partitions: i32,
+    pub lines: Vec<Line>,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Input { partitions: 1, lines: Vec::new() }
+    }
+}
+
+/// A line as it is written.
+enum Written {
+    Line(Line),
+    Partitions(i32),
 }
 
 #[derive(Deserialize)]
@@ -43,22 +63,43 @@ fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Resu
     T::deserialize(from).map(Some)
 }
 
-pub fn read_input(text: &str) -> Result<Vec<Line>> {
+pub(super) fn read_input(text: &str) -> Result<Input> {
     let mut timestamp = Some(EventTime::from_micros(0));
-    let mut lines = Vec::new();
-    for (place, line) in text.lines().enumerate() {
-        lines.push(read_line(line, &mut timestamp).with_context(|| format!("input.ndjson:{}: {line}", place + 1))?);
+    let mut input = Input::default();
+    for (place, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let here = || format!("input.ndjson:{}: {line}", place + 1);
+        match read_line(line, &mut timestamp).with_context(here)? {
+            Written::Partitions(count) if place == 0 && count > 0 => input.partitions = count,
+            Written::Partitions(_) => {
+                return Err(anyhow!("a topic has one partition or more, and the first line says so"))
+                    .with_context(here);
+            }
+            Written::Line(line) => {
+                in_range(&line, input.partitions).with_context(here)?;
+                input.lines.push(line);
+            }
+        }
     }
-    Ok(lines)
+    Ok(input)
 }
 
-fn read_line(line: &str, timestamp: &mut Option<EventTime>) -> Result<Line> {
+fn in_range(line: &Line, partitions: i32) -> Result<()> {
+    match line {
+        Line::Record { partition, .. } | Line::Idle(partition) if !(0..partitions).contains(partition) => bail!(
+            "there is no such partition=`{partition}`; the first line says how many there are: {{\"partitions\": {}}}",
+            partition.saturating_add(1).max(1)
+        ),
+        Line::Record { .. } | Line::Idle(_) | Line::Restart => Ok(()),
+    }
+}
+
+fn read_line(line: &str, timestamp: &mut Option<EventTime>) -> Result<Written> {
     let wire: Wire = serde_json::from_str(line)?;
     let object: serde_json::Map<String, Value> = serde_json::from_str(line)?;
     match (wire.partitions, wire.idle, wire.restart) {
-        (Some(count), None, None) if object.len() == 1 => return Ok(Line::Partitions(count)),
-        (None, Some(partition), None) if object.len() == 1 => return Ok(Line::Idle(partition)),
-        (None, None, Some(true)) if object.len() == 1 => return Ok(Line::Restart),
+        (Some(count), None, None) if object.len() == 1 => return Ok(Written::Partitions(count)),
+        (None, Some(partition), None) if object.len() == 1 => return Ok(Written::Line(Line::Idle(partition))),
+        (None, None, Some(true)) if object.len() == 1 => return Ok(Written::Line(Line::Restart)),
         (None, None, None) => {}
         _ => bail!("an event stands alone in its line"),
     }
@@ -76,7 +117,7 @@ fn read_line(line: &str, timestamp: &mut Option<EventTime>) -> Result<Line> {
         key: wire.key.map(String::into_bytes),
         headers: wire.headers.into_iter().map(|(name, value)| (name, value.map(String::into_bytes))).collect(),
     };
-    Ok(Line::Record { partition: wire.partition, record })
+    Ok(Written::Line(Line::Record { partition: wire.partition, record }))
 }
 
 fn value(wire: &Wire) -> Result<Option<Vec<u8>>> {

@@ -1,0 +1,157 @@
+//! A scenario's folder: what is in it, how it is run, and whether what came out is what it expects.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value};
+
+use crate::config::PipelineSettings;
+use crate::pipeline::Loader;
+
+use super::compare::{self, Difference};
+use super::input::{Input, read_input};
+use super::outcome::Outcome;
+use super::play::{Mode, Play};
+use super::steady::{self, Unsteady};
+
+pub(super) const PIPELINE: &str = "pipeline.toml";
+pub(super) const INPUT: &str = "input.ndjson";
+pub(super) const DOCUMENTS: &str = "expected.ndjson";
+pub(super) const DEAD_LETTERS: &str = "dead_letters.ndjson";
+pub(super) const TALLY: &str = "tally.json";
+pub(super) const ERROR: &str = "error.txt";
+
+/// A file of the folder, and what is not in it as it should be.
+pub(super) type Differences = Vec<(&'static str, Vec<Difference>)>;
+
+pub(super) struct Scenario {
+    folder: PathBuf,
+    /// In place of the plugin directory that the pipeline file names.
+    plugins: Option<PathBuf>,
+}
+
+/// What came of it, and what is wrong with that.
+pub(super) struct Verdict {
+    pub outcome: Outcome,
+    pub differences: Differences,
+    pub unsteady: Option<Unsteady>,
+}
+
+impl Scenario {
+    pub fn new(folder: &Path, plugins: Option<&Path>) -> Scenario {
+        Scenario { folder: folder.into(), plugins: plugins.map(Path::to_owned) }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// An error is for what is wrong with the scenario itself.
+    pub fn judge(&self, loader: &mut Loader) -> Result<Verdict> {
+        let settings = match self.settings() {
+            Ok(settings) => settings,
+            Err(error) => return self.ends(self.error(&error)),
+        };
+        let has_input = self.folder.join(INPUT).exists() || !self.folder.join(ERROR).exists();
+        let input = if has_input { self.input()? } else { Input::default() };
+        let mut play = Play { settings: &settings, input: &input, loader, shorten: &|error| self.shortened(error) };
+        let outcome = play.run(Mode::FIRST)?;
+        let unsteady = steady::judge(&mut play, &outcome)?;
+        Ok(Verdict { differences: self.differences(&outcome)?, outcome, unsteady })
+    }
+
+    /// Writes what came out into the files that say otherwise; the names of those.
+    pub fn bless(&self, verdict: &Verdict) -> Result<Vec<&'static str>> {
+        let mut written = Vec::new();
+        for (file, _) in &verdict.differences {
+            let before = self.read(file).unwrap_or_default();
+            let Some(text) = blessed(file, &before, &verdict.outcome)? else { continue };
+            let path = self.folder.join(file);
+            if text.is_empty() { fs::remove_file(path) } else { fs::write(path, text) }.context(*file)?;
+            written.push(*file);
+        }
+        Ok(written)
+    }
+
+    /// As its pipeline file says, with `${NAME}` taken from the environment.
+    pub fn settings(&self) -> Result<PipelineSettings, String> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let file = self.folder.join(PIPELINE);
+        PipelineSettings::load(&file, &environment, self.plugins.as_deref()).map_err(|error| error.to_string())
+    }
+
+    fn ends(&self, outcome: Outcome) -> Result<Verdict> {
+        Ok(Verdict { differences: self.differences(&outcome)?, outcome, unsteady: None })
+    }
+
+    fn error(&self, error: &str) -> Outcome {
+        Outcome { error: Some(self.shortened(error)), ..Outcome::default() }
+    }
+
+    /// A page must not show where somebody's checkout lies.
+    fn shortened(&self, error: &str) -> String {
+        format!("{}\n", error.replace(&format!("{}/", self.folder.display()), ""))
+    }
+
+    fn differences(&self, outcome: &Outcome) -> Result<Differences> {
+        let expected = self.read(ERROR).unwrap_or_default();
+        let found = outcome.error.clone().unwrap_or_default();
+        if !expected.is_empty() || !found.is_empty() {
+            let is_same = expected == found;
+            let text = Difference::Text { expected, found };
+            return Ok(if is_same { Vec::new() } else { vec![(ERROR, vec![text])] });
+        }
+        let mut found = Vec::new();
+        for (file, lines) in [(DOCUMENTS, &outcome.documents), (DEAD_LETTERS, &outcome.dead_letters)] {
+            found.push((file, compare::lines(&lines_of(file, &self.read(file).unwrap_or_default())?, lines)));
+        }
+        if let Some(text) = self.read(TALLY) {
+            found.push((TALLY, compare::counters(&counters_of(&text)?, &outcome.tally)));
+        }
+        found.retain(|(_, differences)| !differences.is_empty());
+        Ok(found)
+    }
+
+    fn input(&self) -> Result<Input> {
+        let text = fs::read_to_string(self.folder.join(INPUT)).with_context(|| {
+            format!("a scenario has an {INPUT}, with the records that come in; or an {ERROR}, where it does not start")
+        })?;
+        read_input(&text)
+    }
+
+    fn read(&self, file: &str) -> Option<String> {
+        fs::read_to_string(self.folder.join(file)).ok()
+    }
+}
+
+/// What a file is to hold; none where it was written by hand and cannot be made.
+fn blessed(file: &str, before: &str, outcome: &Outcome) -> Result<Option<String>> {
+    let text = |lines: &[Value]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    Ok(match file {
+        DOCUMENTS if before.contains("\"_text\"") => None,
+        DOCUMENTS => Some(text(&outcome.comparable().documents)),
+        DEAD_LETTERS => Some(text(&outcome.dead_letters)),
+        TALLY => {
+            let counters = counters_of(before)?.into_iter().map(|(name, _)| {
+                let count = outcome.tally.get(&name).cloned().unwrap_or_default();
+                (name, count)
+            });
+            Some(format!("{}\n", Value::Object(counters.collect())))
+        }
+        _ => outcome.error.clone().or(Some(String::new())),
+    })
+}
+
+fn lines_of(file: &str, text: &str) -> Result<Vec<Value>> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(place, line)| {
+            serde_json::from_str(line).with_context(|| format!("{file}:{}: not JSON: {line}", place + 1))
+        })
+        .collect()
+}
+
+fn counters_of(text: &str) -> Result<Map<String, Value>> {
+    serde_json::from_str(text).context(TALLY)
+}
