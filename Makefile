@@ -1,6 +1,7 @@
 # What one does with this repository. `make` alone lists it.
 
 SERVERS ?= auto
+PYTHON ?= auto
 SEEDS ?= 50000
 CARGO ?= cargo
 BENCHES ?= border lane drain sink
@@ -12,7 +13,7 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
-	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch'
+	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; PYTHON likewise'
 	@echo 'make check    clippy, rustfmt, cargo deny'
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
@@ -21,7 +22,7 @@ help:
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
 
 setup:
-	@scripts/prerequisites.sh --install build servers lint
+	@scripts/prerequisites.sh --install build python servers lint
 	@cd plugins && ../scripts/wasm-target.sh >/dev/null
 
 prerequisites:
@@ -39,6 +40,7 @@ test: components
 	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) test --quiet
 	@$(CARGO) build --workspace --bins --tests
 	@$(CARGO) test --workspace
+	@PYTHON=$(PYTHON) scripts/python-tests.sh
 	@SERVERS=$(SERVERS) scripts/server-tests.sh
 
 check:

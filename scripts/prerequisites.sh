@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Says what is missing on this machine to build, test or lint Tidegate: one line for each thing, with the command that
 # installs it on Debian and on macOS. Quiet, and exit code 0, when all is there.
-#   prerequisites.sh [--install] build|servers|lint...
+#   prerequisites.sh [--install] build|python|servers|lint...
 # --install: as root on Debian, installs what is missing with apt-get; cargo-deny goes to $TIDEGATE_TOOLS.
 set -euo pipefail
 
@@ -56,6 +56,11 @@ need_build() {
     have make || lacks make make 'xcode-select --install'
     have pkg-config || lacks pkg-config pkg-config 'brew install pkg-config'
     openssl_headers || lacks "OpenSSL's headers" libssl-dev 'brew install openssl@3'
+}
+
+need_python() {
+    python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
+        lacks 'Python 3.10 or newer with venv and pip' python3-venv 'brew install python'
 }
 
 need_servers() {
