@@ -5,10 +5,8 @@
 use std::fs;
 use std::process::Command;
 
-use tidegate::config::PipelineSettings;
-use tidegate::pipeline::{Loader, VirtualPipeline};
+use tidegate::cli::test::{TestArgs, run};
 use tidegate_tests::program::binary;
-use tidegate_tests::scenario::Scenario;
 use tidegate_tests::workspace::{root, scratch};
 
 #[test]
@@ -18,32 +16,17 @@ fn the_copy_of_the_interface_is_the_original() {
     assert!(read("wit/tidegate.wit") == read(copy), "copy wit/tidegate.wit to {copy}");
 }
 
-/// One test, so that each component is compiled once: an interpreter takes its seconds.
+/// In batches of 1, of 7 and of all; unicode, splits, times, what is absent, rejections, an exception, settings refused.
 #[test]
 #[ignore = "needs the components of scripts/python.sh"]
-fn the_example_does_what_its_scenario_says_and_refuses_settings_in_its_own_words() {
-    let folder = root().join("examples/python/scenario");
-    let (scenario, mut loader) = (Scenario::new(&folder), Loader::default());
-    if std::env::var_os("UPDATE").is_some() {
-        scenario.update(&mut loader).expect("the scenario runs");
-    }
-    let differences = scenario.differences(&mut loader).expect("the scenario runs");
-    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
-
-    let file = folder.join("pipeline.toml");
-    let pipeline = fs::read_to_string(&file).expect("the scenario has a pipeline");
-    let settings = pipeline.lines().find(|line| line.starts_with("settings = ")).expect("the filter has settings");
-    for (given, words) in [
-        ("{}", "neither `networks` nor `mail` is set, so nothing would be dropped"),
-        ("{ networks = ['10.0.0.0/99'] }", "'10.0.0.0/99' does not appear to be an IPv4 or IPv6 network"),
-        ("{ mail = 7 }", "the setting `mail` is a whole number, expected a text"),
-        ("{ mails = 'x' }", "unknown setting `mails`; there are `networks`, `mail`"),
-    ] {
-        let text = pipeline.replace(settings, &format!("settings = {given}"));
-        let (settings, _) = PipelineSettings::parse(&text, &file, &|_| None, None).expect("the file is right");
-        let refused = VirtualPipeline::start(&settings, 1, &mut loader).err().expect("the plugin refuses").to_string();
-        assert!(refused.contains("does not accept its settings") && refused.contains(words), "{given}: {refused}");
-    }
+fn the_example_does_what_its_scenarios_say() {
+    let args = TestArgs {
+        folder: Some(root().join("examples/python/scenarios")),
+        plugins: Some(root().join("target/python")),
+        bless: std::env::var_os("BLESS").is_some(),
+        ..TestArgs::default()
+    };
+    run(&args).expect("`tidegate test examples/python` says what differs");
 }
 
 /// The interpreter that `scripts/python.sh` has made, in which the SDK is installed.
