@@ -157,16 +157,17 @@ fn show_unsteady(text: &mut String, unsteady: &Unsteady, paint: Paint) {
     };
     for Guilty { component, row, given, made: [first, second] } in &unsteady.guilty {
         let _ = writeln!(text, "    {} {does}", paint.bold(component));
-        let _ = writeln!(text, "      its row {row}, {}", shown(given));
-        let _ = writeln!(text, "        {} {before}", paint.red(&format!("- {}", shown(first))));
-        let _ = writeln!(text, "        {} {after}", paint.green(&format!("+ {}", shown(second))));
+        let what = row.map_or("what it emits for".to_owned(), |row| format!("its row {row},"));
+        let _ = writeln!(text, "      {what} {}", shown(given));
+        let _ = writeln!(text, "        {}", paint.red(&format!("- {before}: {}", shown(first))));
+        let _ = writeln!(text, "        {}", paint.green(&format!("+ {after}: {}", shown(second))));
     }
     if unsteady.guilty.is_empty() {
         let _ = writeln!(text, "    a component {does}; which one cannot be told");
     }
     for (file, differences) in &unsteady.differences {
         let (before, after) = (paint.red(&format!("- {before}")), paint.green(&format!("+ {after}")));
-        let _ = writeln!(text, "    {}: {before} {after}", paint.bold(file));
+        let _ = writeln!(text, "    {}\n    {before}\n    {after}", paint.bold(file));
         list(text, differences, paint);
     }
 }

@@ -46,8 +46,8 @@ pub(super) struct Testimony {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Guilty {
     pub component: String,
-    /// From 1 on.
-    pub row: usize,
+    /// Which row of those that it was given, from 1 on; none of what it emits.
+    pub row: Option<usize>,
     pub given: String,
     pub made: [String; 2],
 }
@@ -99,15 +99,15 @@ impl Witnesses {
 impl Testimony {
     /// Guilty is who makes something else of the same row; who is given other rows is not to blame.
     pub fn differs(&self, other: &Testimony) -> Option<Guilty> {
-        let guilty = |row: usize, before: &Seen, after: &Seen| Guilty {
+        let guilty = |row, before: &Seen, after: &Seen| Guilty {
             component: self.component.clone(),
-            row: row + 1,
+            row,
             given: before.given.clone(),
             made: [before.made.clone(), after.made.clone()],
         };
         let mut rows = self.log.rows.iter().zip(&other.log.rows).enumerate();
         if let Some((row, (before, after))) = rows.find(|(_, (before, after))| before != after) {
-            return (before.given == after.given).then(|| guilty(row, before, after));
+            return (before.given == after.given).then(|| guilty(Some(row + 1), before, after));
         }
         let sorted = |log: &Log| {
             let mut emitted = log.emitted.clone();
@@ -115,8 +115,8 @@ impl Testimony {
             emitted
         };
         let (before, after) = (sorted(&self.log), sorted(&other.log));
-        let mut emitted = before.iter().zip(&after).enumerate();
-        emitted.find(|(_, (before, after))| before != after).map(|(row, (before, after))| guilty(row, before, after))
+        let mut emitted = before.iter().zip(&after);
+        emitted.find(|(before, after)| before != after).map(|(before, after)| guilty(None, before, after))
     }
 }
 
