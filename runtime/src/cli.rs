@@ -7,6 +7,7 @@ mod demo;
 mod exit;
 mod inspect;
 mod log;
+mod new;
 mod pipeline_file;
 mod run;
 pub mod test;
@@ -37,6 +38,8 @@ enum Command {
     Run(run::RunArgs),
     /// Shows a pipeline at work on a click stream that is made up, with stand-ins for the servers, for a minute
     Demo(demo::DemoArgs),
+    /// Makes a crate for a plugin in Rust, with a test and a scenario
+    New(new::NewArgs),
     /// Builds plugins written in Rust to components
     Build(build::BuildArgs),
     /// Checks a pipeline file and its components, and shows who reads and writes which field
@@ -53,7 +56,9 @@ impl Command {
     fn level(&self) -> LevelFilter {
         match self {
             Command::Demo(_) | Command::Test(_) => LevelFilter::ERROR, // they show by themselves what goes on
-            Command::Run(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => LevelFilter::INFO,
+            Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
+                LevelFilter::INFO
+            }
         }
     }
 }
@@ -65,6 +70,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::New(args) => new::run(args),
         Command::Build(args) => build::run(args),
         Command::Check(args) => check::run(args),
         Command::Inspect(args) => args.run(),

@@ -12,6 +12,12 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// That of the plugins, which are a workspace of their own; crates with the same dependencies build there in no time.
+pub fn plugin_target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("plugins/target"), |path| Path::new(&path).join("plugins"))
+}
+
 /// A folder for what a test leaves behind; each test names its own.
 pub fn scratch(name: &str) -> PathBuf {
     let folder = target().join("test-scratch").join(name);

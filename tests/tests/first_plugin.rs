@@ -2,13 +2,13 @@
 //! with `tidegate build`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use tidegate::plugin::{self, Component, Engine};
 use tidegate::record::{Field, Kind};
 use tidegate_tests::program::binary;
-use tidegate_tests::workspace::{root, scratch};
+use tidegate_tests::workspace::{plugin_target, root, scratch};
 
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
@@ -33,14 +33,8 @@ fn crate_of_the_page() -> PathBuf {
     folder
 }
 
-/// That of the plugins, whose dependencies are the same.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root().join("plugins/target"), |path| Path::new(&path).join("plugins"))
-}
-
 fn succeed(command: &mut Command) -> String {
-    let output = command.env("CARGO_TARGET_DIR", target()).output().expect("it can be run");
+    let output = command.env("CARGO_TARGET_DIR", plugin_target()).output().expect("it can be run");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -58,7 +52,8 @@ fn the_first_plugin_of_the_page_is_tested_built_and_accepted() {
 
     // Cargo alone gives a core module that carries its component type.
     succeed(cargo().args(["build", "--release", "--target", "wasm32-unknown-unknown"]));
-    let module = fs::read(target().join("wasm32-unknown-unknown/release/big_orders.wasm")).expect("cargo has built it");
+    let module =
+        fs::read(plugin_target().join("wasm32-unknown-unknown/release/big_orders.wasm")).expect("cargo has built it");
     assert!(module.starts_with(CORE_MODULE));
     let component = plugin::encode(&module).expect("it can be encoded").expect("it is no component yet");
 

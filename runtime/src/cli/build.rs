@@ -71,8 +71,9 @@ fn listed(hints: &[String]) -> String {
 pub fn run(args: &BuildArgs) -> anyhow::Result<()> {
     let engine = Engine::new()?;
     for folder in &args.folders {
-        let crates = Crate::find(folder)?;
+        cargo::manifest_is_there(folder)?;
         cargo::target_is_there(folder)?;
+        let crates = Crate::find(folder)?;
         for artefact in cargo::build(folder, &crates).map_err(|failure| explain(folder, &crates, failure))? {
             let line = publish(&engine, &artefact, folder, &args.out)?;
             super::print(&line);

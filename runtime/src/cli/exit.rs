@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::build::BuildError;
 use super::check::Problems;
+use super::new::NewError;
 use super::test::{Failed, TestError};
 use crate::config::ConfigErrors;
 use crate::console::ConsoleError;
@@ -85,6 +86,7 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         ask::<ConsoleError>,
         ask::<Problems>,
         ask::<BuildError>,
+        ask::<NewError>,
         ask::<TestError>,
     ];
     rooms.iter().find_map(|room| room(error))

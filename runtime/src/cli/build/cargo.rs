@@ -31,12 +31,13 @@ pub enum Failure {
     Said(String),
 }
 
+/// Without this rustup would want to install what a rust-toolchain.toml names, and fail without a network, although what is
+/// needed is there ([`target_is_there`]).
+const NO_INSTALL: (&str, &str) = ("RUSTUP_AUTO_INSTALL", "0");
+
 impl Crate {
     /// The plugin crates in a folder: its own package, or the workspace's.
     pub fn find(folder: &Path) -> Result<Vec<Crate>, BuildError> {
-        if !folder.join("Cargo.toml").is_file() {
-            return Err(BuildError::NoManifest(folder.to_owned()));
-        }
         let metadata = metadata(folder, &["--no-deps"])?;
         let within = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let crates = plugins(&metadata, &within)?;
@@ -47,7 +48,8 @@ impl Crate {
 /// `cargo metadata` in the folder.
 pub fn metadata(folder: &Path, arguments: &[&str]) -> Result<String, BuildError> {
     let mut command = Command::new("cargo");
-    command.current_dir(folder).args(["metadata", "--format-version", "1"]).args(arguments);
+    command.current_dir(folder).env(NO_INSTALL.0, NO_INSTALL.1);
+    command.args(["metadata", "--format-version", "1"]).args(arguments);
     let output = command.output().map_err(|error| BuildError::NoCargo { program: "cargo", error })?;
     if !output.status.success() {
         return Err(BuildError::Metadata(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
@@ -81,20 +83,33 @@ fn plugins(metadata: &str, folder: &Path) -> Result<Vec<Crate>, BuildError> {
     Ok(found.map(|package| Crate { id: package.id, name: package.name }).collect())
 }
 
-/// The target's library, where the folder's toolchain (rust-toolchain.toml) would look for it.
+/// Looks for a crate in the folder.
+pub fn manifest_is_there(folder: &Path) -> Result<(), BuildError> {
+    if folder.join("Cargo.toml").is_file() { Ok(()) } else { Err(BuildError::NoManifest(folder.to_owned())) }
+}
+
+/// Looks for the target's library where the folder's toolchain (rust-toolchain.toml) would; rustup may install it.
 pub fn target_is_there(folder: &Path) -> Result<(), BuildError> {
+    if libraries_are_there(folder, Some(NO_INSTALL))? || libraries_are_there(folder, None)? {
+        return Ok(());
+    }
+    Err(BuildError::NoTarget { folder: folder.to_owned() })
+}
+
+fn libraries_are_there(folder: &Path, environment: Option<(&str, &str)>) -> Result<bool, BuildError> {
     let mut command = Command::new("rustc");
-    command.current_dir(folder).args(["--print", "target-libdir", "--target", TARGET]);
+    command.current_dir(folder).envs(environment).args(["--print", "target-libdir", "--target", TARGET]);
+    // Where rustup installs, it says so on our stderr; a first look is silent.
+    command.stderr(if environment.is_some() { Stdio::null() } else { Stdio::inherit() });
     let output = command.output().map_err(|error| BuildError::NoCargo { program: "rustc", error })?;
     let libraries = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    let found = std::fs::read_dir(libraries).is_ok_and(|mut entries| entries.next().is_some());
-    if found { Ok(()) } else { Err(BuildError::NoTarget { folder: folder.to_owned() }) }
+    Ok(std::fs::read_dir(libraries).is_ok_and(|mut entries| entries.next().is_some()))
 }
 
 /// Builds the crates; cargo's messages go to stderr as they come.
 pub fn build(folder: &Path, crates: &[Crate]) -> Result<Vec<Artefact>, Failure> {
     let mut command = Command::new("cargo");
-    command.current_dir(folder).args(["build", "--release", "--target", TARGET]);
+    command.current_dir(folder).env(NO_INSTALL.0, NO_INSTALL.1).args(["build", "--release", "--target", TARGET]);
     command.args(["--message-format", "json-render-diagnostics"]);
     command.args(["--color", if std::io::stderr().is_terminal() { "always" } else { "never" }]);
     for found in crates {
