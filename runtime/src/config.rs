@@ -1,7 +1,6 @@
 //! The pipeline file: text to settings, validated once. Handles and sockets are not known here.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ mod index;
 mod interpolate;
 mod librdkafka;
 mod load;
+mod plugin;
 mod reader;
 mod secret;
 mod settings;
@@ -17,6 +17,7 @@ mod values;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{Environment, Places};
+pub use plugin::{OnBreaker, OnTrap, PluginLimits, PluginSettings};
 pub(crate) use reader::nearest;
 pub use secret::Secret;
 pub use values::{show_duration, show_size};
@@ -158,47 +159,14 @@ pub enum OnFuture {
 }
 
 /// `[[transform]]` and `[[output.transform]]`: a component that filters or enriches; which of the two, it says itself.
-/// The first kind is for all outputs, the second for its own. `plugin`, `settings` and `on_trap` are described below. Not
-/// supported yet: `limits`.
+/// The first kind is for all outputs, the second for its own. `plugin`, `settings`, `limits`, `on_trap` and `on_breaker` are
+/// described below.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TransformSettings {
     /// What metrics and dead letters call it.
     /// Value: a name that no other transform has. Default: the file's name without its extension.
     pub name: String,
     pub plugin: PluginSettings,
-}
-
-/// `plugin`, `settings` and `on_trap`: a component, what it is configured with, and what becomes of a record on which it
-/// breaks, in `[[transform]]`, `[[output.transform]]` and `[output.aggregate]`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PluginSettings {
-    /// The component's file, looked up in the plugin directory.
-    /// Key: `plugin`.
-    /// Value: a path. Required.
-    pub file: PathBuf,
-    /// Given to the component as JSON. A string `"@NAME"` stands for the text of a file beside the pipeline file (at
-    /// most 64 MiB, UTF-8); `"@@NAME"` is the string `@NAME`. A date or time becomes a string.
-    /// Value: a table. Default: empty.
-    pub settings: String,
-    /// What becomes of a record on which the component traps, does not come back in time, or breaks its contract; the other
-    /// records of the batch go on. `pass` is for filters: the record goes on unjudged. `stop`: the pipeline stops, and
-    /// nothing is lost.
-    /// Value: `dead-letter`, `pass` or `stop`. Default: `dead-letter`.
-    pub on_trap: OnTrap,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OnTrap {
-    DeadLetter,
-    Pass,
-    Stop,
-}
-
-/// Without the settings, in which a secret may be.
-impl fmt::Debug for PluginSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PluginSettings").field("file", &self.file).finish_non_exhaustive()
-    }
 }
 
 /// `[sink.elasticsearch]`: where documents go.
@@ -281,7 +249,7 @@ pub struct IdSettings {
 
 /// `[output.aggregate]`: a component that folds records into windows of event time. A document has the fields of the
 /// group, `window_start`, `window_end`, and what the component emits. `emit = "on_close"` may be written out. Not
-/// supported yet: other values of `emit`, `limits`.
+/// supported yet: other values of `emit`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct AggregateSettings {
     pub plugin: PluginSettings,
@@ -329,10 +297,17 @@ pub struct DeadLetterSettings {
 /// `[limits]`: what the pipeline may use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LimitSettings {
-    /// For what is in flight, in queues and in windows. Partitions are paused when it is used up.
+    /// For what is in flight, in queues, in windows and in components. Partitions are paused when it is used up. Of it three
+    /// eighths are for the memories of all components together: what their instances have when they start must fit, and one
+    /// that wants more than is left waits for the others.
     /// Key: `memory`.
     /// Value: a size from 64MiB to 1TiB. Default: `512MiB`.
     pub memory_bytes: usize,
+    /// Of each call of a component: how deep it may nest functions. One for all of them; the threads that call them have
+    /// stacks of their size and more.
+    /// Key: `stack`.
+    /// Value: a size from 64KiB to 2MiB. Default: `512KiB`.
+    pub stack_bytes: usize,
     /// Threads that decode records and call components.
     /// Value: 1 to 1024. Default: one for each core.
     pub workers: usize,

@@ -19,6 +19,7 @@ mod interface;
 mod isolate;
 mod limits;
 mod live;
+mod pool;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -32,12 +33,13 @@ use thiserror::Error;
 pub use artefact::encode;
 pub use component::{Component, Identity};
 pub use configured::{Instance, Plugin, StateDescription};
-pub use engine::Engine;
+pub use engine::{Engine, EngineLimits};
 pub use inspect::{Configured, FieldDescription, Inspection, State, inspect};
 pub use interface::{Import, PluginKind};
-pub use limits::Limits;
+pub use limits::THREAD_STACK_BYTES;
 pub use usage::{Usage, UsageCounts};
 
+use crate::config::OnBreaker;
 use crate::record::{
     Accumulated, Batch, ErrorKind, HasKind, Output, Reason, ReasonKind, Slices, StateSchema, Verdicts,
 };
@@ -85,7 +87,13 @@ pub enum CallError {
     Start(String),
     /// It is not single rows any more.
     #[error("the plugin breaks on {broken} of {rows} records, the last time so: {last}")]
-    Failing { broken: u64, rows: u64, last: String },
+    Failing { broken: u64, rows: u64, last: String, on_breaker: OnBreaker },
+    /// No record's fault either, where even a single one finds no room.
+    #[error(
+        "the plugin needs {bytes} more bytes of memory, and the components together may have {bytes_max}; raise [limits] memory, \
+         or have fewer workers"
+    )]
+    Crowded { bytes: usize, bytes_max: usize },
 }
 
 impl CallError {
@@ -95,9 +103,21 @@ impl CallError {
             CallError::Trap(_) => ReasonKind::Trap,
             CallError::Deadline { .. } => ReasonKind::Deadline,
             CallError::Contract(_) => ReasonKind::Contract,
-            CallError::Start(_) | CallError::Failing { .. } => return None,
+            CallError::Start(_) | CallError::Failing { .. } | CallError::Crowded { .. } => return None,
         };
         Some(Reason::new(kind, self.to_string()))
+    }
+}
+
+impl HasKind for CallError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            CallError::Trap(_) | CallError::Deadline { .. } | CallError::Contract(_) | CallError::Start(_) => {
+                ErrorKind::Plugin
+            }
+            CallError::Failing { .. } => ErrorKind::Failing,
+            CallError::Crowded { .. } => ErrorKind::Config,
+        }
     }
 }
 
@@ -130,11 +150,11 @@ pub enum PluginError {
 impl HasKind for PluginError {
     fn kind(&self) -> ErrorKind {
         match self {
+            PluginError::Call { error, .. } => error.kind(),
             PluginError::Read { .. } | PluginError::Pass { .. } => ErrorKind::Config,
-            PluginError::Component { .. }
-            | PluginError::Settings { .. }
-            | PluginError::Call { .. }
-            | PluginError::Unsteady { .. } => ErrorKind::Plugin,
+            PluginError::Component { .. } | PluginError::Settings { .. } | PluginError::Unsteady { .. } => {
+                ErrorKind::Plugin
+            }
             PluginError::Engine(_) => ErrorKind::Internal,
         }
     }

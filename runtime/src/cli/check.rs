@@ -2,6 +2,7 @@
 
 mod components;
 mod fields;
+mod memory;
 mod online;
 mod rules;
 mod sample;
@@ -84,6 +85,8 @@ fn check(args: &CheckArgs) -> anyhow::Result<Checked> {
     let ways = way::ways(&settings, &plugins);
     let found = rules::check(&ways, &places);
     problems.extend(found.errors.into_iter().map(Problem::config));
+    let (memory, crowded) = memory::check(&settings, &plugins, &places);
+    problems.extend(crowded);
     if problems.is_empty() {
         // What the rules above do not know, the plan of a running pipeline does.
         if let Err(error) = Plan::new(&settings, &plugins.describe(), Topology::default()) {
@@ -106,7 +109,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<Checked> {
     }
 
     let mut shown = format!("pipeline {}: {}\n", settings.name, plugins.summary());
-    let mut tables = vec![plugins.table(&settings)];
+    let mut tables = vec![plugins.table(&settings), memory];
     tables.extend(servers);
     tables.push(sample.as_ref().map_or(String::new(), Sample::summary));
     tables.push(fields::read(&ways, sample.as_ref()));

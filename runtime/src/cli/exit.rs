@@ -35,6 +35,8 @@ pub enum Exit {
     Choice = 5,
     /// A scenario did not come out as it should.
     Scenario = 6,
+    /// The breaker: a component broke on most records.
+    Breaker = 7,
 }
 
 /// What `--help` says about it.
@@ -48,6 +50,7 @@ Exit codes:
      flight could not be brought home before the deadline of a drain, and is read again
   5  going on could lose or repeat something: a choice is needed
   6  a scenario of `tidegate test` failed
+  7  a component broke on more than half of its records; they are read again
   130, 143  a second SIGINT or SIGTERM during a drain; what was in flight is read again";
 
 impl Exit {
@@ -59,6 +62,7 @@ impl Exit {
         match error.chain().find_map(kind) {
             Some(ErrorKind::Config) => Exit::Config,
             Some(ErrorKind::Plugin) => Exit::Plugin,
+            Some(ErrorKind::Failing) => Exit::Breaker,
             Some(ErrorKind::Unavailable) => Exit::Unavailable,
             Some(ErrorKind::Data | ErrorKind::Corrupt) => Exit::Choice,
             Some(ErrorKind::Internal) | None => Exit::Internal,

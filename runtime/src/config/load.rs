@@ -220,9 +220,10 @@ fn dead_letters(reader: &Reader<'_>, mut section: Section<'_>, taken: &Taken<'_>
 fn limits(mut section: Section<'_>) -> Option<LimitSettings> {
     let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let memory_bytes = section.or("memory", 512 << 20, size(64 << 20..=1 << 40));
+    let stack_bytes = section.or("stack", 512 << 10, size(64 << 10..=2 << 20));
     let workers = section.or("workers", workers, number(1..=1024));
     section.finish();
-    Some(LimitSettings { memory_bytes: memory_bytes?, workers: workers? })
+    Some(LimitSettings { memory_bytes: memory_bytes?, stack_bytes: stack_bytes?, workers: workers? })
 }
 
 /// `[reload]`: nothing is watched, which may be said.

@@ -65,7 +65,8 @@ pub enum LaneError {
 impl HasKind for LaneError {
     fn kind(&self) -> ErrorKind {
         match self {
-            LaneError::Call { .. } | LaneError::State { .. } => ErrorKind::Plugin,
+            LaneError::Call { error, .. } => error.kind(),
+            LaneError::State { .. } => ErrorKind::Plugin,
             LaneError::MetadataTooLong { .. } | LaneError::Plan(_) => ErrorKind::Config,
             LaneError::ForeignPosition { .. }
             | LaneError::PartsPartitions { .. }

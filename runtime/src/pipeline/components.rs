@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::PipelineError;
 use crate::config::{PipelineSettings, PluginSettings, TransformSettings};
 use crate::lane::{Components, Described, Instances, OutputComponents, OutputInstances, StateDescription, Transform};
-use crate::plugin::{Component, Engine, Instance, Plugin, PluginKind};
+use crate::plugin::{Component, Engine, EngineLimits, Instance, Plugin, PluginKind};
 
 /// The pipeline's plugins, in the order of its file.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ struct Named {
 
 impl Plugins {
     pub fn load(settings: &PipelineSettings, loader: &mut Loader) -> Result<Self, PipelineError> {
+        loader.limits = super::budget::engine_limits(&settings.limits);
         let mut outputs = Vec::new();
         let transforms = loader.transforms(&settings.transforms, "")?;
         for output in &settings.outputs {
@@ -78,6 +79,7 @@ fn transforms(plugins: &[Named]) -> Result<Vec<Transform>, PipelineError> {
 pub struct Loader {
     /// Made for the first component: a pipeline without one needs none.
     engine: Option<Engine>,
+    limits: EngineLimits,
     components: HashMap<PathBuf, Component>,
 }
 
@@ -117,10 +119,7 @@ impl Loader {
         if let Some(hint) = objection(component.kind()) {
             return Err(PipelineError::Misplaced { place, kind: component.kind().name(), hint });
         }
-        let plugin = component
-            .configure(&settings.settings)
-            .and_then(|plugin| plugin.with_on_trap(settings.on_trap))
-            .map_err(failed)?;
+        let plugin = component.plugin(settings).map_err(failed)?;
         Ok(Named { place, plugin })
     }
 
@@ -131,7 +130,7 @@ impl Loader {
         }
         let engine = match &self.engine {
             Some(engine) => engine,
-            None => self.engine.insert(Engine::new()?),
+            None => self.engine.insert(Engine::with_limits(self.limits)?),
         };
         let component = Component::load(engine, file)?;
         self.components.insert(key, component.clone());

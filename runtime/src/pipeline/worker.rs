@@ -14,11 +14,8 @@ use super::shared::Shared;
 use super::shell::Shell;
 use super::slot::{LaneKey, Slot};
 use crate::lane::{Effect, Event, Instances, Lane, LaneError};
+use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{Message, Resume};
-
-/// Calling a component takes up to 512 KiB of WebAssembly stack, and the host's own frames below and above it; wasmtime asks
-/// for four times that at least.
-const STACK_BYTES: usize = 8 << 20;
 
 /// What a worker is told by the poll thread, in order.
 pub(crate) enum Command {
@@ -58,7 +55,7 @@ impl Worker {
         // which a lane makes no more when it has its share.
         let (commands, inbox) = unbounded();
         let name = format!("worker-{number}");
-        let thread = Builder::new().name(name.clone()).stack_size(STACK_BYTES).spawn(move || {
+        let thread = Builder::new().name(name.clone()).stack_size(THREAD_STACK_BYTES).spawn(move || {
             let _guard = PanicGuard { shared: shared.clone(), thread: name };
             Running::new(number, shared, instances).run(&inbox);
         })?;

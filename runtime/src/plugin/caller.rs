@@ -58,7 +58,9 @@ impl<G: Interface> Caller<G> {
         self.plugin.usage().called(begun.elapsed(), live.memory_bytes());
         let answer = answer?;
         let checked = check(answer).map_err(CallError::Contract)?;
-        self.live = Some((live, guest));
+        if !live.is_due(self.plugin.limits().retire_at_bytes) {
+            self.live = Some((live, guest));
+        }
         Ok(checked)
     }
 
@@ -96,7 +98,8 @@ impl<G: Interface> Caller<G> {
         }
         let (rows, broken) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.broken));
         if broken * 2 > rows {
-            return Err(CallError::Failing { broken, rows, last: std::mem::take(&mut self.last) });
+            let (last, on_breaker) = (std::mem::take(&mut self.last), self.plugin.on_breaker());
+            return Err(CallError::Failing { broken, rows, last, on_breaker });
         }
         Ok(())
     }

@@ -11,8 +11,10 @@ use wasmtime::component::{InstancePre, Linker};
 use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plugin};
 use super::host::{self, Host};
 use super::interface::{self, Import, PluginKind, Served};
+use super::limits::{COMPONENT_BYTES_MAX, Limits};
 use super::live::{Interface, Live};
 use super::{CallError, Engine, Plugin, PluginError, Usage, artefact, wasi};
+use crate::config::PluginSettings;
 
 /// What a component says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -44,10 +46,9 @@ impl Component {
     pub fn load(engine: &Engine, path: &Path) -> Result<Self, PluginError> {
         let unreadable = |error| PluginError::Read { file: path.to_owned(), error };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-        let (size_bytes, bytes_max) =
-            (std::fs::metadata(path).map_err(unreadable)?.len(), engine.limits().component_bytes_max);
-        if size_bytes > bytes_max as u64 {
-            let why = format!("it has {size_bytes} bytes, the limit is {bytes_max}");
+        let size_bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+        if size_bytes > COMPONENT_BYTES_MAX as u64 {
+            let why = format!("it has {size_bytes} bytes, the limit is {COMPONENT_BYTES_MAX}");
             return Err(PluginError::Component { name: name.into_owned(), why });
         }
         let bytes = std::fs::read(path).map_err(unreadable)?;
@@ -55,6 +56,16 @@ impl Component {
     }
 
     pub fn from_bytes(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, PluginError> {
+        Self::from_bytes_within(engine, name, bytes, &Limits::describing())
+    }
+
+    /// `limits` are those of the instance that says who it is.
+    pub(super) fn from_bytes_within(
+        engine: &Engine,
+        name: &str,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Self, PluginError> {
         let refuse = |why| PluginError::Component { name: name.to_owned(), why };
         let encoded = artefact::encode(bytes).map_err(refuse)?;
         let component = wasmtime::component::Component::from_binary(engine.wasm(), encoded.as_deref().unwrap_or(bytes))
@@ -70,7 +81,7 @@ impl Component {
 
         let file: Arc<str> = name.into();
         let broken = |what| move |error| PluginError::Call { name: name.to_owned(), what, error };
-        let mut live = Live::start(&pre, &file, engine.limits(), &Arc::default()).map_err(broken("does not start"))?;
+        let mut live = Live::start(engine, &pre, &file, limits, &Arc::default()).map_err(broken("does not start"))?;
         match kind {
             PluginKind::Filter => has::<filter::Guest>(&mut live),
             PluginKind::Enrich => has::<enrich::Guest>(&mut live),
@@ -112,14 +123,16 @@ impl Component {
         self.0.digest
     }
 
-    /// Makes a plugin of it: an instance is started and configured once, to learn what it reads and writes. The
-    /// plugin's own words are in the error.
+    /// Makes a plugin of it, with the default limits: an instance is started and configured once, to learn what it reads and
+    /// writes. The plugin's own words are in the error.
     pub fn configure(&self, settings: &str) -> Result<Plugin, PluginError> {
-        Plugin::new(self.clone(), settings)
+        Plugin::new(self.clone(), settings, Limits::default())
     }
 
-    pub(super) fn engine(&self) -> &Engine {
-        &self.0.engine
+    /// The same with all that a pipeline file says of it.
+    pub fn plugin(&self, settings: &PluginSettings) -> Result<Plugin, PluginError> {
+        let plugin = Plugin::new(self.clone(), &settings.settings, Limits::from(&settings.limits))?;
+        Ok(plugin.with_on_trap(settings.on_trap)?.with_on_breaker(settings.on_breaker))
     }
 
     /// The file's stem.
@@ -131,8 +144,8 @@ impl Component {
         PluginError::Component { name: self.file().to_owned(), why }
     }
 
-    pub(super) fn start(&self, usage: &Arc<Usage>) -> Result<Live, CallError> {
-        Live::start(&self.0.pre, &self.0.file, self.0.engine.limits(), usage)
+    pub(super) fn start(&self, limits: &Limits, usage: &Arc<Usage>) -> Result<Live, CallError> {
+        Live::start(&self.0.engine, &self.0.pre, &self.0.file, limits, usage)
     }
 }
 
@@ -257,8 +270,8 @@ mod tests {
                 let at = at % bytes.len();
                 bytes[at] = value;
             }
-            let loaded = Component::from_bytes(guests::narrow_engine(), "test", &bytes);
-            let plugin = loaded.and_then(|component| component.configure("{}"));
+            let loaded = Component::from_bytes_within(guests::engine(), "test", &bytes, &guests::narrow());
+            let plugin = loaded.and_then(|component| Plugin::new(component, "{}", guests::narrow()));
             if let Ok(Instance::Filter(mut filter)) = plugin.and_then(|plugin| plugin.instantiate()) {
                 let _ = filter.filter(&Batch { rows: 3, columns: Vec::new() });
             }

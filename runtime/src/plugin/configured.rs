@@ -8,9 +8,10 @@ use super::aggregate::AggregateInstance;
 use super::bindings::exports::tidegate::plugin::{aggregate, plugin};
 use super::bindings::tidegate::plugin::data;
 use super::instance::{EnrichInstance, FilterInstance};
+use super::limits::{FIELDS_MAX, Limits};
 use super::live::Live;
-use super::{Aggregate, Component, Enrich, Filter, Limits, PluginError, PluginKind, Usage, WORDS_BYTES_MAX};
-use crate::config::OnTrap;
+use super::{Aggregate, Component, Enrich, Filter, PluginError, PluginKind, Usage, WORDS_BYTES_MAX};
+use crate::config::{OnBreaker, OnTrap};
 use crate::record::{Field, Kind, Ports, StateSchema};
 
 /// A configured component; cheap to clone. Its instances are all configured alike.
@@ -18,11 +19,13 @@ use crate::record::{Field, Kind, Ports, StateSchema};
 pub struct Plugin {
     inner: Arc<Inner>,
     on_trap: OnTrap,
+    on_breaker: OnBreaker,
 }
 
 struct Inner {
     component: Component,
     settings: String,
+    limits: Limits,
     ports: Ports,
     state: Option<StateDescription>,
     usage: Arc<Usage>,
@@ -44,11 +47,11 @@ pub enum Instance {
 }
 
 impl Plugin {
-    pub(super) fn new(component: Component, settings: &str) -> Result<Self, PluginError> {
+    pub(super) fn new(component: Component, settings: &str, limits: Limits) -> Result<Self, PluginError> {
         let usage = Arc::default();
-        let (_, ports, state) = start(&component, settings, &usage)?;
-        let inner = Arc::new(Inner { component, settings: settings.to_owned(), ports, state, usage });
-        Ok(Plugin { inner, on_trap: OnTrap::DeadLetter })
+        let (_, ports, state) = start(&component, settings, &limits, &usage)?;
+        let inner = Arc::new(Inner { component, settings: settings.to_owned(), limits, ports, state, usage });
+        Ok(Plugin { inner, on_trap: OnTrap::DeadLetter, on_breaker: OnBreaker::Stop })
     }
 
     /// What its instances do with a row on which it breaks; an error where its kind cannot do that.
@@ -61,6 +64,15 @@ impl Plugin {
                 Ok(Plugin { on_trap, ..self })
             }
         }
+    }
+
+    /// What is to follow when it breaks on most records; the breaker says it with its error.
+    pub fn with_on_breaker(self, on_breaker: OnBreaker) -> Self {
+        Plugin { on_breaker, ..self }
+    }
+
+    pub(super) fn on_breaker(&self) -> OnBreaker {
+        self.on_breaker
     }
 
     pub(super) fn on_trap(&self) -> OnTrap {
@@ -98,12 +110,13 @@ impl Plugin {
     }
 
     pub(super) fn limits(&self) -> &Limits {
-        self.inner.component.engine().limits()
+        &self.inner.limits
     }
 
     /// A fresh instance, configured like the first.
     pub(super) fn start(&self) -> Result<Live, PluginError> {
-        let (live, ports, state) = start(&self.inner.component, &self.inner.settings, &self.inner.usage)?;
+        let (live, ports, state) =
+            start(&self.inner.component, &self.inner.settings, &self.inner.limits, &self.inner.usage)?;
         if ports != self.inner.ports || state != self.inner.state {
             return Err(PluginError::Unsteady { name: self.inner.component.file().to_owned() });
         }
@@ -130,11 +143,12 @@ impl fmt::Debug for Instance {
 fn start(
     component: &Component,
     settings: &str,
+    limits: &Limits,
     usage: &Arc<Usage>,
 ) -> Result<(Live, Ports, Option<StateDescription>), PluginError> {
     let name = component.file();
     let broken = |what| move |error| PluginError::Call { name: name.to_owned(), what, error };
-    let mut live = component.start(usage).map_err(broken("does not start"))?;
+    let mut live = component.start(limits, usage).map_err(broken("does not start"))?;
     let ports = match live.configure(settings).map_err(broken("failed in `configure`"))? {
         Ok(ports) => ports,
         Err(words) => {
@@ -157,13 +171,12 @@ fn start(
 }
 
 fn judge(component: &Component, ports: &Ports, state: Option<&StateDescription>) -> Result<(), String> {
-    let fields_max = component.engine().limits().fields_max;
     let emit_reads = state.map(|state| state.emit_reads.as_slice()).unwrap_or_default();
     for (what, fields) in
         [("reads", ports.reads.as_slice()), ("writes", &ports.writes), ("reads in `emit`", emit_reads)]
     {
-        if fields.len() > fields_max {
-            return Err(format!("it {what} {} fields, the limit is {fields_max}", fields.len()));
+        if fields.len() > FIELDS_MAX {
+            return Err(format!("it {what} {} fields, the limit is {FIELDS_MAX}", fields.len()));
         }
         if let Some(at) = fields.iter().position(|field| field.path.is_empty()) {
             return Err(format!("the path of field {at} that it {what} is empty"));

@@ -1,10 +1,13 @@
 //! The engine that compiles and runs all components of the process, and the thread that makes their deadlines pass.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::{Config, EngineWeak};
 
-use super::{Limits, PluginError};
+use super::PluginError;
+use super::limits::STACK_BYTES_MAX;
+use super::pool::Pool;
 
 /// How often the clock of deadlines ticks.
 const TICK: Duration = Duration::from_millis(10);
@@ -13,16 +16,31 @@ const TICK: Duration = Duration::from_millis(10);
 #[derive(Clone, Debug)]
 pub struct Engine {
     wasm: wasmtime::Engine,
-    limits: Limits,
+    pool: Arc<Pool>,
+}
+
+/// What all components of the process share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EngineLimits {
+    /// The stack of a call; at most a quarter of [`super::THREAD_STACK_BYTES`].
+    pub stack_bytes_max: usize,
+    /// The linear memories of all instances together.
+    pub memory_bytes_max: usize,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        EngineLimits { stack_bytes_max: STACK_BYTES_MAX, memory_bytes_max: usize::MAX }
+    }
 }
 
 impl Engine {
     pub fn new() -> Result<Self, PluginError> {
-        Self::with_limits(Limits::default())
+        Self::with_limits(EngineLimits::default())
     }
 
     /// Starts the thread that ticks; it ends with the last clone of the engine and the last component made with it.
-    pub fn with_limits(limits: Limits) -> Result<Self, PluginError> {
+    pub fn with_limits(limits: EngineLimits) -> Result<Self, PluginError> {
         let mut config = Config::new();
         config
             .concurrency_support(false)
@@ -38,15 +56,15 @@ impl Engine {
             .stack_size(64 << 10)
             .spawn(move || tick(&weak))
             .map_err(|error| PluginError::Engine(format!("cannot start the thread of deadlines: {error}")))?;
-        Ok(Engine { wasm, limits })
+        Ok(Engine { wasm, pool: Arc::new(Pool::new(limits.memory_bytes_max)) })
     }
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {
         &self.wasm
     }
 
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::{HasSelf, Linker};
 
+use super::Usage;
 use super::bindings::tidegate::plugin::log::{self, Level};
-use super::{Limits, Usage};
+use super::limits::Limits;
+use super::pool::Pool;
 
 /// A message is cut here.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
-/// Lines of one instance in a second; the others are counted.
-const LINES_MAX: u32 = 100;
 const LINES_PERIOD: Duration = Duration::from_secs(1);
 
 /// The data of a store.
@@ -28,12 +28,12 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub fn new(name: Arc<str>, limits: &Limits, usage: Arc<Usage>) -> Self {
+    pub fn new(name: Arc<str>, limits: &Limits, pool: Arc<Pool>, usage: Arc<Usage>) -> Self {
         Host {
             name,
             usage,
-            limiter: Limiter::new(limits),
-            gate: Gate::default(),
+            limiter: Limiter::new(limits, pool),
+            gate: Gate::new(limits.log_lines_max),
             last_error: None,
             printed: Vec::new(),
             last_printed: String::new(),
@@ -108,10 +108,10 @@ pub(super) fn add_log(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 }
 
 /// Lets some lines of each period through.
-#[derive(Default)]
 struct Gate {
+    lines_max: usize,
     since: Option<Instant>,
-    lines: u32,
+    lines: usize,
     dropped: u64,
 }
 
@@ -124,12 +124,16 @@ enum Pass {
 }
 
 impl Gate {
+    fn new(lines_max: usize) -> Self {
+        Gate { lines_max, since: None, lines: 0, dropped: 0 }
+    }
+
     fn pass(&mut self, now: Instant) -> Pass {
         if self.since.is_none_or(|since| now.duration_since(since) >= LINES_PERIOD) {
             self.since = Some(now);
             self.lines = 0;
         }
-        if self.lines == LINES_MAX {
+        if self.lines == self.lines_max {
             self.dropped += 1;
             return Pass::No;
         }
@@ -144,6 +148,7 @@ impl Gate {
 /// Bounds the memories of an instance together. (wasmtime's own `StoreLimits` bounds each alone.)
 pub(super) struct Limiter {
     pub memory_bytes: usize,
+    pool: Arc<Pool>,
     memory_bytes_max: usize,
     table_entries_max: usize,
     instances_max: usize,
@@ -152,15 +157,28 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    fn new(limits: &Limits) -> Self {
+    fn new(limits: &Limits, pool: Arc<Pool>) -> Self {
         Limiter {
             memory_bytes: 0,
+            pool,
             memory_bytes_max: limits.memory_bytes_max,
             table_entries_max: limits.table_entries_max,
             instances_max: limits.instances_max,
             tables_max: limits.tables_max,
             memories_max: limits.memories_max,
         }
+    }
+}
+
+impl Limiter {
+    pub fn is_tight(&self) -> bool {
+        self.pool.is_tight()
+    }
+}
+
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        self.pool.give_back(self.memory_bytes);
     }
 }
 
@@ -174,6 +192,7 @@ impl ResourceLimiter for Limiter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
+        self.pool.take(total - self.memory_bytes)?;
         self.memory_bytes = total;
         Ok(true)
     }
@@ -206,11 +225,15 @@ impl ResourceLimiter for Limiter {
 mod tests {
     use super::*;
 
+    fn pool() -> Arc<Pool> {
+        Arc::new(Pool::new(1 << 20))
+    }
+
     #[test]
     fn lines_beyond_the_rate_are_dropped_and_counted() {
         let start = Instant::now();
-        let mut gate = Gate::default();
-        for _ in 0..LINES_MAX {
+        let mut gate = Gate::new(3);
+        for _ in 0..3 {
             assert_eq!(gate.pass(start), Pass::Yes);
         }
         assert_eq!(gate.pass(start), Pass::No);
@@ -221,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_last_words_are_an_error_or_a_line_that_was_printed() {
-        let mut host = Host::new("test".into(), &Limits::default(), Arc::default());
+        let mut host = Host::new("test".into(), &Limits::default(), pool(), Arc::default());
         assert_eq!(host.last_words(), None);
         for piece in ["thread panicked", " at 3:4:\nindex ", "7 is out", " of range\n", "\n"] {
             host.print(piece.as_bytes());
@@ -240,7 +263,7 @@ mod tests {
 
     #[test]
     fn memories_count_together() {
-        let mut limiter = Limiter::new(&Limits { memory_bytes_max: 100, ..Limits::default() });
+        let mut limiter = Limiter::new(&Limits { memory_bytes_max: 100, ..Limits::default() }, pool());
         assert!(limiter.memory_growing(0, 60, None).is_ok_and(|grown| grown));
         assert!(limiter.memory_growing(0, 30, None).is_ok_and(|grown| grown));
         assert!(limiter.memory_growing(30, 41, None).is_err());

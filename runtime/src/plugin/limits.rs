@@ -1,64 +1,85 @@
-//! What a component may take of the machine. Constants for now: settings for them hang on this struct later.
+//! What an instance may take of the machine: what the pipeline file says of its plugin, and bounds that nobody needs to set.
 
 use std::time::Duration;
 
+use crate::config::PluginLimits;
+
+/// A component's file: 128 MiB; interpreters have 20.
+pub(super) const COMPONENT_BYTES_MAX: usize = 128 << 20;
+/// What a call's stack may be, unless the file says otherwise: 512 KiB.
+pub(super) const STACK_BYTES_MAX: usize = 512 << 10;
+/// Fields that a component may read, and write.
+pub(super) const FIELDS_MAX: usize = 1024;
+
+/// A JavaScript engine boots with 67 MiB.
+const DESCRIBING_BYTES_MAX: usize = 128 << 20;
+/// What a thread that calls components has of stack: four times the most that `[limits] stack` may say, as wasmtime asks for.
+pub const THREAD_STACK_BYTES: usize = 8 << 20;
+
 /// The bounds of one instance. Beyond one of them the call fails, and the rest of the process does not notice.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// A component's file. Default: 128 MiB; interpreters have 20.
-    pub component_bytes_max: usize,
-    /// The longest that a batch call may take. Measured in ticks of 10 ms, rounded up. Default: 1 s, a thousand times
-    /// what a batch takes.
+pub(super) struct Limits {
+    /// CPU time of the longest batch call.
     pub deadline: Duration,
     /// The longest that an instance may take to start and to be configured: tables are built and interpreters boot
-    /// then. Default: 10 s.
+    /// then.
     pub start_deadline: Duration,
-    /// All linear memories of an instance together. Growing beyond it traps. Default: 64 MiB, enough for an
-    /// interpreter and a batch.
+    /// All linear memories of an instance together. Growing beyond it traps.
     pub memory_bytes_max: usize,
-    /// The stack of the guest. Fixed when the engine is made. Default: 512 KiB, a quarter of a thread's.
-    pub stack_bytes_max: usize,
-    /// What a call may give back, and what the guest may hand over when it calls the host. Default: 16 MiB, sixteen
-    /// times the largest batch.
+    /// Where an instance makes room for a fresh one.
+    pub retire_at_bytes: usize,
+    /// What a call may give back, and what the guest may hand over when it calls the host.
     pub output_bytes_max: usize,
-    /// The rows that `enrich` and `emit` may give back in a call. Default: 262,144, 64 for each record of the largest
-    /// batch: a row without values costs no output bytes, but becomes a document.
+    /// The rows that `enrich` and `emit` may give back in a call: a row without values costs no output bytes, but becomes a
+    /// document.
     pub output_rows_max: usize,
-    /// Fields that a component may read, and write. Default: 1,024.
-    pub fields_max: usize,
-    /// The states that one call carries; more are split by groups. Default: 4 MiB, so that they fit the memory in both
-    /// directions.
+    /// The states that one call carries; more are split by groups.
     pub states_bytes_max: usize,
-    /// One state. A record that makes it larger is rejected. Default: 64 KiB, far below what a record of the parts
-    /// topic holds.
+    /// One state. A record that makes it larger is rejected.
     pub state_bytes_max: usize,
-    /// Core instances in a component. Default: 512; a Python component has some dozens.
+    /// Core instances in a component.
     pub instances_max: usize,
-    /// Tables in a component. Default: 128.
+    /// Tables in a component.
     pub tables_max: usize,
-    /// Entries of one table. Default: 262,144.
+    /// Entries of one table.
     pub table_entries_max: usize,
-    /// Linear memories in a component. Default: 16.
+    /// Linear memories in a component.
     pub memories_max: usize,
+    /// Lines of the log in a second.
+    pub log_lines_max: usize,
+}
+
+impl From<&PluginLimits> for Limits {
+    fn from(limits: &PluginLimits) -> Self {
+        Limits {
+            deadline: limits.deadline,
+            start_deadline: Duration::from_secs(10),
+            memory_bytes_max: limits.memory_bytes_max,
+            retire_at_bytes: limits.retire_at_bytes,
+            output_bytes_max: limits.output_bytes_max,
+            // 64 for each record of the largest batch.
+            output_rows_max: 1 << 18,
+            // So that they fit the memory in both directions.
+            states_bytes_max: 4 << 20,
+            state_bytes_max: limits.state_bytes_max,
+            instances_max: limits.instances_max,
+            tables_max: limits.tables_max,
+            table_entries_max: 1 << 18,
+            memories_max: 16,
+            log_lines_max: limits.log_lines_max,
+        }
+    }
+}
+
+impl Limits {
+    /// Of the instance that says who a component is, before a pipeline file says anything of it.
+    pub fn describing() -> Self {
+        Limits { memory_bytes_max: DESCRIBING_BYTES_MAX, ..Limits::default() }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            component_bytes_max: 128 << 20,
-            deadline: Duration::from_secs(1),
-            start_deadline: Duration::from_secs(10),
-            memory_bytes_max: 64 << 20,
-            stack_bytes_max: 512 << 10,
-            output_bytes_max: 16 << 20,
-            output_rows_max: 1 << 18,
-            fields_max: 1024,
-            states_bytes_max: 4 << 20,
-            state_bytes_max: 64 << 10,
-            instances_max: 512,
-            tables_max: 128,
-            table_entries_max: 1 << 18,
-            memories_max: 16,
-        }
+        Limits::from(&PluginLimits::default())
     }
 }

@@ -9,10 +9,15 @@ use wasmtime::{Store, Trap, WasmBacktrace};
 use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plugin};
 use super::engine::ticks;
 use super::host::Host;
-use super::{CallError, Limits, Usage};
+use super::limits::Limits;
+use super::pool::Crowded;
+use super::{CallError, Engine, Usage};
 
 /// What a guest's last words are cut to, within a reason.
 const LAST_WORDS_BYTES_MAX: usize = 512;
+
+/// The calls that an instance serves before its memory can make it due, so that fresh ones cost little beside them.
+const RETIRE_CALLS_MIN: u32 = 32;
 
 /// After a call that failed its store is unusable: drop it.
 pub(super) struct Live {
@@ -22,6 +27,9 @@ pub(super) struct Live {
     plugin: plugin::Guest,
     /// Of the next call.
     deadline: Duration,
+    calls: u32,
+    /// When it had started.
+    memory_bytes_first: usize,
 }
 
 /// An exported interface, found in an instance.
@@ -32,12 +40,13 @@ pub(super) trait Interface: Sized {
 impl Live {
     /// Runs the guest's start function. Calls have the deadline of a start until [`Live::give`].
     pub fn start(
+        engine: &Engine,
         pre: &InstancePre<Host>,
         name: &Arc<str>,
         limits: &Limits,
         usage: &Arc<Usage>,
     ) -> Result<Self, CallError> {
-        let mut store = Store::new(pre.engine(), Host::new(name.clone(), limits, usage.clone()));
+        let mut store = Store::new(pre.engine(), Host::new(name.clone(), limits, engine.pool().clone(), usage.clone()));
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.output_bytes_max);
         let deadline = limits.start_deadline;
@@ -46,8 +55,12 @@ impl Live {
             let plugin = plugin::GuestIndices::new(pre)?.load(&mut store, &instance)?;
             Ok((instance, plugin))
         });
+        let memory_bytes_first = store.data().limiter.memory_bytes;
+        usage.had(memory_bytes_first);
         match started {
-            Ok((instance, plugin)) => Ok(Live { store, pre: pre.clone(), instance, plugin, deadline }),
+            Ok((instance, plugin)) => {
+                Ok(Live { store, pre: pre.clone(), instance, plugin, deadline, calls: 0, memory_bytes_first })
+            }
             Err(error) => Err(failure(&error, store.data_mut(), deadline)),
         }
     }
@@ -60,6 +73,14 @@ impl Live {
     /// Of all its linear memories together.
     pub fn memory_bytes(&self) -> usize {
         self.store.data().limiter.memory_bytes
+    }
+
+    /// Whether a fresh one should take its place: its memory has grown so far, or others wait for memory. One that gets there in
+    /// few calls needs that much, and so would the next.
+    pub fn is_due(&self, retire_at_bytes: usize) -> bool {
+        let limiter = &self.store.data().limiter;
+        limiter.memory_bytes > self.memory_bytes_first
+            && (limiter.memory_bytes >= retire_at_bytes && self.calls >= RETIRE_CALLS_MIN || limiter.is_tight())
     }
 
     /// Fails where the interface is not of the types that the bindings have; nothing of the guest runs.
@@ -80,6 +101,7 @@ impl Live {
     pub fn call<T>(&mut self, call: impl FnOnce(&mut Store<Host>) -> wasmtime::Result<T>) -> Result<T, CallError> {
         self.store.set_epoch_deadline(ticks(self.deadline));
         self.store.data_mut().begin_call();
+        self.calls = self.calls.saturating_add(1);
         call(&mut self.store).map_err(|error| failure(&error, self.store.data_mut(), self.deadline))
     }
 }
@@ -104,6 +126,9 @@ impl Interface for aggregate::Guest {
 
 /// Why a call did not come back; `deadline` is the one that it had.
 fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration) -> CallError {
+    if let Some(Crowded { bytes, bytes_max }) = error.downcast_ref::<Crowded>() {
+        return CallError::Crowded { bytes: *bytes, bytes_max: *bytes_max };
+    }
     let cause = match (error.downcast_ref::<Trap>(), error.downcast_ref::<WasmBacktrace>()) {
         (Some(Trap::Interrupt), _) => {
             return CallError::Deadline { millis: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) };

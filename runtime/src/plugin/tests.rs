@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use wit_component::StringEncoding;
 use wit_parser::Resolve;
 
-use super::{Engine, Limits};
+use super::Engine;
+use super::limits::Limits;
 use crate::record::{Column, Field, Kind, Output, Rejection, Slices, Values, Verdicts};
 
 /// Where the answers begin; the heap begins at 1 MiB.
@@ -16,22 +17,19 @@ pub fn engine() -> &'static Engine {
     ENGINE.get_or_init(|| Engine::new().expect("an engine"))
 }
 
-/// An engine whose limits are soon reached.
-pub fn narrow_engine() -> &'static Engine {
-    static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        Engine::with_limits(Limits {
-            deadline: std::time::Duration::from_millis(20),
-            start_deadline: std::time::Duration::from_millis(100),
-            memory_bytes_max: 4 << 20,
-            output_bytes_max: 1 << 20,
-            output_rows_max: 16,
-            states_bytes_max: 16,
-            state_bytes_max: 12,
-            ..Limits::default()
-        })
-        .expect("an engine")
-    })
+/// Limits that are soon reached.
+pub fn narrow() -> Limits {
+    Limits {
+        deadline: std::time::Duration::from_millis(20),
+        start_deadline: std::time::Duration::from_millis(100),
+        memory_bytes_max: 4 << 20,
+        retire_at_bytes: 3 << 20,
+        output_bytes_max: 1 << 20,
+        output_rows_max: 16,
+        states_bytes_max: 16,
+        state_bytes_max: 12,
+        ..Limits::default()
+    }
 }
 
 pub fn field(path: &str, kind: Kind) -> Field {

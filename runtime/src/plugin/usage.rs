@@ -60,6 +60,10 @@ impl Usage {
     pub(super) fn called(&self, took: Duration, memory_bytes: usize) {
         self.calls.fetch_add(1, Relaxed);
         self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.had(memory_bytes);
+    }
+
+    pub(super) fn had(&self, memory_bytes: usize) {
         self.memory_bytes_most.fetch_max(memory_bytes as u64, Relaxed);
     }
 

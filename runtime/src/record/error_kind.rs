@@ -7,6 +7,8 @@ pub enum ErrorKind {
     Config,
     /// A component does not load, refuses its settings or broke its contract: ask its author.
     Plugin,
+    /// A component breaks on most records: they wait for a better one.
+    Failing,
     /// A server does not answer or does not let us in. While running we wait and try again.
     Unavailable,
     /// Records that cannot be processed: they become dead letters.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tidegate::config::{
     AggregateSettings, Auth, DeadLetterSettings, DecodeSettings, ElasticsearchSettings, Format, IndexPart,
-    IndexPattern, KafkaSettings, LimitSettings, OnDataLoss, OnFuture, OnLate, OnTrap, OnWrongType, OutputSettings,
-    PipelineSettings, PluginSettings, Start, TimestampUnit, TransformSettings, WatermarkSettings, WindowSettings,
+    IndexPattern, KafkaSettings, LimitSettings, OnBreaker, OnDataLoss, OnFuture, OnLate, OnTrap, OnWrongType,
+    OutputSettings, PipelineSettings, PluginLimits, PluginSettings, Start, TimestampUnit, TransformSettings,
+    WatermarkSettings, WindowSettings,
 };
 use tidegate::lane::{
     Components, Described, Instances, OutputComponents, OutputInstances, StateDescription, Transform,
@@ -123,7 +124,13 @@ pub fn components() -> Components {
 }
 
 fn plugin() -> PluginSettings {
-    PluginSettings { file: "native.wasm".into(), settings: "{}".to_owned(), on_trap: OnTrap::DeadLetter }
+    PluginSettings {
+        file: "native.wasm".into(),
+        settings: "{}".to_owned(),
+        limits: PluginLimits::default(),
+        on_trap: OnTrap::DeadLetter,
+        on_breaker: OnBreaker::Stop,
+    }
 }
 
 fn transform(name: &str) -> TransformSettings {
@@ -184,6 +191,6 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             output(PLAIN, None, vec![]),
         ],
         dead_letters: DeadLetterSettings { topic: "dead".to_owned() },
-        limits: LimitSettings { memory_bytes: 0, workers: 1 },
+        limits: LimitSettings { memory_bytes: 0, stack_bytes: 512 << 10, workers: 1 },
     }
 }

@@ -8,6 +8,7 @@ use super::Problem;
 use crate::cli::columns::{Columns, count};
 use crate::config::{PipelineSettings, Places, PluginSettings, TransformSettings, nearest};
 use crate::lane::{Components, Described, OutputComponents, StateDescription};
+use crate::pipeline::engine_limits;
 use crate::plugin::{Component, Engine, Plugin, PluginError, PluginKind};
 use crate::record::HasKind;
 
@@ -90,7 +91,7 @@ impl Loader<'_> {
 
     fn plugin(&mut self, plugin: &PluginSettings, at: &str) -> Option<Plugin> {
         let component = self.component(&plugin.file, at)?;
-        match component.configure(&plugin.settings).and_then(|configured| configured.with_on_trap(plugin.on_trap)) {
+        match component.plugin(plugin) {
             Ok(plugin) => Some(plugin),
             Err(error @ PluginError::Settings { .. }) => self.refuse(&format!("{at}.settings"), &error, None),
             Err(error) => self.refuse(&format!("{at}.plugin"), &error, None),
@@ -113,7 +114,7 @@ impl Loader<'_> {
     fn engine(&mut self) -> Result<Engine, PluginError> {
         match &self.engine {
             Some(engine) => Ok(engine.clone()),
-            None => Ok(self.engine.insert(Engine::new()?).clone()),
+            None => Ok(self.engine.insert(Engine::with_limits(engine_limits(&self.settings.limits))?).clone()),
         }
     }
 
@@ -156,6 +157,20 @@ impl Plugins {
             aggregate: output.aggregate.as_ref().map(describe),
         });
         Components { transforms: self.transforms.iter().flatten().map(describe).collect(), outputs: outputs.collect() }
+    }
+
+    /// Those that can be used, with what the file says of them.
+    pub fn all<'a>(&'a self, settings: &'a PipelineSettings) -> impl Iterator<Item = (&'a Plugin, &'a PluginSettings)> {
+        let of = |settings: &'a [TransformSettings], plugins: &'a [Option<Plugin>]| {
+            settings.iter().zip(plugins).map(|(settings, plugin)| (plugin.as_ref(), &settings.plugin))
+        };
+        let outputs = settings.outputs.iter().zip(&self.outputs).flat_map(move |(settings, plugins)| {
+            let aggregate = settings.aggregate.as_ref().map(|one| (plugins.aggregate.as_ref(), &one.plugin));
+            of(&settings.transforms, &plugins.transforms).chain(aggregate)
+        });
+        of(&settings.transforms, &self.transforms)
+            .chain(outputs)
+            .filter_map(|(plugin, settings)| Some((plugin?, settings)))
     }
 
     /// How many of what.

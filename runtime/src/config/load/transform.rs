@@ -1,10 +1,13 @@
 //! `[[transform]]`, and what every plugin of a pipeline has: its file, its settings.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::reader::{Section, Value};
 use crate::config::settings::settings;
-use crate::config::{OnTrap, PluginSettings, TransformSettings};
+use crate::config::values::{duration, number, show_size, size};
+use crate::config::{OnBreaker, OnTrap, PluginLimits, PluginSettings, TransformSettings};
 
 use super::Names;
 
@@ -22,21 +25,68 @@ fn transform(mut section: Section<'_>, names: &mut Names) -> Option<TransformSet
         (None, Some((value, file))) => stem(value, file, names),
         (None, None) => None,
     };
-    let settings = section.or("settings", "{}".to_owned(), settings);
-    let on_trap = section.or("on_trap", OnTrap::DeadLetter, on_trap);
-    not_yet(&mut section);
+    let rest = rest(&mut section);
     section.finish();
-    let plugin = PluginSettings { file: file?.1, settings: settings?, on_trap: on_trap? };
-    Some(TransformSettings { name: name?, plugin })
+    Some(TransformSettings { name: name?, plugin: PluginSettings { file: file?.1, ..rest? } })
 }
 
 /// The keys of a plugin that is no transform.
 pub(super) fn plugin(section: &mut Section<'_>) -> Option<PluginSettings> {
     let file = section.required("plugin", file);
+    let rest = rest(section);
+    Some(PluginSettings { file: file?, ..rest? })
+}
+
+/// All but the file.
+fn rest(section: &mut Section<'_>) -> Option<PluginSettings> {
     let settings = section.or("settings", "{}".to_owned(), settings);
-    let on_trap = section.or("on_trap", OnTrap::DeadLetter, on_trap);
-    not_yet(section);
-    Some(PluginSettings { file: file?, settings: settings?, on_trap: on_trap? })
+    let limits = limits(section.table("limits"));
+    let on_trap = section.or("on_trap", OnTrap::DeadLetter, |value| {
+        value.word(&[("dead-letter", OnTrap::DeadLetter), ("pass", OnTrap::Pass), ("stop", OnTrap::Stop)])
+    });
+    let on_breaker = section.or("on_breaker", OnBreaker::Stop, |value| {
+        value.word(&[("stop", OnBreaker::Stop), ("stall", OnBreaker::Stall)])
+    });
+    Some(PluginSettings {
+        file: PathBuf::new(),
+        settings: settings?,
+        limits: limits?,
+        on_trap: on_trap?,
+        on_breaker: on_breaker?,
+    })
+}
+
+fn limits(mut section: Section<'_>) -> Option<PluginLimits> {
+    const MEMORY: RangeInclusive<usize> = 1 << 20..=4 << 30;
+    let default = PluginLimits::default();
+    let deadline =
+        section.or("deadline", default.deadline, duration(Duration::from_millis(10)..=Duration::from_secs(60)));
+    let memory = section.or("memory", default.memory_bytes_max, size(MEMORY));
+    let retire_at = section.optional("retire_at", |value| {
+        let bytes = size(MEMORY)(value)?;
+        match memory {
+            Some(memory) if bytes > memory => value
+                .wrong("it is more than an instance may have", format!("its `memory` ends at {}", show_size(memory))),
+            Some(_) | None => Some(bytes),
+        }
+    });
+    let output = section.or("output", default.output_bytes_max, size(64 << 10..=1 << 30));
+    let state = section.or("state", default.state_bytes_max, size(1 << 10..=512 << 10));
+    let tables = section.or("tables", default.tables_max, number(1..=10_000));
+    let instances = section.or("instances", default.instances_max, number(1..=10_000));
+    let log_lines = section.or("log_lines", default.log_lines_max, number(0..=100_000));
+    section.finish();
+    let memory = memory?;
+    Some(PluginLimits {
+        deadline: deadline?,
+        memory_bytes_max: memory,
+        retire_at_bytes: retire_at?.unwrap_or(PluginLimits::retire_at(memory)),
+        output_bytes_max: output?,
+        state_bytes_max: state?,
+        tables_max: tables?,
+        instances_max: instances?,
+        log_lines_max: log_lines?,
+    })
 }
 
 fn file(value: &Value<'_>) -> Option<PathBuf> {
@@ -52,23 +102,4 @@ fn stem<'a>(value: &Value<'a>, file: &Path, names: &mut Names) -> Option<String>
     let mut text = value.text()?;
     text.replace(stem);
     names.claim(text, "a transform is named after its file: give one of them a `name`")
-}
-
-/// Keys that come with limits and reload.
-fn not_yet(section: &mut Section<'_>) {
-    let mut limits = section.table("limits");
-    for key in ["deadline", "memory", "output", "state"] {
-        limits.not_yet(key, "every plugin has the same limits for now; remove it");
-    }
-    limits.finish();
-}
-
-fn on_trap(value: &Value<'_>) -> Option<OnTrap> {
-    let text = value.text()?;
-    match &*text {
-        "dead-letter" => Some(OnTrap::DeadLetter),
-        "pass" => Some(OnTrap::Pass),
-        "stop" => Some(OnTrap::Stop),
-        _ => text.wrong("no such choice", "`dead-letter`, `pass` or `stop`"),
-    }
 }

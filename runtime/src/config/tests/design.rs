@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 
 use super::*;
-use crate::config::{IndexPart, OnLate, Start, WindowSettings};
+use crate::config::{IndexPart, OnLate, PluginLimits, Start, WindowSettings};
 
 pub(super) const FILE: &str = r#"
 name = "clickstream"
@@ -35,6 +35,8 @@ name = "drop-anonymous"
 plugin = "require-fields.wasm"
 settings = { fields = ["user_id"], nested = { rate = 0.5, since = 2026-01-01, n = 0x10 } }
 on_trap = "stop"
+on_breaker = "stall"
+limits = { deadline = "500ms", memory = "128MiB", retire_at = "100MiB", output = "8MiB", state = "32KiB", tables = 16, instances = 8, log_lines = 10 }
 
 [[transform]]
 plugin = "stamp.wasm"
@@ -72,6 +74,7 @@ watch = false
 
 [limits]
 memory = "256MiB"
+stack = "1MiB"
 workers = 2
 "#;
 
@@ -207,6 +210,7 @@ fn every_key_is_read() {
             },
             limits: LimitSettings {
                 memory_bytes: 268435456,
+                stack_bytes: 1048576,
                 workers: 2,
             },
         }
@@ -221,6 +225,25 @@ fn every_key_is_read() {
     );
     expect![[r#"{"fields":["user_id"],"nested":{"n":16,"rate":0.5,"since":"2026-01-01"}}"#]]
         .assert_eq(&settings.transforms[0].plugin.settings);
+    let plugin = &settings.transforms[0].plugin;
+    expect![[r#"
+        (
+            Stop,
+            Stall,
+            PluginLimits {
+                deadline: 500ms,
+                memory_bytes_max: 134217728,
+                retire_at_bytes: 104857600,
+                output_bytes_max: 8388608,
+                state_bytes_max: 32768,
+                tables_max: 16,
+                instances_max: 8,
+                log_lines_max: 10,
+            },
+        )
+    "#]]
+    .assert_debug_eq(&(plugin.on_trap, plugin.on_breaker, &plugin.limits));
+    assert_eq!(settings.transforms[1].plugin.limits, PluginLimits::default());
     assert_eq!(settings.elasticsearch.ca, Some("/etc/tidegate/ca.pem".into()));
 }
 

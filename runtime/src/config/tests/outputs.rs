@@ -73,7 +73,7 @@ fn windows_without_a_bound_for_disorder() {
 fn what_is_not_there_yet() {
     With {
         root: "[checkpoint]\nevery = \"10s\"\n[reload]\nwatch = true\n[[transform]]\nplugin = \"a.wasm\"\n\
-               limits = { deadline = \"1s\" }",
+               limits = { deadlin = \"1s\" }",
         decode: "format = \"avro\"\ndefaults = { a = 1 }\nschema_version = \"v\"",
         watermark: "out_of_order = \"1m\"",
         output: "id = \"$key\"",
@@ -86,8 +86,8 @@ fn what_is_not_there_yet() {
             positions are committed to Kafka with what a restart needs; remove the section
         p.toml:5:9: this value of `reload.watch` is not supported yet
             a component is read once, at the start: restart the pipeline to deploy
-        p.toml:8:23: `transform.limits.deadline` is not supported yet
-            every plugin has the same limits for now; remove it
+        p.toml:8:12: unknown key `deadlin` in [transform.limits]
+            did you mean `deadline`?
         p.toml:14:10: this value of `source.decode.format` is not supported yet
             the only format is `json`
         p.toml:15:12: `source.decode.defaults` is not supported yet
@@ -104,14 +104,16 @@ fn what_is_not_there_yet() {
             late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer"#]]);
     With {
         watermark: "out_of_order = \"1m\"",
-        aggregate: "window = { session_gap = \"30m\" }\nlimits = { memory = \"1MiB\" }\non_trap = \"explode\"",
+        aggregate: "window = { session_gap = \"30m\" }\nlimits = { memory = \"1KiB\", retire_at = \"65MiB\" }\non_trap = \"explode\"\non_breaker = \"stal\"",
         ..With::default()
     }
     .wrong(expect![[r#"
         p.toml:20:26: `output.aggregate.window.session_gap` is not supported yet
             the only windows are { tumbling = "1m" }
-        p.toml:21:21: `output.aggregate.limits.memory` is not supported yet
-            every plugin has the same limits for now; remove it
+        p.toml:21:21: out of bounds: memory=`1KiB`
+            from 1MiB to 4GiB
         p.toml:22:11: no such choice: on_trap=`explode`
-            `dead-letter`, `pass` or `stop`"#]]);
+            one of: dead-letter, pass, stop
+        p.toml:23:14: no such choice: on_breaker=`stal`
+            did you mean `stall`?"#]]);
 }

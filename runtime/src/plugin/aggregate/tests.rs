@@ -5,14 +5,15 @@ use std::sync::LazyLock;
 use expect_test::expect;
 use proptest::prelude::*;
 
+use super::super::limits::Limits;
 use super::super::tests::{self as guests, Guest, field};
-use super::super::{Component, Engine, Instance};
+use super::super::{Component, Instance};
 use super::*;
 use crate::record::{Column, Kind, Values};
 
 /// A state is a byte for each row; a row whose boolean is 1 is rejected; merging puts one behind the other; what is
 /// emitted is the length, and an empty state is rejected; schema 0 cannot be migrated.
-fn plugin(engine: &Engine) -> Plugin {
+fn plugin(limits: Limits) -> Plugin {
     let mut guest = Guest::new(&[field("bad", Kind::Boolean)], &[field("n", Kind::Integer)]);
     let (name, reads) = (guest.bytes(b"tally"), guest.fields(&[field("$window_start", Kind::Timestamp)]));
     let description = guest.words(&[name.0, name.1, 3, reads.0, reads.1]);
@@ -23,7 +24,8 @@ fn plugin(engine: &Engine) -> Plugin {
     let functions = functions.replace("NO", &format!("(i32.const {}) (i32.const {})", words.0, words.1));
     let text = text.replacen("(data", &format!("{functions} (data"), 1);
     let module = guests::module(&text, None, "aggregate-plugin");
-    let plugin = Component::from_bytes(engine, "tally", &module).expect("loads").configure("{}").expect("configures");
+    let plugin = Component::from_bytes(guests::engine(), "tally", &module).expect("loads");
+    let plugin = Plugin::new(plugin, "{}", limits).expect("configures");
     let state = plugin.state().expect("an aggregate");
     assert_eq!(state.schema, StateSchema { name: "tally".into(), version: 3 });
     assert_eq!(state.emit_reads, [field("$window_start", Kind::Timestamp)]);
@@ -38,13 +40,13 @@ fn instance(plugin: &Plugin) -> Box<dyn Aggregate> {
 }
 
 fn wide() -> Box<dyn Aggregate> {
-    static WIDE: LazyLock<Plugin> = LazyLock::new(|| plugin(guests::engine()));
+    static WIDE: LazyLock<Plugin> = LazyLock::new(|| plugin(Limits::default()));
     instance(&WIDE)
 }
 
 /// Calls are split at 16 bytes of states, and a state may have 12.
 fn narrow() -> Box<dyn Aggregate> {
-    static NARROW: LazyLock<Plugin> = LazyLock::new(|| plugin(guests::narrow_engine()));
+    static NARROW: LazyLock<Plugin> = LazyLock::new(|| plugin(guests::narrow()));
     instance(&NARROW)
 }
 

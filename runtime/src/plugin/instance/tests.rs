@@ -1,28 +1,33 @@
 //! Calls, answers that break the contract, and the limits that end a call.
 
 mod contained;
+mod memory;
 
 use expect_test::{Expect, expect};
 
+use super::super::Component;
+use super::super::limits::Limits;
 use super::super::tests::{self as guests, Guest, field};
-use super::super::{Component, Engine};
 use super::*;
 use crate::record::{Column, Field, Kind, Reason, ReasonKind, Rejection, Slices, Values};
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
-fn filter_of(engine: &Engine, component: &[u8]) -> FilterInstance {
-    let component = Component::from_bytes(engine, "test", component).expect("loads");
-    FilterInstance::new(component.configure("{}").expect("configures")).expect("starts")
+fn plugin(limits: Limits, component: &[u8]) -> Plugin {
+    let component = Component::from_bytes_within(guests::engine(), "test", component, &limits).expect("loads");
+    Plugin::new(component, "{}", limits).expect("configures")
 }
 
-fn filter(engine: &Engine, guest: &Guest) -> FilterInstance {
-    filter_of(engine, &guest.build("filter-plugin"))
+fn filter_of(limits: Limits, component: &[u8]) -> FilterInstance {
+    FilterInstance::new(plugin(limits, component)).expect("starts")
 }
 
-fn enrich(engine: &Engine, guest: &Guest) -> EnrichInstance {
-    let component = Component::from_bytes(engine, "test", &guest.build("enrich-plugin")).expect("loads");
-    EnrichInstance::new(component.configure("{}").expect("configures")).expect("starts")
+fn filter(limits: Limits, guest: &Guest) -> FilterInstance {
+    filter_of(limits, &guest.build("filter-plugin"))
+}
+
+fn enrich(limits: Limits, guest: &Guest) -> EnrichInstance {
+    EnrichInstance::new(plugin(limits, &guest.build("enrich-plugin"))).expect("starts")
 }
 
 fn rejection(row: u32, reason: &str) -> Rejection {
@@ -37,7 +42,7 @@ fn batch() -> Batch {
 #[test]
 fn a_filter_gives_a_verdict_for_each_row() {
     let answer = Verdicts { keep: vec![1, 0, 1], rejected: vec![rejection(2, "odd"), rejection(0, &"ä".repeat(600))] };
-    let mut filter = filter(guests::engine(), &Guest::new(&[], &[]).filter("", &answer));
+    let mut filter = filter(Limits::default(), &Guest::new(&[], &[]).filter("", &answer));
     for _ in 0..3 {
         let verdicts = filter.filter(&batch()).expect("answers");
         assert_eq!(verdicts.keep, [0, 0, 0], "a rejected row is not kept");
@@ -66,7 +71,7 @@ fn columns_of_each_kind_arrive() {
     ];
     let reads = [Kind::Presence, Kind::Boolean, Kind::Integer, Kind::Float, Kind::Text].map(|kind| field("a", kind));
     let answer = Verdicts { keep: vec![1, 1], rejected: Vec::new() };
-    let mut filter = filter(guests::engine(), &Guest::new(&reads, &[]).filter(&body.concat(), &answer));
+    let mut filter = filter(Limits::default(), &Guest::new(&reads, &[]).filter(&body.concat(), &answer));
     let columns = [
         Column { values: Values::Presence, present: vec![1, 0] },
         Column { values: Values::Booleans(vec![0, 1]), present: Vec::new() },
@@ -80,14 +85,18 @@ fn columns_of_each_kind_arrive() {
 fn broken(error: CallError) -> String {
     match error {
         CallError::Contract(what) => what,
-        CallError::Trap(_) | CallError::Deadline { .. } | CallError::Start(_) | CallError::Failing { .. } => {
+        CallError::Trap(_)
+        | CallError::Deadline { .. }
+        | CallError::Start(_)
+        | CallError::Failing { .. }
+        | CallError::Crowded { .. } => {
             panic!("{error}")
         }
     }
 }
 
 fn check_filter(answer: &Verdicts, expected: Expect) {
-    let mut filter = filter(guests::engine(), &Guest::new(&[], &[]).filter("", answer));
+    let mut filter = filter(Limits::default(), &Guest::new(&[], &[]).filter("", answer));
     expected.assert_eq(&broken(filter_call(&mut filter.0, &batch(), DEADLINE).expect_err("refused")));
 }
 
@@ -104,7 +113,7 @@ fn verdicts_must_fit_the_batch() {
 
 fn check_enrich(writes: &[Field], output: &Output, expected: Expect) {
     let guest = Guest::new(&[], writes).enrich(output);
-    match enrich_call(&mut enrich(guests::narrow_engine(), &guest).0, &batch(), DEADLINE) {
+    match enrich_call(&mut enrich(guests::narrow(), &guest).0, &batch(), DEADLINE) {
         Ok(answer) => {
             assert_eq!(&answer, output);
             expected.assert_eq("ok");
@@ -205,7 +214,7 @@ fn check_break(with_log: bool, body: &str, expected: Expect) {
     let text = guest.text(if with_log { log } else { "" });
     let text = text.replacen("(data", "(func $deep (call $deep) (call $deep)) (data", 1);
     let guest = guests::module(&text, None, "filter-plugin");
-    let mut filter = filter_of(guests::narrow_engine(), &guest);
+    let mut filter = filter_of(guests::narrow(), &guest);
     let breaks = Batch { rows: 1, columns: Vec::new() };
     let deadline = filter.0.deadline();
     let error = filter_call(&mut filter.0, &breaks, deadline).expect_err("breaks");

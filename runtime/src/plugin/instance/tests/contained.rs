@@ -28,7 +28,7 @@ fn moods(moods: &[u8]) -> Batch {
 
 #[test]
 fn only_the_rows_that_break_a_call_are_rejected() {
-    let mut filter = filter(guests::narrow_engine(), &moody());
+    let mut filter = filter(guests::narrow(), &moody());
     let mut batch: Vec<u8> = (0..300u32).map(|row| u8::from(row % 3 != 0)).collect();
     for (row, mood) in [(0, 7), (1, 7), (140, 8), (299, 7)] {
         batch[row] = mood;
@@ -85,7 +85,7 @@ fn echo() -> Guest {
 
 #[test]
 fn an_enricher_writes_the_rows_that_do_not_break_it() {
-    let mut enrich = enrich(guests::engine(), &echo());
+    let mut enrich = enrich(Limits::default(), &echo());
     let output = enrich.enrich(&moods(&[7, 1, 0, 7, 1])).expect("goes on");
     assert_eq!(output.rows, Some(vec![1, 2, 4]));
     assert_eq!(output.columns[0].values, Values::Booleans(vec![1, 0, 1]));
@@ -97,7 +97,7 @@ fn an_enricher_writes_the_rows_that_do_not_break_it() {
 
 #[test]
 fn a_plugin_that_breaks_on_most_records_is_an_error() {
-    let mut filter = filter(guests::engine(), &moody());
+    let mut filter = filter(Limits::default(), &moody());
     let mostly: Vec<u8> = (0..400).map(|row| if row % 5 < 3 { 7 } else { 1 }).collect();
     for _ in 0..2 {
         assert!(filter.filter(&moods(&mostly)).is_ok(), "too few to judge");
