@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod clicks;
 pub mod fold;
+pub mod guide;
 pub mod index;
 pub mod kafka;
 pub mod program;

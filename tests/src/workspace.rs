@@ -26,6 +26,32 @@ pub fn scratch(name: &str) -> PathBuf {
     folder
 }
 
+/// A folder outside of the repository, which goes when it is dropped. It is the same at each run, so that cargo, which goes by
+/// paths, does not keep what it built for every one of them.
+pub struct Outside(PathBuf);
+
+impl Outside {
+    pub fn new(name: &str) -> Self {
+        let mut hasher = std::hash::DefaultHasher::new();
+        std::hash::Hash::hash(&root(), &mut hasher);
+        let checkout = std::hash::Hasher::finish(&hasher);
+        let folder = std::env::temp_dir().join(format!("tidegate-{checkout:016x}-{name}"));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        Outside(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// All files below `folder` whose name ends so, sorted; build results, git's own and downloads are not among them.
 pub fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();

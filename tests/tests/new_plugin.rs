@@ -1,29 +1,11 @@
 //! `tidegate new`, and the way that it names: the crate is tested, built and passes its scenario, outside of the repository.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use tidegate_tests::program::binary;
-use tidegate_tests::workspace::{plugin_target, root};
-
-/// A folder outside of the repository, which goes with the test.
-struct Outside(PathBuf);
-
-impl Outside {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("tidegate-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("a folder");
-        Outside(folder)
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use tidegate_tests::workspace::{Outside, plugin_target, root};
 
 /// Without a network: what the crates need is what the plugins need.
 fn run(folder: &Path, program: &str, arguments: &[&str]) -> String {
@@ -42,8 +24,8 @@ fn a_new_crate_of_each_kind_is_tested_built_and_passes_its_scenario() {
     for kind in ["filter", "enrich", "aggregate"] {
         // Names that a page would choose, and that could be in the way of others in the pipeline file.
         let name = if kind == "filter" { "orders" } else { kind };
-        let said = run(&outside.0, "tidegate", &["new", name, "--kind", kind, "--sdk", &sdk.to_string_lossy()]);
-        let folder = outside.0.join(name);
+        let said = run(outside.path(), "tidegate", &["new", name, "--kind", kind, "--sdk", &sdk.to_string_lossy()]);
+        let folder = outside.path().join(name);
         assert!(said.contains(&format!("cd {name}\n")) && !said.contains("note:"), "{said}");
         fs::copy(root().join("plugins/Cargo.lock"), folder.join("Cargo.lock")).expect("copied");
 
@@ -65,8 +47,12 @@ fn a_new_crate_of_each_kind_is_tested_built_and_passes_its_scenario() {
 fn what_is_there_is_left_alone_and_the_missing_sdk_is_named() {
     let outside = Outside::new("new-twice");
     let new = |arguments: &[&str]| {
-        let output =
-            Command::new(binary()).arg("new").args(arguments).current_dir(&outside.0).output().expect("it can be run");
+        let output = Command::new(binary())
+            .arg("new")
+            .args(arguments)
+            .current_dir(outside.path())
+            .output()
+            .expect("it can be run");
         let said = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     };
@@ -80,5 +66,5 @@ fn what_is_there_is_left_alone_and_the_missing_sdk_is_named() {
         let (code, said) = new(&[wrong, "--kind", "filter"]);
         assert_eq!(code, Some(2), "{said}");
     }
-    assert_eq!(fs::read_dir(&outside.0).expect("a folder").count(), 1);
+    assert_eq!(fs::read_dir(outside.path()).expect("a folder").count(), 1);
 }

@@ -62,7 +62,15 @@ pub use timestamp::Timestamp;
 
 pub use tidegate_sdk_macros::{Fields, aggregate, enrich, filter};
 
-/// The plugin page's samples, compiled.
+/// The samples of the pages for authors, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/plugins.md")]
-struct PluginPage;
+mod pages {
+    #[doc = include_str!("../../../docs/first-plugin.md")]
+    struct FirstPlugin;
+    #[doc = include_str!("../../../docs/plugins.md")]
+    struct Plugins;
+    #[doc = include_str!("../../../docs/settings.md")]
+    struct Settings;
+    #[doc = include_str!("../../../docs/testing.md")]
+    struct Testing;
+}

@@ -35,31 +35,47 @@ pub(super) struct Changed {
 /// of the same thing, or most alike.
 pub(super) fn lines(expected: &[Value], found: &[Value]) -> Vec<Difference> {
     let mut found: Vec<&Value> = found.iter().collect();
-    let mut left = Vec::new();
+    let mut left: Vec<&Value> = Vec::new();
     for line in expected {
         match found.iter().position(|candidate| says(line, candidate)) {
             Some(place) => drop(found.remove(place)),
             None => left.push(line),
         }
     }
+    let pairs = alike(&left, &found);
     let mut differences = Vec::new();
-    let likely = left.len() * found.len() <= PAIRS_MAX;
-    for line in left {
-        let best = (0..found.len())
-            .filter(|_| likely)
-            .map(|place| (likeness(line, found[place]), place))
-            .filter(|(likeness, _)| *likeness > 0)
-            .max_by_key(|(likeness, place)| (*likeness, std::cmp::Reverse(*place)));
-        differences.push(match best {
-            Some((_, place)) => {
-                let line_found = found.remove(place);
-                Difference::Changed { line: line_found.clone(), fields: changed(line, line_found) }
+    for (place, line) in left.into_iter().enumerate() {
+        differences.push(match pairs.iter().find(|(expected, _)| *expected == place) {
+            Some((_, partner)) => {
+                let other = found[*partner];
+                Difference::Changed { line: other.clone(), fields: changed(line, other) }
             }
             None => Difference::Missing(line.clone()),
         });
     }
-    differences.extend(found.into_iter().map(|line| Difference::Unexpected(line.clone())));
+    let alone = (0..found.len()).filter(|place| !pairs.iter().any(|(_, partner)| partner == place));
+    differences.extend(alone.map(|place| Difference::Unexpected(found[place].clone())));
     differences
+}
+
+/// Pairs of lines that are of the same thing, by their places: those that are most alike first.
+fn alike(expected: &[&Value], found: &[&Value]) -> Vec<(usize, usize)> {
+    if expected.len() * found.len() > PAIRS_MAX {
+        return Vec::new();
+    }
+    let mut candidates: Vec<(usize, usize, usize)> = Vec::new();
+    for (place, line) in expected.iter().enumerate() {
+        let likeness = found.iter().enumerate().map(|(other, found)| (likeness(line, found), place, other));
+        candidates.extend(likeness.filter(|(likeness, _, _)| *likeness > 0));
+    }
+    candidates.sort_by_key(|(likeness, place, other)| (std::cmp::Reverse(*likeness), *place, *other));
+    let mut pairs: Vec<(usize, usize)> = Vec::new();
+    for (_, place, other) in candidates {
+        if !pairs.iter().any(|pair| pair.0 == place || pair.1 == other) {
+            pairs.push((place, other));
+        }
+    }
+    pairs
 }
 
 /// Counters, of which those that are not named may be anything.
@@ -170,6 +186,14 @@ mod tests {
         let other = json!({"_id": "z", "_source": {"kind": "order"}});
         let Difference::Changed { line, fields } = &lines(&expected, &[other, document("a", 3)])[0] else { panic!() };
         assert_eq!((line, fields.len()), (&document("a", 3), 1));
+    }
+
+    #[test]
+    fn the_most_alike_find_each_other_first() {
+        let line = |count: i32, at: i32| json!({"_source": {"who": "ada", "count": count, "at": at}});
+        let more = json!({"_source": {"who": "ada", "count": 2, "at": 2, "more": true}});
+        let differences = lines(&[line(1, 1), line(2, 2)], &[more]);
+        assert!(matches!(&differences[..], [Difference::Missing(_), Difference::Changed { .. }]), "{differences:?}");
     }
 
     #[test]
