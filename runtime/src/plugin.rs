@@ -19,6 +19,7 @@ mod interface;
 mod isolate;
 mod limits;
 mod live;
+mod pieces;
 mod pool;
 mod split;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use engine::{Engine, EngineLimits};
 pub use inspect::{Configured, FieldDescription, Inspection, State, inspect};
 pub use interface::{Import, PluginKind};
 pub use limits::THREAD_STACK_BYTES;
+pub use pieces::InPieces;
 pub use usage::{Usage, UsageCounts};
 
 use crate::config::OnBreaker;

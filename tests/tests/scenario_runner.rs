@@ -112,6 +112,19 @@ fn a_component_that_depends_on_batches_is_named() {
 }
 
 #[test]
+fn an_aggregate_that_depends_on_how_states_are_cut_is_named() {
+    let stages = AGGREGATE.replace("1m", "5m");
+    let (said, code) = judged("ranks", &stages, "ranker.wasm", &["ada", "bob", "cleo", "dan", "eve", "fay", "gus"]);
+    assert_eq!(code, Some(6), "{said}");
+    let expected = "    output `numbers`, aggregate (ranker.wasm) depends on how its rows are cut into batches
+      what it emits for ()
+        - in batches of 1, on fresh instances: written as (0)
+        + in batches of 7, on fresh instances: written as (1)
+";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
 fn a_difference_is_shown_by_its_fields_and_can_be_blessed() {
     let folder = scenario("counted", AGGREGATE, &components(), "count.wasm", &["ada", "ada", "bob", "cleo"]);
     let expected = folder.join("counted/expected.ndjson");

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::config::PipelineSettings;
 use crate::lane::Instances;
 use crate::pipeline::{Loader, PipelineError, VirtualPipeline};
+use crate::plugin::{Aggregate, InPieces};
 use crate::record::Partition;
 
 use super::input::{Input, Line};
@@ -15,7 +16,7 @@ use super::outcome::Outcome;
 /// How the input is played. What comes out must not depend on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Mode {
-    /// So many records that follow each other in a partition are a batch.
+    /// So many records that follow each other in a partition are a batch, and so many states are merged or emitted in a call.
     pub batch_records: usize,
     /// On instances that have had the whole input once already.
     pub used: bool,
@@ -59,6 +60,9 @@ impl Play<'_> {
     fn pipeline(&mut self, mode: Mode, attach: impl FnOnce(&mut Instances)) -> Result<VirtualPipeline, PipelineError> {
         let mut pipeline =
             VirtualPipeline::start(self.settings, self.input.partitions, mode.batch_records, self.loader)?;
+        if mode.batch_records < usize::MAX {
+            in_pieces(pipeline.instances(), mode.batch_records);
+        }
         if mode.used {
             self.play(&mut pipeline)?;
             pipeline.begin_again()?;
@@ -80,5 +84,12 @@ impl Play<'_> {
             }
         }
         pipeline.settle()
+    }
+}
+
+fn in_pieces(instances: &mut Instances, states_max: usize) {
+    for output in &mut instances.outputs {
+        output.aggregate =
+            output.aggregate.take().map(|inner| -> Box<dyn Aggregate> { Box::new(InPieces::new(inner, states_max)) });
     }
 }
