@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Builds the examples in Python to components, in target/python, with the SDK and componentize-py in an environment of their
-# own. Quiet when there is nothing to do: a component is built again only when its source, the SDK or the tool has changed.
+# Builds a folder of plugins in Python to components, with the SDK and componentize-py in an environment of their own. Quiet when
+# there is nothing to do: a component is built again only when its source, the SDK or the tool has changed.
 # Where Python cannot be used, says why, and exits with 3.
-#   python.sh            the examples
-#   python.sh --python   only the environment; prints its interpreter
+#   python.sh [FOLDER [OUT]]   the examples, into target/python
+#   python.sh --python         only the environment; prints its interpreter
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 root="$PWD"
-out="$root/target/python"
 environment="${CARGO_TARGET_DIR:-$root/target}/python-environment"
 python="$environment/bin/python"
 
@@ -44,8 +43,10 @@ if [ "${1:-}" = --python ]; then
     echo "$python"
     exit
 fi
+folder="${1:-examples/python}"
+out="$root/${2:-target/python}"
 mkdir -p "$out"
-for source in examples/python/*.py; do
+for source in "$folder"/*.py; do
     module=$(basename "$source" .py)
     name=$(echo "$module" | tr _ -)
     stamp="$(checksum "$source") $(cat "$environment/tidegate-sdk")"

@@ -51,7 +51,50 @@ fn main() -> anyhow::Result<()> {
         })?;
         print_ratio(what, spread, "≤ 20");
     }
-    require_fields(&engine, rounds)
+    require_fields(&engine, rounds)?;
+    python(&engine, rounds)
+}
+
+/// Reference plugins, and the same in Python, on the same columns.
+fn python(engine: &Engine, rounds: usize) -> anyhow::Result<()> {
+    let types = (0..ROWS).map(|row| if row % 3 == 0 { "purchase" } else { "page_view" });
+    let event_type = column(Values::Slices(types.map(str::to_owned).collect()), Vec::new());
+    let integers = |value: fn(u32) -> i64| column(Values::Integers((0..ROWS).map(value).collect()), Vec::new());
+    let topic = column(Values::Slices((0..ROWS).map(|_| "streaming-events".to_owned()).collect()), Vec::new());
+    let origin =
+        vec![integers(|_| 1_700_000_000_000_000), topic, integers(|_| 2), integers(|row| 1_000_000 + i64::from(row))];
+    for (name, counterpart, settings, columns) in [
+        ("where", "where-text", r#"{"field": "event_type", "equals": "purchase"}"#, vec![event_type]),
+        ("stamp", "stamp-text", "{}", origin),
+    ] {
+        let batch = Batch { rows: ROWS, columns };
+        let in_python = root().join(format!("target/guests/{counterpart}.wasm"));
+        for (language, file) in [("Rust", components().join(format!("{name}.wasm"))), ("Python", in_python)] {
+            if !file.exists() && language == "Python" {
+                println!("  left out: {name} in Python; scripts/python.sh tests/guests/python target/guests builds it");
+                continue;
+            }
+            let mut call = call(&load(engine, &file, settings)?, &batch)?;
+            print_ratio(&format!("{name}, in {language}"), spread(rounds, &mut call)?, "nothing");
+        }
+    }
+    Ok(())
+}
+
+/// One call with the batch.
+fn call<'a>(plugin: &Plugin, batch: &'a Batch) -> anyhow::Result<Box<dyn FnMut() -> anyhow::Result<()> + 'a>> {
+    Ok(match plugin.instantiate()? {
+        Instance::Filter(mut filter) => Box::new(move || {
+            let kept = filter.filter(batch)?.keep.iter().filter(|keep| **keep != 0).count();
+            ensure!(kept == ROWS.div_ceil(3) as usize, "every third row is kept");
+            Ok(())
+        }),
+        Instance::Enrich(mut enrich) => Box::new(move || {
+            ensure!(enrich.enrich(batch)?.columns.len() == 2, "two fields are written");
+            Ok(())
+        }),
+        Instance::Aggregate(_) => anyhow::bail!("none of them is an aggregate"),
+    })
 }
 
 /// Decode, columns, filter, and the rows that are left.
