@@ -21,7 +21,7 @@ class Line:
     total: float = field(path="line.total")
     due: datetime = field(path="line.due")
     note: str | None = field(path="line.note")
-    lines: Json | None  # the order's own goes
+    lines: Json | None = None  # the order's own goes
 
 
 @enrich

@@ -18,9 +18,9 @@ class Sample:
 
 @fields
 class Slowest:
-    slowest: int | None
     hosts: int
     seconds: float
+    slowest: int | None = None
 
 
 @aggregate(state=2)
@@ -56,7 +56,7 @@ class Aggregates(unittest.TestCase):
         self.assertEqual(got.rejected[0], (1, "before it began"))
         self.assertIn("absent or null", got.rejected[1][1])
         self.assertEqual(run(Latency, {}, []), Folded([{"hosts": 0, "seconds": 60.0}], []))
-        self.assertEqual([field.path for field in ports(Latency, {}).writes], ["slowest", "hosts", "seconds"])
+        self.assertEqual([field.path for field in ports(Latency, {}).writes], ["hosts", "seconds", "slowest"])
 
     def test_older_states_are_migrated(self):
         configured = glue_of(Latency).configure("{}")

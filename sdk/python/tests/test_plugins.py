@@ -46,7 +46,7 @@ def say(row: Maybe) -> Said | None:
         return None
     if row.text == "reject":
         raise Reject("so it says")
-    return Said(row.text if row.text == "é" else repr(tuple(row)))
+    return Said(row.text if row.text == "é" else repr((row.text, row.count, row.at, row.seen)))
 
 
 @fields
@@ -57,7 +57,7 @@ class Letters:
 @fields
 class Letter:
     letter: str
-    letters: str | None
+    letters: str | None = None
 
 
 @enrich
@@ -170,9 +170,9 @@ class Plugins(unittest.TestCase):
     def test_numbers_and_times_have_their_bounds(self):
         @fields
         class Out:
-            n: int | None
-            t: datetime | None
-            j: Json | None
+            n: int | None = None
+            t: datetime | None = field(default=None)
+            j: Json | None = None
 
         given = {"n": 2**63, "naive": datetime(2026, 1, 1), "nan": float("nan"), "json": {"a": (1, "ü")}}
 
@@ -228,7 +228,7 @@ class Declarations(unittest.TestCase):
             class Odd:
                 a: list[str]
 
-        with self.assertRaisesRegex(TypeError, "a field has no default"):
+        with self.assertRaisesRegex(TypeError, "Default.a: a field's default is None"):
 
             @fields
             class Default:
@@ -252,17 +252,21 @@ class Declarations(unittest.TestCase):
             def silent(row: Letters):
                 return None
 
-    def test_an_object_is_made_by_name(self):
+    def test_an_object_is_a_dataclass(self):
         @fields
         class Mixed:
             a: str | None
-            b: int
-            from_: str | None
+            b: int = field(path="x.b")
+            from_: str | None = None
 
-        self.assertEqual(tuple(Mixed(b=1)), (None, 1, None))
+            def both(self):
+                return f"{self.a}{self.b}"
+
+        self.assertEqual(repr(Mixed(b=1, a=None).both()), "'None1'")
+        self.assertEqual(Mixed("x", 2), Mixed("x", 2, None))
         with self.assertRaises(TypeError):
             Mixed(a="x")
-        self.assertEqual(Mixed.__tidegate_slots__[2].path, "from")
+        self.assertEqual([slot.path for slot in Mixed.__tidegate_slots__], ["a", "x.b", "from"])
 
 
 class Timestamps(unittest.TestCase):

@@ -76,12 +76,13 @@ class Aggregate:
     def accumulate(self, states, groups, batch):
         """The states with the rows in them, and the rejections."""
         states, rejected = self._decoded(states), []
-        rows, misfits = self._reader.rows(batch)
-        for number, (group, row) in enumerate(zip(groups, rows)):
+        rows, misfits = self._reader.values(batch)
+        make = self._reader.make
+        for number, (group, values) in enumerate(zip(groups, rows)):
             try:
-                if number in misfits:
+                if misfits and number in misfits:
                     raise Reject(misfits[number])
-                states[group].add(row)
+                states[group].add(make(*values))
             except Reject as reject:
                 rejected.append(Rejection(number, str(reject)))
         return self._encoded(states), rejected

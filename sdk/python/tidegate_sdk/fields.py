@@ -1,9 +1,9 @@
 """The typed class: which fields of a record are read or written, and as what."""
 
+import dataclasses
 import keyword
 import types
 import typing
-from collections import namedtuple
 from datetime import datetime
 
 from .types import Field, Json, Present, Timestamp
@@ -25,22 +25,22 @@ _KINDS_OF = {
 class _Given:
     """What `field(…)` says of a field."""
 
-    def __init__(self, path, kind):
-        self.path, self.kind = path, kind
+    def __init__(self, path, kind, default):
+        self.path, self.kind, self.default = path, kind, default
 
 
-def field(*, path=None, kind=None):
+def field(*, path=None, kind=None, default=dataclasses.MISSING):
     """A field's path, where it is not its name, and its kind, where it is not its type's own.
 
     `path` may be a function of the settings, `path=lambda settings: settings.to`; None switches the field off, which then
     is neither read nor written.
     """
-    return _Given(path, kind)
+    return _Given(path, kind, default)
 
 
 # Tells type checkers what `fields` makes; Python 3.10 does not have it yet.
 _dataclass_transform = getattr(typing, "dataclass_transform", lambda **_: lambda made: made)(
-    frozen_default=True, field_specifiers=(field,)
+    field_specifiers=(field,)
 )
 
 
@@ -79,36 +79,23 @@ class Slot:
 def fields(cls):
     """Makes a class of annotations one whose objects are the fields of a record: read, written, or both.
 
-    Its objects do not change; `Name(a=1)` makes one, where what is `… | None` may be left out.
+    It is a dataclass with slots. What is `… | None` may have the default None, and can then be left out of `Name(a=1)`.
     """
     slots = []
     for name, annotation in typing.get_type_hints(cls).items():
-        given = cls.__dict__.get(name, _Given(None, None))
-        if not isinstance(given, _Given):
-            raise TypeError(f"{cls.__name__}.{name}: a field has no default, write `{name}: … | None`")
-        slots.append(Slot(cls.__name__, name, annotation, given))
-    # A tuple: rows of them are made, and taken apart, without a line of Python for each.
-    names = [slot.name for slot in slots]
-    base = namedtuple(cls.__name__, names)
-    left_out = {*names, "__dict__", "__weakref__", "__slots__"}
-    kept = {name: value for name, value in vars(cls).items() if name not in left_out}
-    made = type(cls.__name__, (base,), {**kept, "__new__": _constructor(slots), "__slots__": (), "__tidegate_slots__": slots})
-    made.__module__, made.__qualname__ = cls.__module__, cls.__qualname__
+        default = cls.__dict__.get(name, dataclasses.MISSING)
+        given = default if isinstance(default, _Given) else _Given(None, None, default)
+        slot = Slot(cls.__name__, name, annotation, given)
+        if given.default is None and slot.optional:
+            setattr(cls, name, None)
+        elif given.default is not dataclasses.MISSING:
+            raise TypeError(f"{slot}: a field's default is None, and its type `… | None`")
+        elif isinstance(default, _Given):
+            delattr(cls, name)
+        slots.append(slot)
+    made = dataclasses.dataclass(slots=True)(cls)
+    made.__tidegate_slots__ = slots
     return made
-
-
-def _constructor(slots):
-    """`__new__(cls, a, b=None, *, c)`: what is required is by name only, once something may be left out."""
-    parameters, optional_before = ["cls"], False
-    for slot in slots:
-        if optional_before and not slot.optional and "*" not in parameters:
-            parameters.append("*")
-        optional_before |= slot.optional
-        parameters.append(f"{slot.name}=None" if slot.optional else slot.name)
-    values = "".join(f"{slot.name}, " for slot in slots)
-    made = {}
-    exec(f"def __new__({', '.join(parameters)}): return new(cls, ({values}))", {"new": tuple.__new__}, made)
-    return made["__new__"]
 
 
 def slots_of(cls):

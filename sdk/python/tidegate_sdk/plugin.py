@@ -75,8 +75,10 @@ class Glue:
         write_columns, writes = _placed(self.writes, given, owner, "writes")
         _check(writes)
         columns = [column and (column[0], reads[column[0]], column[1]) for column in read_columns]
-        places = [place for place, column in enumerate(write_columns) if column is not None]
-        writer = Writer(writes, None if self.writes is Values else places)
+        names = None
+        if self.writes is not Values and self.writes is not None:
+            names = [slot.name for slot, column in zip(slots_of(self.writes), write_columns) if column is not None]
+        writer = Writer(writes, names)
         return self.configured(bound, Reader(self.reads, columns), writer, Ports(reads, writes))
 
     def bind(self, given):
@@ -139,13 +141,13 @@ class Enrich:
 
 def answer(call, reader, batch, of_rejected):
     """What `call` gives back for each row, and the rejections."""
-    rows, misfits = reader.rows(batch)
-    answers, rejected = [], []
-    for number, row in enumerate(rows):
+    rows, misfits = reader.values(batch)
+    make, answers, rejected = reader.make, [], []
+    for number, values in enumerate(rows):
         try:
-            if number in misfits:
+            if misfits and number in misfits:
                 raise Reject(misfits[number])
-            answers.append(call(row))
+            answers.append(call(make(*values)))
         except Reject as reject:
             rejected.append(Rejection(number, str(reject)))
             answers.append(of_rejected)

@@ -70,7 +70,7 @@ def _column(field, given, rows):
         present = bytes(value is not None for value in values)
         return Column(Values_Presence(), present if 0 in present else b"")
     cells = [(None if value is None else _cell(field, value),) for value in values]
-    return Writer([Field(field.path, field.kind)], [0]).columns(cells)[0]
+    return Writer([Field(field.path, field.kind)]).columns(cells)[0]
 
 
 def _cell(field, value):

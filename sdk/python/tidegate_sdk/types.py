@@ -107,6 +107,10 @@ class Row(tuple):
 
     __slots__ = ()
 
+    @classmethod
+    def of(cls, *values):
+        return cls(values)
+
 
 class Values(tuple):
     """The values that a plugin writes, in the order of its `writes`; None removes the field."""

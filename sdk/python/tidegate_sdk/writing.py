@@ -3,6 +3,7 @@
 from array import array
 from datetime import datetime
 from itertools import accumulate
+from operator import attrgetter
 
 from .border import Column, Slices, Values_Booleans, Values_Floats, Values_Integers, Values_Slices
 from .types import Json, Timestamp
@@ -15,19 +16,18 @@ class Misfit(Exception):
 class Writer:
     """Makes columns of rows: of objects of a typed class, or of `Values`."""
 
-    def __init__(self, fields, places=None):
-        """`places`: for each field which of a row's values it is; None: in order, as many as there are."""
-        self.fields, self._places = fields, places
+    def __init__(self, fields, names=None):
+        """`names`: for each field what it is called in the typed class; None: rows are tuples, in the fields' order."""
+        self.fields = fields
+        self._getters = None if names is None else [attrgetter(name) for name in names]
 
     def columns(self, rows):
         """A column for each field; raises `Misfit` where a value does not fit, without saying which row it is of."""
-        if not self.fields:
-            return []
-        if self._places is None:
-            rows = [self._padded(row) for row in rows]
-        values = list(zip(*rows)) or [()] * (1 + max(self._places or range(len(self.fields))))
-        places = self._places or range(len(self.fields))
-        return [_column(field, values[place]) for field, place in zip(self.fields, places)]
+        if self._getters is None:
+            columns = list(zip(*map(self._padded, rows))) or [()] * len(self.fields)
+        else:
+            columns = [list(map(getter, rows)) for getter in self._getters]
+        return list(map(_column, self.fields, columns))
 
     def problem(self, row):
         """Why this row cannot be written; None if it can."""
@@ -99,11 +99,7 @@ def _timestamps(values, types):
 
 def _texts(values, types):
     _only(types, str)
-    whole = "".join(values)
-    if whole.isascii():
-        return _slices(values, whole.encode("ascii"))
-    pieces = [value.encode() for value in values]
-    return _slices(pieces, b"".join(pieces))
+    return _slices([value.encode() for value in values])
 
 
 def _json(values, types):
@@ -115,11 +111,11 @@ def _json(values, types):
 
 def _bytes(values, types):
     _only(types, bytes)
-    return _slices(values, b"".join(values))
+    return _slices(values)
 
 
-def _slices(pieces, whole):
-    return Values_Slices(Slices([0, *accumulate(map(len, pieces))], whole))
+def _slices(pieces):
+    return Values_Slices(Slices([0, *accumulate(map(len, pieces))], b"".join(pieces)))
 
 
 _WRITE = {
