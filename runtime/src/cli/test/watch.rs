@@ -22,7 +22,8 @@ struct Watched {
     scenarios: BTreeSet<PathBuf>,
     /// Components in them.
     plugins: BTreeSet<PathBuf>,
-    /// Folders whose own entries count: a scenario may come, or a plugin directory that is not there yet.
+    /// Folders in which a new folder counts: a scenario, or a plugin directory that is not there yet. Files in them do not: what
+    /// is printed may go to one.
     folders: BTreeSet<PathBuf>,
     files: BTreeSet<PathBuf>,
 }
@@ -92,16 +93,16 @@ fn wait(watched: &Watched, changes: &Receiver<notify::Result<Event>>) -> Result<
 impl Watched {
     fn counts(&self, event: &Event) -> Option<PathBuf> {
         let is_read = event.kind.is_access();
-        event.paths.iter().find(|path| !is_read && self.is_ours(path)).cloned()
+        event.paths.iter().find(|path| !is_read && self.is_ours(path, path.is_dir())).cloned()
     }
 
-    fn is_ours(&self, path: &Path) -> bool {
+    fn is_ours(&self, path: &Path, is_folder: bool) -> bool {
         let is_in = |folders: &BTreeSet<PathBuf>| path.parent().is_some_and(|parent| folders.contains(parent));
         let is_component = path.extension().is_some_and(|extension| extension == "wasm");
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         let in_scenario = self.scenarios.iter().any(|folder| path.starts_with(folder));
         self.files.contains(path)
-            || (!is_hidden && (in_scenario || is_in(&self.folders)))
+            || (!is_hidden && (in_scenario || (is_folder && is_in(&self.folders))))
             || (!is_hidden && is_component && is_in(&self.plugins))
     }
 }
@@ -119,8 +120,9 @@ mod tests {
             folders: folders("/a/scenarios"),
             files: folders("/a/pipeline.toml"),
         };
-        let counts = |path: &str| watched.is_ours(Path::new(path));
-        assert!(counts("/a/scenarios/first/data/countries.csv") && counts("/a/scenarios/second"));
+        let counts = |path: &str| watched.is_ours(Path::new(path), false);
+        assert!(counts("/a/scenarios/first/data/countries.csv"));
+        assert!(watched.is_ours(Path::new("/a/scenarios/second"), true) && !counts("/a/scenarios/log"));
         assert!(counts("/a/plugins/count.wasm") && counts("/a/pipeline.toml"));
         assert!(!counts("/a/plugins/.count.wasm.17") && !counts("/a/plugins/README.md") && !counts("/a/Cargo.toml"));
         assert!(!counts("/a/scenarios/first/.input.ndjson.swp"));
