@@ -2,6 +2,7 @@
 
 SERVERS ?= auto
 PYTHON ?= auto
+C ?= auto
 SEEDS ?= 50000
 CARGO ?= cargo
 BENCHES ?= border lane drain sink
@@ -13,7 +14,7 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
-	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; PYTHON likewise'
+	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; PYTHON, C likewise'
 	@echo 'make check    clippy, rustfmt, cargo deny'
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
@@ -40,7 +41,8 @@ test: components
 	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) test --quiet
 	@$(CARGO) build --workspace --bins --tests
 	@$(CARGO) test --workspace
-	@PYTHON=$(PYTHON) scripts/python-tests.sh
+	@scripts/language-tests.sh python $(PYTHON)
+	@scripts/language-tests.sh c $(C)
 	@SERVERS=$(SERVERS) scripts/server-tests.sh
 
 check:

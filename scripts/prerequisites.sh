@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Says what is missing on this machine to build, test or lint Tidegate: one line for each thing, with the command that
 # installs it on Debian and on macOS. Quiet, and exit code 0, when all is there.
-#   prerequisites.sh [--install] build|python|servers|lint...
-# --install: as root on Debian, installs what is missing with apt-get; cargo-deny goes to $TIDEGATE_TOOLS.
+#   prerequisites.sh [--install] build|python|c|servers|lint...
+# --install: as root on Debian, installs what is missing with apt-get; cargo-deny and wit-bindgen go to $TIDEGATE_TOOLS.
 set -euo pipefail
 
 rust_needed=1.95
 cargo_deny_version=0.20.2
+wit_bindgen_version=0.61.1
 tools="${TIDEGATE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tidegate/tools}"
 install=no
 [ "${1:-}" != --install ] || { install=yes; shift; }
@@ -61,6 +62,21 @@ need_build() {
 need_python() {
     python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
         lacks 'Python 3.10 or newer with venv and pip' python3-venv 'brew install python'
+}
+
+need_c() {
+    local packages='clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32'
+    { have clang-19 && have wasm-ld-19 && [ -d /usr/include/wasm32-wasi ]; } ||
+        lacks 'clang 19 and the C library for WebAssembly' "$packages" 'not tried'
+    PATH="$tools/bin:$PATH"
+    if ! have wit-bindgen; then
+        if [ "$install" = yes ]; then
+            echo "installing wit-bindgen $wit_bindgen_version into $tools" >&2
+            cargo install --quiet --locked wit-bindgen-cli --version "$wit_bindgen_version" --no-default-features --features c --root "$tools"
+        else
+            lacks wit-bindgen '' 'scripts/prerequisites.sh --install c'
+        fi
+    fi
 }
 
 need_servers() {

@@ -1,6 +1,6 @@
 //! Plugins in Python: the example's components in the real host, the samples of `docs/python.md`, the SDK's own tests.
 //!
-//! `scripts/python-tests.sh` runs those that need Python; `scripts/python.sh` makes what they need.
+//! `scripts/language-tests.sh` runs those that need Python; `scripts/python.sh` makes what they need.
 
 use std::fs;
 use std::process::Command;

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs the tests of plugins in a language other than Rust, with the components that scripts/LANGUAGE.sh builds.
+#   language-tests.sh python|c [auto|required|none]
+# auto (default): where the language's tools cannot be used the tests are left out, and this says so. required: that is a failure.
+# none: they are left out.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+language="$1"
+wanted="${2:-auto}"
+
+left_out() {
+    cat >&2 <<TEXT
+
+  !! LEFT OUT: the tests of plugins in $language ($(sed -n '/#\[ignore/{n;s/^fn \([a-z_0-9]*\)().*/\1/p;}' "tests/tests/$language.rs" | paste -sd' ' -))
+  !! because $1
+TEXT
+}
+
+case "$wanted" in
+    none) left_out 'none was said'; exit 0 ;;
+    auto | required) ;;
+    *) echo "say one of auto, required, none" >&2; exit 1 ;;
+esac
+
+failed=0
+why=$("scripts/$language.sh" 2>&1 >/dev/null) || failed=$?
+if [ "$failed" = 3 ] && [ "$wanted" = auto ]; then
+    left_out "$why"
+    exit 0
+elif [ "$failed" != 0 ]; then
+    echo "$why" >&2
+    exit 1
+fi
+cargo test --workspace --test "$language" -- --ignored
