@@ -18,6 +18,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::config::code_cache;
+use crate::plugin::{Engine, EngineSettings, PluginError};
 pub use exit::Exit;
 pub use pipeline_file::PipelineFile;
 
@@ -61,6 +63,12 @@ impl Command {
             }
         }
     }
+}
+
+/// An engine for components of which no pipeline file says anything.
+fn engine() -> Result<Engine, PluginError> {
+    let code_cache = code_cache(&|name| std::env::var(name).ok());
+    Engine::with(&EngineSettings { code_cache, ..EngineSettings::default() })
 }
 
 /// Reads the command line, does what it says, and ends with a documented exit code.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod code_cache;
 mod error;
 mod index;
 mod interpolate;
@@ -15,6 +16,7 @@ mod secret;
 mod settings;
 mod values;
 
+pub use code_cache::code_cache;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{Environment, Places};
 pub use plugin::{OnBreaker, OnTrap, PluginLimits, PluginSettings};
@@ -36,6 +38,8 @@ pub struct PipelineSettings {
     pub plugins: PathBuf,
     /// The folder of the pipeline file: `"@countries.csv"` in settings is read from here.
     pub folder: PathBuf,
+    /// Where compiled components are kept; none: they are compiled at each start.
+    pub code_cache: Option<PathBuf>,
     pub kafka: KafkaSettings,
     pub decode: DecodeSettings,
     pub watermark: WatermarkSettings,

@@ -23,7 +23,7 @@ mod virtual_time;
 #[cfg(test)]
 mod tests;
 
-pub use budget::{MemoryDivision, engine_limits};
+pub use budget::{MemoryDivision, engine_settings};
 pub use components::{Loader, Plugins};
 pub use counters::{BATCH_SECONDS, Counts};
 pub use error::PipelineError;

@@ -6,7 +6,9 @@
 mod aggregate;
 mod artefact;
 mod bindings;
+mod cache;
 mod caller;
+mod clock;
 mod component;
 mod configured;
 mod contract;
@@ -19,22 +21,25 @@ mod interface;
 mod isolate;
 mod limits;
 mod live;
+mod pace;
 mod pieces;
 mod pool;
 mod split;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod usage;
 mod wasi;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 
 pub use artefact::encode;
 pub use component::{Component, Identity};
 pub use configured::{Instance, Plugin, StateDescription};
-pub use engine::{Engine, EngineLimits};
+pub use engine::{Engine, EngineSettings};
 pub use inspect::{Configured, FieldDescription, Inspection, State, inspect};
 pub use interface::{Import, PluginKind};
 pub use limits::THREAD_STACK_BYTES;
@@ -67,8 +72,8 @@ pub trait Aggregate: Send {
     /// Adds row i to the state of group `groups[i]`; an empty state is a new group. A row that makes its state larger
     /// than the limit is rejected.
     fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError>;
-    /// State by state; `right` comes later.
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError>;
+    /// State by state; `right` comes later. A pair on which a call breaks is rejected, and its state is `left`.
+    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError>;
     /// The fields of the documents of each state; `context` has a row for each state.
     fn emit(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError>;
     /// Turns states that an older version wrote into this version's.
@@ -78,10 +83,11 @@ pub trait Aggregate: Send {
 /// The call itself broke, or breaks too often; nothing of it took effect, and the instance is replaced before the next call.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum CallError {
+    /// What happened, the guest's last words, and where it was.
     #[error("the plugin trapped: {0}")]
     Trap(String),
-    #[error("the plugin took longer than its deadline of {millis} ms")]
-    Deadline { millis: u64 },
+    #[error("the plugin did not come back within {time:?} of CPU time{trace}")]
+    Deadline { time: Duration, trace: String },
     #[error("the plugin broke the contract of its interface: {0}")]
     Contract(String),
     /// No record's fault: nothing more can be called.
@@ -164,6 +170,17 @@ impl HasKind for PluginError {
 
 /// What a plugin's words about its settings, or about states that it does not migrate, are cut to.
 const WORDS_BYTES_MAX: usize = 4 << 10;
+
+/// A name that a component gives to something can be shown in a line.
+fn named(what: &str, name: &str) -> Result<(), String> {
+    if name.len() > limits::NAME_BYTES_MAX {
+        return Err(format!("it names {what} with {} bytes, the limit is {}", name.len(), limits::NAME_BYTES_MAX));
+    }
+    match name.contains(char::is_control) {
+        true => Err(format!("it names {what} with a control character: {name:?}")),
+        false => Ok(()),
+    }
+}
 
 /// At most `bytes_max` bytes of a text.
 fn cut(text: &str, bytes_max: usize) -> &str {

@@ -69,7 +69,7 @@ fn listed(hints: &[String]) -> String {
 }
 
 pub fn run(args: &BuildArgs) -> anyhow::Result<()> {
-    let engine = Engine::new()?;
+    let engine = super::engine()?;
     for folder in &args.folders {
         cargo::manifest_is_there(folder)?;
         cargo::target_is_there(folder)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::plugin::{Engine, FieldDescription, Inspection, inspect};
+use crate::plugin::{FieldDescription, Inspection, inspect};
 
 #[derive(Args)]
 pub struct InspectArgs {
@@ -26,7 +26,7 @@ impl InspectArgs {
 }
 
 pub fn run(component: &Path, settings: Option<&str>, json: bool) -> anyhow::Result<()> {
-    let inspection = inspect(&Engine::new()?, component, settings)?;
+    let inspection = inspect(&super::engine()?, component, settings)?;
     let shown = if json { serde_json::to_string_pretty(&inspection)? + "\n" } else { text(&inspection)? };
     super::print(&shown);
     Ok(())

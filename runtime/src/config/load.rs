@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use super::code_cache::code_cache;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{Reader, Section, Text, Value};
 use super::values::{name, number, size, string, topic};
@@ -121,6 +122,7 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
         name: name?,
         plugins: plugins.clone(),
         folder,
+        code_cache: code_cache(reader.environment),
         kafka: kafka?,
         decode: decode?,
         watermark: watermark?,

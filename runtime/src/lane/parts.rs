@@ -307,11 +307,13 @@ impl PartsLane {
         let (Some(plan), Some((merging, _))) = (&output.aggregate, &self.merging[place]) else { return Ok(()) };
         let Some(aggregate) = instances.outputs[place].aggregate.as_deref_mut() else { return Ok(()) };
         let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
+        let merged = merging.merge(start, groups, aggregate).map_err(failed)?;
         let due = Due {
             window: plan.tumbling.starting_at(start),
             of: None,
             keys: groups.iter().map(|group| &**group).collect(),
-            states: merging.merge(start, groups, aggregate).map_err(failed)?,
+            states: merged.states,
+            broken: merged.rejected,
             versions: vec![id::version(self.sources.now.revision(), offset); groups.len()],
         };
         let refused = emit(output, plan, &due, aggregate, &mut self.names, &mut emission.documents)?;
@@ -325,7 +327,7 @@ impl PartsLane {
     fn send(&mut self, output: usize, emission: Emission, effects: &mut Vec<Effect>) {
         let Emission { documents, refused, windows } = emission;
         if !refused.is_empty() {
-            self.tally.dead_letters[ReasonKind::Plugin as usize] += refused.len() as u64;
+            refused.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
             self.write_refused(output, &refused, windows.clone(), effects);
         }
         if !documents.is_empty() {

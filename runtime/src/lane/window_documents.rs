@@ -3,7 +3,7 @@
 use crate::config::TimestampUnit;
 use crate::decode::column_of_json;
 use crate::plugin::Aggregate;
-use crate::record::{Batch, Column, DocumentBatch, Partition, Reason, RejectedDocument, Slices, Values};
+use crate::record::{Batch, Column, DocumentBatch, Partition, Reason, RejectedDocument, Rejection, Slices, Values};
 use crate::window::Window;
 
 use super::index::NameCache;
@@ -20,10 +20,13 @@ pub(super) struct Due<'a> {
     pub of: Option<&'a Partition>,
     pub keys: Vec<&'a [u8]>,
     pub states: Slices,
+    /// Groups whose states could not be merged.
+    pub broken: Vec<Rejection>,
     pub versions: Vec<u64>,
 }
 
-/// Appends the documents of these groups; a state that the aggregate rejects comes back as a document refused.
+/// Appends the documents of these groups; a state that the aggregate rejects, or that is not whole, comes back as a document
+/// refused.
 pub(super) fn emit(
     output: &OutputPlan,
     plan: &AggregatePlan,
@@ -36,7 +39,11 @@ pub(super) fn emit(
     let own = own_columns(plan, due);
     let context = Batch { rows: groups as u32, columns: context(plan, &own, groups)? };
     let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
-    let emitted = aggregate.emit(&due.states, &context).map_err(failed)?;
+    let mut emitted = aggregate.emit(&due.states, &context).map_err(failed)?;
+    if !due.broken.is_empty() {
+        emitted.rejected.retain(|one| !due.broken.iter().any(|broken| broken.row == one.row));
+        emitted.rejected.extend(due.broken.iter().cloned());
+    }
     let index = output.index.name(&Batch::default(), 0, due.window.start, names).map_err(LaneError::Plan)?;
 
     let rejected_rows: Vec<u32> = emitted.rejected.iter().map(|rejection| rejection.row).collect();

@@ -1,7 +1,7 @@
 //! How the memory of `[limits]` is divided; every queue of the pipeline takes its bound from here.
 
-use crate::config::LimitSettings;
-use crate::plugin::EngineLimits;
+use crate::config::PipelineSettings;
+use crate::plugin::EngineSettings;
 
 /// Of `limits.memory`, what each kind of thing in flight may take, and the memories of components. The rest, an eighth of it, is
 /// for the states of windows, which the lanes keep, and for what the allocator holds on to; so is what components leave of theirs.
@@ -29,9 +29,12 @@ const MESSAGES_DIVISOR: usize = 8;
 const COMPONENTS_EIGHTHS: usize = 3;
 
 /// What the components of a pipeline share.
-pub fn engine_limits(limits: &LimitSettings) -> EngineLimits {
-    let memory_bytes_max = MemoryDivision::of(limits.memory_bytes).components_bytes;
-    EngineLimits { stack_bytes_max: limits.stack_bytes, memory_bytes_max }
+pub fn engine_settings(settings: &PipelineSettings) -> EngineSettings {
+    EngineSettings {
+        stack_bytes_max: settings.limits.stack_bytes,
+        memory_bytes_max: MemoryDivision::of(settings.limits.memory_bytes).components_bytes,
+        code_cache: settings.code_cache.clone(),
+    }
 }
 
 impl MemoryDivision {

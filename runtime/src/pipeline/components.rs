@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::PipelineError;
 use crate::config::{PipelineSettings, PluginSettings, TransformSettings};
 use crate::lane::{Components, Described, Instances, OutputComponents, OutputInstances, StateDescription, Transform};
-use crate::plugin::{Component, Engine, EngineLimits, Instance, Plugin, PluginKind};
+use crate::plugin::{Component, Engine, EngineSettings, Instance, Plugin, PluginKind};
 
 /// The pipeline's plugins, in the order of its file.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ struct Named {
 
 impl Plugins {
     pub fn load(settings: &PipelineSettings, loader: &mut Loader) -> Result<Self, PipelineError> {
-        loader.limits = super::budget::engine_limits(&settings.limits);
+        loader.settings = super::budget::engine_settings(settings);
         let mut outputs = Vec::new();
         let transforms = loader.transforms(&settings.transforms, "")?;
         for output in &settings.outputs {
@@ -79,7 +79,7 @@ fn transforms(plugins: &[Named]) -> Result<Vec<Transform>, PipelineError> {
 pub struct Loader {
     /// Made for the first component: a pipeline without one needs none.
     engine: Option<Engine>,
-    limits: EngineLimits,
+    settings: EngineSettings,
     components: HashMap<PathBuf, Component>,
 }
 
@@ -130,7 +130,7 @@ impl Loader {
         }
         let engine = match &self.engine {
             Some(engine) => engine,
-            None => self.engine.insert(Engine::with_limits(self.limits)?),
+            None => self.engine.insert(Engine::with(&self.settings)?),
         };
         let component = Component::load(engine, file)?;
         self.components.insert(key, component.clone());

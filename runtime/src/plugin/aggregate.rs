@@ -97,6 +97,37 @@ impl AggregateInstance {
         Ok(Accumulated { states, rejected })
     }
 
+    /// Merges all pairs but those on which a call breaks: their left state stays.
+    fn merge_contained(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
+        self.0.serve(
+            left.len() as u32,
+            |caller, rows, time| {
+                let (left, right) = (split::slices(left, rows.clone()), split::slices(right, rows));
+                let states = caller.call(
+                    time,
+                    |live, guest| {
+                        live.call(|store| guest.call_merge(store, crossing::slices(&left), crossing::slices(&right)))
+                    },
+                    |answer| contract::states(answer, left.len()),
+                )?;
+                Ok(Accumulated { states, rejected: Vec::new() })
+            },
+            |served| {
+                let mut whole = Accumulated::default();
+                for (rows, came) in served {
+                    match came {
+                        Ok(merged) => split::append(&mut whole.states, &merged.states),
+                        Err(reason) => {
+                            whole.states.push(left.get(rows.start as usize));
+                            whole.rejected.push(Rejection { row: rows.start, reason });
+                        }
+                    }
+                }
+                whole
+            },
+        )
+    }
+
     /// The documents of all states but those on which a call breaks.
     fn emit_contained(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
         let plugin = self.0.plugin().clone();
@@ -134,20 +165,15 @@ impl Aggregate for AggregateInstance {
         Ok(folded)
     }
 
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
+    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
         debug_assert_eq!(left.len(), right.len(), "states are merged two by two");
         let sizes = (0..left.len()).map(|item| left.get(item).len() + right.get(item).len());
-        let mut whole = Slices::default();
+        let mut whole = Accumulated::default();
         for chunk in split::chunks(sizes, states_bytes_max(&self.0)) {
-            let (left, right) = (split::range(left, chunk.clone()), split::range(right, chunk));
-            let merged = self.0.call(
-                self.0.deadline(),
-                |live, guest| {
-                    live.call(|store| guest.call_merge(store, crossing::slices(&left), crossing::slices(&right)))
-                },
-                |answer| contract::states(answer, left.len()),
-            )?;
-            split::append(&mut whole, &merged);
+            let start = chunk.start as u32;
+            let merged = self.merge_contained(&split::range(left, chunk.clone()), &split::range(right, chunk))?;
+            split::append(&mut whole.states, &merged.states);
+            whole.rejected.extend(split::shifted(merged.rejected, start));
         }
         Ok(whole)
     }

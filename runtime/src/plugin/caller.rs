@@ -1,10 +1,12 @@
 //! Calls of an instance, a fresh one after a call that broke, and the breaker.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::isolate::{Served, isolate};
+use super::clock::cpu_time;
+use super::isolate::{Attempt, Served, isolate};
 use super::live::{Interface, Live};
+use super::pace::{Pace, Place};
 use super::{CallError, Plugin, PluginError};
 use crate::config::OnTrap;
 
@@ -16,6 +18,8 @@ pub(super) struct Caller<G> {
     plugin: Plugin,
     /// None after a call that broke.
     live: Option<(Live, G)>,
+    pace: Pace,
+    note: Note,
     /// Since the breaker judged last: rows that were served or given up, and those that were given up.
     rows: u64,
     broken: u64,
@@ -23,10 +27,20 @@ pub(super) struct Caller<G> {
     last: String,
 }
 
+/// Of the calls that an attempt makes; one, as a rule.
+#[derive(Default)]
+struct Note {
+    took: Duration,
+    /// An instance was called for the first time.
+    first: bool,
+    place: Place,
+}
+
 impl<G: Interface> Caller<G> {
     pub fn new(plugin: Plugin) -> Result<Self, PluginError> {
         let live = Some(start(&plugin)?);
-        Ok(Caller { plugin, live, rows: 0, broken: 0, last: String::new() })
+        let pace = Pace::new(plugin.limits().deadline);
+        Ok(Caller { plugin, live, pace, note: Note::default(), rows: 0, broken: 0, last: String::new() })
     }
 
     pub fn plugin(&self) -> &Plugin {
@@ -52,10 +66,14 @@ impl<G: Interface> Caller<G> {
                 start(&self.plugin).map_err(|error| CallError::Start(error.to_string()))?
             }
         };
+        self.note.first |= live.is_fresh();
         live.give(deadline);
-        let begun = Instant::now();
+        let begun = cpu_time();
         let answer = call(&mut live, &guest);
-        self.plugin.usage().called(begun.elapsed(), live.memory_bytes());
+        let took = cpu_time().saturating_sub(begun);
+        self.note.took += took;
+        self.note.place = live.place();
+        self.plugin.usage().called(took, live.memory_bytes());
         let answer = answer?;
         let checked = check(answer).map_err(CallError::Contract)?;
         if !live.is_due(self.plugin.limits().retire_at_bytes) {
@@ -72,21 +90,58 @@ impl<G: Interface> Caller<G> {
         mut call: impl FnMut(&mut Self, Range<u32>, Duration) -> Result<T, CallError>,
         join: impl FnOnce(Vec<Served<T>>) -> T,
     ) -> Result<T, CallError> {
-        let deadline = self.deadline();
-        let error = match call(self, 0..rows, deadline) {
-            Ok(answer) => {
-                self.judge(rows, 0)?;
-                return Ok(answer);
-            }
-            Err(error) if self.plugin.on_trap() == OnTrap::Stop => return Err(error),
-            Err(error) => error,
-        };
-        let served = isolate(rows, deadline, |rows, time| call(self, rows, time))?;
-        self.last = error.to_string();
+        let mut pace = std::mem::replace(&mut self.pace, Pace::new(Duration::ZERO));
+        let came = self.serve_paced(rows, &mut pace, |this, rows, time| {
+            this.note = Note::default();
+            let came = call(this, rows, time);
+            let Note { took, first, place } = std::mem::take(&mut this.note);
+            Attempt { came, took, first, place }
+        });
+        self.pace = pace;
+        let mut served = came?;
         let broken = served.iter().filter(|(_, came)| came.is_err()).count();
-        self.plugin.usage().broke(broken);
         self.judge(rows, broken)?;
+        match served.pop() {
+            // Whole, it is the answer.
+            Some((piece, Ok(answer))) if piece == (0..rows) => return Ok(answer),
+            last => served.extend(last),
+        }
         Ok(join(served))
+    }
+
+    fn serve_paced<T>(
+        &mut self,
+        rows: u32,
+        pace: &mut Pace,
+        mut attempt: impl FnMut(&mut Self, Range<u32>, Duration) -> Attempt<T>,
+    ) -> Result<Vec<Served<T>>, CallError> {
+        if let Some(time) = pace.batch(rows) {
+            let Attempt { came, took, first, .. } = attempt(self, 0..rows, time);
+            match came {
+                Ok(answer) => {
+                    pace.took(rows, took, first);
+                    pace.served(rows, 0);
+                    return Ok(vec![(0..rows, Ok(answer))]);
+                }
+                Err(error) if self.plugin.on_trap() == OnTrap::Stop => return Err(error),
+                Err(CallError::Deadline { .. }) => pace.suspect(),
+                Err(_) => {}
+            }
+        }
+        let (total, before, on_breaker) = (self.rows + u64::from(rows), self.broken, self.plugin.on_breaker());
+        let hopeless = |broken: usize, last: &CallError| {
+            let broken = before + broken as u64;
+            let certain = total >= BREAKER_ROWS && broken * 2 > total;
+            certain.then(|| CallError::Failing { broken, rows: total, last: last.to_string(), on_breaker })
+        };
+        let served = isolate(rows, pace, |rows, time| attempt(self, rows, time), hopeless)?;
+        let broken = served.iter().filter(|(_, came)| came.is_err()).count();
+        pace.served(rows, broken);
+        self.plugin.usage().broke(broken);
+        if let Some(Err(reason)) = served.iter().rev().map(|(_, came)| came).find(|came| came.is_err()) {
+            self.last = reason.message.clone();
+        }
+        Ok(served)
     }
 
     /// The breaker: an error where the plugin broke on more than half of the records since it judged last.

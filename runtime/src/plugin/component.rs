@@ -68,7 +68,8 @@ impl Component {
     ) -> Result<Self, PluginError> {
         let refuse = |why| PluginError::Component { name: name.to_owned(), why };
         let encoded = artefact::encode(bytes).map_err(refuse)?;
-        let component = wasmtime::component::Component::from_binary(engine.wasm(), encoded.as_deref().unwrap_or(bytes))
+        let component = engine
+            .compile(encoded.as_deref().unwrap_or(bytes))
             .map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
 
         let ty = component.component_type();
@@ -88,7 +89,9 @@ impl Component {
             PluginKind::Aggregate => has::<aggregate::Guest>(&mut live),
         }
         .map_err(|error| refuse(format!("its interface `{kind}` has other types than this runtime's: {error}")))?;
-        let identity = live.describe().map_err(broken("failed in `describe`"))?.into();
+        let identity: Identity = live.describe().map_err(broken("failed in `describe`"))?.into();
+        super::named("itself", &identity.name).map_err(refuse)?;
+        super::named("its version", &identity.version).map_err(refuse)?;
         Ok(Component(Arc::new(Inner {
             engine: engine.clone(),
             file,

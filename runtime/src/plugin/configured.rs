@@ -8,7 +8,7 @@ use super::aggregate::AggregateInstance;
 use super::bindings::exports::tidegate::plugin::{aggregate, plugin};
 use super::bindings::tidegate::plugin::data;
 use super::instance::{EnrichInstance, FilterInstance};
-use super::limits::{FIELDS_MAX, Limits};
+use super::limits::{FIELDS_MAX, Limits, PATH_BYTES_MAX};
 use super::live::Live;
 use super::{Aggregate, Component, Enrich, Filter, PluginError, PluginKind, Usage, WORDS_BYTES_MAX};
 use crate::config::{OnBreaker, OnTrap};
@@ -178,9 +178,15 @@ fn judge(component: &Component, ports: &Ports, state: Option<&StateDescription>)
         if fields.len() > FIELDS_MAX {
             return Err(format!("it {what} {} fields, the limit is {FIELDS_MAX}", fields.len()));
         }
+        if let Some(at) = fields.iter().position(|field| field.path.len() > PATH_BYTES_MAX) {
+            return Err(format!("the path of field {at} that it {what} is longer than {PATH_BYTES_MAX} bytes"));
+        }
         if let Some(at) = fields.iter().position(|field| field.path.is_empty()) {
             return Err(format!("the path of field {at} that it {what} is empty"));
         }
+    }
+    if let Some(state) = state {
+        super::named("its state", &state.schema.name)?;
     }
     if component.kind() == PluginKind::Filter && !ports.writes.is_empty() {
         return Err(format!("it is a filter and says that it writes `{}`; only `enrich` can", ports.writes[0].path));

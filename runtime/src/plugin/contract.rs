@@ -151,3 +151,105 @@ fn name(values: &data::ValuesResult) -> &'static str {
         data::ValuesResult::Slices(_) => "slices",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn slices_of() -> impl Strategy<Value = data::SlicesResult> {
+        let any = (proptest::collection::vec(0..9u32, 0..6), proptest::collection::vec(any::<u8>(), 0..8));
+        let fit = proptest::collection::vec(".{0,3}", 0..5).prop_map(|texts| {
+            let slices: Slices = texts.iter().collect();
+            (slices.offsets, slices.bytes)
+        });
+        prop_oneof![any, fit].prop_map(|(offsets, bytes)| data::SlicesResult { offsets, bytes })
+    }
+
+    fn column_of() -> impl Strategy<Value = data::ColumnResult> {
+        let values = prop_oneof![
+            Just(data::ValuesResult::Presence),
+            proptest::collection::vec(0..3u8, 0..5).prop_map(data::ValuesResult::Booleans),
+            proptest::collection::vec(any::<i64>(), 0..5).prop_map(data::ValuesResult::Integers),
+            proptest::collection::vec(any::<f64>(), 0..5).prop_map(data::ValuesResult::Floats),
+            slices_of().prop_map(data::ValuesResult::Slices),
+        ];
+        let present = prop_oneof![Just(Vec::new()), proptest::collection::vec(0..2u8, 0..5)];
+        (values, present).prop_map(|(values, present)| data::ColumnResult { values, present })
+    }
+
+    fn rejected_of() -> impl Strategy<Value = Vec<data::Rejection>> {
+        let rejection = (0..6u32, ".{0,3}").prop_map(|(row, reason)| data::Rejection { row, reason });
+        proptest::collection::vec(rejection, 0..3)
+    }
+
+    fn kind_of() -> impl Strategy<Value = Kind> {
+        prop_oneof![
+            Just(Kind::Boolean),
+            Just(Kind::Integer),
+            Just(Kind::Float),
+            Just(Kind::Text),
+            Just(Kind::Timestamp),
+            Just(Kind::Json),
+            Just(Kind::Bytes)
+        ]
+    }
+
+    fn check_column(column: &Column, kind: Kind, count: usize) {
+        assert!(column.present.is_empty() || column.present.len() == count);
+        match &column.values {
+            Values::Presence => unreachable!("nothing is written as presence"),
+            Values::Booleans(values) => assert!(values.len() == count && values.iter().all(|value| *value <= 1)),
+            Values::Integers(values) => assert_eq!(values.len(), count),
+            Values::Floats(values) => assert_eq!(values.len(), count),
+            Values::Slices(slices) => {
+                assert_eq!(slices.len(), count);
+                let texts = slices.iter().map(std::str::from_utf8);
+                assert!(kind != Kind::Text || texts.into_iter().all(|text| text.is_ok()));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn whatever_a_guest_gives_back_is_refused_or_keeps_the_contract(
+            rows in proptest::option::of(proptest::collection::vec(0..5u32, 0..5)),
+            columns in proptest::collection::vec(column_of(), 0..3),
+            kinds in proptest::collection::vec(kind_of(), 0..3),
+            rejected in rejected_of(),
+            count in 0..5u32,
+        ) {
+            let writes: Vec<Field> =
+                kinds.iter().map(|kind| Field { path: "a".into(), kind: *kind, required: false }).collect();
+            if let Ok(output) = output(data::Output { rows, columns, rejected }, count, &writes, 4) {
+                let given = output.rows.as_ref().map_or(count as usize, Vec::len);
+                prop_assert!(given <= 4 && output.columns.len() == writes.len());
+                let from = output.rows.unwrap_or_default();
+                prop_assert!(from.is_sorted() && from.iter().all(|row| *row < count));
+                let of: Vec<u32> = output.rejected.iter().map(|rejection| rejection.row).collect();
+                prop_assert!(of.is_sorted_by(|one, other| one < other) && of.iter().all(|row| *row < count));
+                prop_assert!(of.iter().all(|row| !from.contains(row)));
+                output.columns.iter().zip(&kinds).for_each(|(column, kind)| check_column(column, *kind, given));
+            }
+        }
+
+        #[test]
+        fn verdicts_and_states_are_refused_or_as_many_as_asked_for(
+            keep in proptest::collection::vec(any::<u8>(), 0..5),
+            rejected in rejected_of(),
+            answer in slices_of(),
+            count in 0..5u32,
+        ) {
+            if let Ok(verdicts) = verdicts(filter::Verdicts { keep, rejected }, count) {
+                prop_assert_eq!(verdicts.keep.len(), count as usize);
+                prop_assert!(verdicts.rejected.iter().all(|one| verdicts.keep[one.row as usize] == 0));
+            }
+            if let Ok(states) = states(answer, count as usize) {
+                prop_assert_eq!(states.iter().map(<[u8]>::len).sum::<usize>(), states.bytes.len());
+            }
+        }
+    }
+}

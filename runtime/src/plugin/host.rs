@@ -20,6 +20,8 @@ pub(super) struct Host {
     name: Arc<str>,
     usage: Arc<Usage>,
     pub limiter: Limiter,
+    /// The CPU time of its thread at which the call ends.
+    pub until: Duration,
     gate: Gate,
     last_error: Option<String>,
     /// What was printed since the last end of a line.
@@ -33,11 +35,16 @@ impl Host {
             name,
             usage,
             limiter: Limiter::new(limits, pool),
+            until: Duration::MAX,
             gate: Gate::new(limits.log_lines_max),
             last_error: None,
             printed: Vec::new(),
             last_printed: String::new(),
         }
+    }
+
+    pub fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     pub fn name(&self) -> &str {

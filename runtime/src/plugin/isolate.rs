@@ -1,145 +1,122 @@
-//! After a call that broke: the batch once more in pieces, halved until the rows that break it are alone.
+//! After a call that broke: the batch once more in pieces, until the rows that break it are alone.
 //!
 //! Nothing of a broken call took effect, and each piece gets a fresh instance when the one before it broke, so rows that are
-//! not guilty are served as if the guilty ones had never been there.
+//! not guilty are served as if the guilty ones had never been there. Calls that break cost much more than those that do
+//! not (a fresh instance; all the time that they have), so rows are tried in short runs, and those of a run that breaks one by
+//! one: a guilty row breaks two calls, not as many as halving takes.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use super::CallError;
+use super::pace::{Pace, Place};
 use crate::record::Reason;
 
-/// What a piece gets of time at least, however few rows it has.
-const PIECE_DEADLINE_MIN: Duration = Duration::from_millis(50);
-/// After so many rows of a batch that broke, the rest goes in runs: many are guilty, and halving does not find them faster.
-const ISOLATED_MAX: usize = 8;
-/// The rows of such a run.
-const RUN_ROWS: u32 = 64;
-
-/// A piece of the batch that is still to be served.
-struct Piece {
-    rows: Range<u32>,
-    /// It holds a guilty row for certain: whole it need not be tried.
-    broken: bool,
-    /// It is the second half of a piece that broke. Where the first half is innocent, this one is broken.
-    second: bool,
+/// A call for some rows, and how it went.
+pub(super) struct Attempt<T> {
+    pub came: Result<T, CallError>,
+    /// CPU time.
+    pub took: Duration,
+    /// The instance had not been called before.
+    pub first: bool,
+    /// Where the guest was when it broke.
+    pub place: Place,
 }
 
 /// What came of a piece: an answer, or the reason for a row that breaks alone.
 pub(super) type Served<T> = (Range<u32>, Result<T, Reason>);
 
-/// Serves rows `0..rows`, of which all together broke, in pieces and in order. `call` gets the rows of a piece and the time
-/// that it has, of the `deadline` of all. An error is none of a row.
+/// Serves rows `0..rows`, of which all together broke, in pieces and in order. `attempt` gets the rows of a piece and the time
+/// that it has. `hopeless` looks at the number of rows that broke. An error is none of a row.
 pub(super) fn isolate<T>(
     rows: u32,
-    deadline: Duration,
-    mut call: impl FnMut(Range<u32>, Duration) -> Result<T, CallError>,
+    pace: &mut Pace,
+    mut attempt: impl FnMut(Range<u32>, Duration) -> Attempt<T>,
+    hopeless: impl Fn(usize, &CallError) -> Option<CallError>,
 ) -> Result<Vec<Served<T>>, CallError> {
-    let (mut served, mut isolated) = (Vec::new(), 0);
-    let mut pending = vec![Piece { rows: 0..rows, broken: true, second: false }];
-    while let Some(piece) = pending.pop() {
-        let count = piece.rows.end - piece.rows.start;
-        if count == 0 {
-            continue;
-        }
-        if piece.broken && count > 1 {
-            split(piece.rows, isolated >= ISOLATED_MAX, &mut pending);
-            continue;
-        }
-        let share = deadline.saturating_mul(count) / rows;
-        match call(piece.rows.clone(), share.max(PIECE_DEADLINE_MIN).min(deadline)) {
-            Ok(answer) => {
-                served.push((piece.rows, Ok(answer)));
-                if let Some(next) = pending.last_mut() {
-                    next.broken |= next.second;
+    let (mut served, mut broken) = (Vec::new(), 0);
+    let run = pace.run(rows).min(rows.div_ceil(2)).max(1);
+    for start in (0..rows).step_by(run as usize) {
+        let piece = start..rows.min(start + run);
+        if run > 1 {
+            let Attempt { came, took, first, .. } = attempt(piece.clone(), pace.piece(run));
+            match came {
+                Ok(answer) => {
+                    pace.took(piece.end - piece.start, took, first);
+                    served.push((piece, Ok(answer)));
+                    continue;
                 }
+                Err(CallError::Deadline { .. }) => pace.suspect(),
+                Err(error @ CallError::Start(_)) => return Err(error),
+                Err(_) => {}
             }
-            Err(error) => {
-                let Some(reason) = error.reason() else { return Err(error) };
-                if let Some(next) = pending.last_mut() {
-                    next.second = false;
+        }
+        for row in piece {
+            let came = match alone(row, pace, &mut attempt)? {
+                Ok(answer) => Ok(answer),
+                Err((error, reason)) => {
+                    broken += 1;
+                    if let Some(error) = hopeless(broken, &error) {
+                        return Err(error);
+                    }
+                    Err(reason)
                 }
-                if count == 1 {
-                    isolated += 1;
-                    served.push((piece.rows, Err(reason)));
-                } else {
-                    split(piece.rows, isolated >= ISOLATED_MAX, &mut pending);
-                }
-            }
+            };
+            served.push((row..row + 1, came));
         }
     }
     Ok(served)
 }
 
-/// The pieces of a piece that broke, the first one on top.
-fn split(rows: Range<u32>, into_runs: bool, pending: &mut Vec<Piece>) {
-    let Range { start, end } = rows;
-    if into_runs && end - start > RUN_ROWS {
-        let runs = (start..end).step_by(RUN_ROWS as usize).rev();
-        pending.extend(runs.map(|run| Piece { rows: run..end.min(run + RUN_ROWS), broken: false, second: false }));
-        return;
-    }
-    let middle = start + (end - start) / 2;
-    pending.push(Piece { rows: middle..end, broken: false, second: true });
-    pending.push(Piece { rows: start..middle, broken: false, second: false });
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Serves rows of which some are guilty: the calls, and what came of each row.
-    fn run(rows: u32, guilty: &[u32]) -> (Vec<Range<u32>>, Vec<(u32, bool)>) {
-        let mut calls = Vec::new();
-        let call = |piece: Range<u32>, _| {
-            calls.push(piece.clone());
-            if guilty.iter().any(|row| piece.contains(row)) { Err(CallError::Trap("no".into())) } else { Ok(()) }
-        };
-        let served = isolate(rows, Duration::from_secs(1), call).expect("rows are to blame");
-        let settled = served.into_iter().flat_map(|(piece, came)| piece.map(move |row| (row, came.is_ok())));
-        let settled = settled.collect();
-        (calls, settled)
-    }
-
-    #[test]
-    fn a_single_guilty_row_is_found_in_few_calls() {
-        let (calls, settled) = run(4096, &[4095]);
-        assert_eq!(settled.iter().filter(|(_, served)| !served).collect::<Vec<_>>(), [&(4095, false)]);
-        // Each first half is innocent, so that no second half is tried whole.
-        assert_eq!(calls.len(), 13);
-        let (calls, _) = run(4096, &[0]);
-        assert_eq!(calls.len(), 24);
-    }
-
-    #[test]
-    fn a_piece_has_its_share_of_the_time() {
-        let mut times = Vec::new();
-        let call = |piece: Range<u32>, time: Duration| {
-            times.push((piece.len(), time.as_millis()));
-            if piece.contains(&0) { Err(CallError::Trap("no".into())) } else { Ok(()) }
-        };
-        isolate(8, Duration::from_secs(1), call).expect("a row is to blame");
-        assert_eq!(times, [(4, 500), (2, 250), (1, 125), (1, 125), (2, 250), (4, 500)]);
-    }
-
-    #[test]
-    fn what_is_no_rows_fault_ends_it() {
-        let gone = |_, _| Err::<(), _>(CallError::Start("no memory".into()));
-        assert_eq!(isolate(8, Duration::from_secs(1), gone), Err(CallError::Start("no memory".into())));
-    }
-
-    proptest! {
-        #[test]
-        fn each_row_is_settled_once_in_order_and_only_the_guilty_break(
-            rows in 1..600u32,
-            guilty in proptest::collection::btree_set(0..600u32, 0..40),
-        ) {
-            let guilty: Vec<u32> = guilty.into_iter().filter(|row| *row < rows).collect();
-            let (_, settled) = run(rows, &guilty);
-            let expected: Vec<(u32, bool)> = (0..rows).map(|row| (row, !guilty.contains(&row))).collect();
-            prop_assert_eq!(settled, expected);
+/// Serves a row by itself. It is guilty when a fresh instance breaks on it too, within its fair time; or when it is seen to spin
+/// where others have.
+fn alone<T>(
+    row: u32,
+    pace: &mut Pace,
+    attempt: &mut impl FnMut(Range<u32>, Duration) -> Attempt<T>,
+) -> Result<Result<T, (CallError, Reason)>, CallError> {
+    let time = pace.piece(1);
+    let once = attempt(row..row + 1, time);
+    let is_late = match once.came {
+        Ok(answer) => {
+            pace.took(1, once.took, once.first);
+            return Ok(Ok(answer));
+        }
+        Err(error @ CallError::Start(_)) => return Err(error),
+        Err(error) => {
+            let is_late = matches!(error, CallError::Deadline { .. });
+            let reason = error.reason();
+            if is_late {
+                pace.suspect();
+                if let Some(mut reason) = reason.filter(|_| pace.knows(once.place)) {
+                    reason.message.push_str(", and is where other records never came back from");
+                    return Ok(Err((error, reason)));
+                }
+            } else if let Some(reason) = reason.filter(|_| once.first) {
+                return Ok(Err((error, reason)));
+            }
+            is_late
+        }
+    };
+    let again = attempt(row..row + 1, pace.fair());
+    match again.came {
+        Ok(answer) => {
+            pace.took(1, again.took, again.first);
+            if is_late {
+                pace.came_back();
+            }
+            Ok(Ok(answer))
+        }
+        Err(error) => {
+            let Some(reason) = error.reason() else { return Err(error) };
+            if let CallError::Deadline { .. } = error {
+                pace.suspect();
+                pace.spun(again.place);
+            }
+            Ok(Err((error, reason)))
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

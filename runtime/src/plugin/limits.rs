@@ -10,6 +10,10 @@ pub(super) const COMPONENT_BYTES_MAX: usize = 128 << 20;
 pub(super) const STACK_BYTES_MAX: usize = 512 << 10;
 /// Fields that a component may read, and write.
 pub(super) const FIELDS_MAX: usize = 1024;
+/// A field's path.
+pub(super) const PATH_BYTES_MAX: usize = 1024;
+/// The names that a component gives itself, its version and its state; they are in tables, and the last in every part.
+pub(super) const NAME_BYTES_MAX: usize = 256;
 
 /// A JavaScript engine boots with 67 MiB.
 const DESCRIBING_BYTES_MAX: usize = 128 << 20;

@@ -1,20 +1,26 @@
 //! A live instance: a store of its own, the functions that it exports, and the bounds of each call.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{Instance, InstancePre};
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plugin};
-use super::engine::ticks;
+use super::clock::{Clock, cpu_time};
 use super::host::Host;
 use super::limits::Limits;
+use super::pace::Place;
 use super::pool::Crowded;
+use super::trace::Trace;
 use super::{CallError, Engine, Usage};
 
 /// What a guest's last words are cut to, within a reason.
 const LAST_WORDS_BYTES_MAX: usize = 512;
+
+/// More would tell apart how deep the same loop was reached.
+const PLACE_FRAMES: usize = 4;
 
 /// The calls that an instance serves before its memory can make it due, so that fresh ones cost little beside them.
 const RETIRE_CALLS_MIN: u32 = 32;
@@ -27,6 +33,9 @@ pub(super) struct Live {
     plugin: plugin::Guest,
     /// Of the next call.
     deadline: Duration,
+    clock: Clock,
+    /// Where the guest was when a call broke.
+    place: Place,
     calls: u32,
     /// When it had started.
     memory_bytes_first: usize,
@@ -50,7 +59,14 @@ impl Live {
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.output_bytes_max);
         let deadline = limits.start_deadline;
-        store.set_epoch_deadline(ticks(deadline));
+        store.data_mut().until = cpu_time().saturating_add(deadline);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| {
+            Ok(match cpu_time() < context.data().until {
+                true => UpdateDeadline::Continue(1),
+                false => UpdateDeadline::Interrupt,
+            })
+        });
         let started = pre.instantiate(&mut store).and_then(|instance| {
             let plugin = plugin::GuestIndices::new(pre)?.load(&mut store, &instance)?;
             Ok((instance, plugin))
@@ -59,15 +75,28 @@ impl Live {
         usage.had(memory_bytes_first);
         match started {
             Ok((instance, plugin)) => {
-                Ok(Live { store, pre: pre.clone(), instance, plugin, deadline, calls: 0, memory_bytes_first })
+                let (pre, clock) = (pre.clone(), engine.clock().clone());
+                let place = Place::default();
+                Ok(Live { store, pre, instance, plugin, deadline, clock, place, calls: 0, memory_bytes_first })
             }
             Err(error) => Err(failure(&error, store.data_mut(), deadline)),
         }
     }
 
-    /// What each call from now on has of time.
+    /// A call for rows comes, which has so much time.
     pub fn give(&mut self, deadline: Duration) {
         self.deadline = deadline;
+        self.calls = self.calls.saturating_add(1);
+    }
+
+    /// Whether no call has been made for rows yet.
+    pub fn is_fresh(&self) -> bool {
+        self.calls == 0
+    }
+
+    /// Where the guest was when a call broke.
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// Of all its linear memories together.
@@ -99,10 +128,15 @@ impl Live {
     }
 
     pub fn call<T>(&mut self, call: impl FnOnce(&mut Store<Host>) -> wasmtime::Result<T>) -> Result<T, CallError> {
-        self.store.set_epoch_deadline(ticks(self.deadline));
-        self.store.data_mut().begin_call();
-        self.calls = self.calls.saturating_add(1);
-        call(&mut self.store).map_err(|error| failure(&error, self.store.data_mut(), self.deadline))
+        self.clock.expect(self.deadline);
+        self.store.set_epoch_deadline(1);
+        let host = self.store.data_mut();
+        host.until = cpu_time().saturating_add(self.deadline);
+        host.begin_call();
+        call(&mut self.store).map_err(|error| {
+            self.place = place(&error);
+            failure(&error, self.store.data_mut(), self.deadline)
+        })
     }
 }
 
@@ -124,6 +158,15 @@ impl Interface for aggregate::Guest {
     }
 }
 
+/// The innermost frames, by their instructions. (A guest is interrupted where a function or a turn of a loop begins.)
+fn place(error: &wasmtime::Error) -> Place {
+    let mut hasher = DefaultHasher::new();
+    for frame in error.downcast_ref::<WasmBacktrace>().into_iter().flat_map(|trace| trace.frames()).take(PLACE_FRAMES) {
+        (frame.func_index(), frame.module_offset()).hash(&mut hasher);
+    }
+    Place(hasher.finish())
+}
+
 /// Why a call did not come back; `deadline` is the one that it had.
 fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration) -> CallError {
     if let Some(Crowded { bytes, bytes_max }) = error.downcast_ref::<Crowded>() {
@@ -131,22 +174,32 @@ fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration) -> Call
     }
     let cause = match (error.downcast_ref::<Trap>(), error.downcast_ref::<WasmBacktrace>()) {
         (Some(Trap::Interrupt), _) => {
-            return CallError::Deadline { millis: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) };
+            let trace = Trace::of(error);
+            tell(host, "did not come back in time", &trace);
+            return CallError::Deadline { time: deadline, trace: trace.short() };
         }
         (Some(trap), _) => trap.to_string(),
         (None, Some(_)) => error.root_cause().to_string(),
         (None, None) => format!("{error:#}"),
     };
-    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        tracing::debug!(target: "tidegate::plugin", plugin = host.name(), "the plugin trapped: {cause}\n{backtrace}");
-    }
     // wasmtime has no public type for it; a test holds its words.
     if cause.contains("fuel allocated for hostcalls has been exhausted") {
         return CallError::Contract("it hands over more bytes in one call than its output limit".into());
     }
     let cause = cause.strip_prefix("wasm trap: ").unwrap_or(&cause);
-    CallError::Trap(match host.last_words() {
+    let trace = Trace::of(error);
+    let cause = match host.last_words() {
         Some(words) => format!("{cause}; its last words: {}", super::cut(&words, LAST_WORDS_BYTES_MAX)),
         None => cause.to_owned(),
-    })
+    };
+    tell(host, &cause, &trace);
+    CallError::Trap(cause + &trace.short())
+}
+
+/// In the log, once for each cause and now and then.
+fn tell(host: &Host, cause: &str, trace: &Trace) {
+    let causes = host.usage().causes();
+    if let Some(times) = causes.count(format!("{cause}{trace}")) {
+        tracing::warn!(target: "tidegate::plugin", plugin = host.name(), times, "the plugin broke a call: {cause}{trace}");
+    }
 }

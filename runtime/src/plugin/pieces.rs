@@ -26,11 +26,13 @@ impl Aggregate for InPieces {
         self.inner.accumulate(states, groups, batch)
     }
 
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
-        let mut whole = Slices::default();
+    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
+        let mut whole = Accumulated::default();
         for rows in self.pieces(left) {
-            let merged = self.inner.merge(&split::slices(left, rows.clone()), &split::slices(right, rows))?;
-            split::append(&mut whole, &merged);
+            let (left, right) = (split::slices(left, rows.clone()), split::slices(right, rows.clone()));
+            let merged = self.inner.merge(&left, &right)?;
+            split::append(&mut whole.states, &merged.states);
+            whole.rejected.extend(split::shifted(merged.rejected, rows.start));
         }
         Ok(whole)
     }
@@ -62,8 +64,9 @@ mod tests {
             Ok(Accumulated { states: states.clone(), rejected: Vec::new() })
         }
 
-        fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
-            Ok(left.iter().zip(right.iter()).map(|(left, right)| [left, right, &[left.len() as u8]].concat()).collect())
+        fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
+            let merged = left.iter().zip(right.iter()).map(|(left, right)| [left, right, &[left.len() as u8]].concat());
+            Ok(Accumulated { states: merged.collect(), rejected: Vec::new() })
         }
 
         fn emit(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use super::trace::Causes;
 use crate::record::{Output, ReasonKind, Rejection, Verdicts};
 
 /// Counted once for each call, never for each record. It is shared by the plugin's clones and instances, and outlives them.
@@ -17,6 +18,7 @@ pub struct Usage {
     memory_bytes_most: AtomicU64,
     restarts: AtomicU64,
     log_lines_dropped: AtomicU64,
+    causes: Causes,
 }
 
 /// [`Usage`] at some moment; the counts may be some calls apart from each other.
@@ -32,7 +34,7 @@ pub struct UsageCounts {
     pub rejected: u64,
     /// Of the rows: those on which a call broke, whatever `on_trap` made of them.
     pub broken: u64,
-    /// Within calls.
+    /// Of CPU time, within calls.
     pub nanos: u64,
     /// The most that an instance had of linear memory.
     pub memory_bytes_most: u64,
@@ -55,6 +57,10 @@ impl Usage {
             restarts: self.restarts.load(Relaxed),
             log_lines_dropped: self.log_lines_dropped.load(Relaxed),
         }
+    }
+
+    pub(super) fn causes(&self) -> &Causes {
+        &self.causes
     }
 
     pub(super) fn called(&self, took: Duration, memory_bytes: usize) {

@@ -72,8 +72,9 @@ impl Aggregate for Count {
         Ok(Accumulated { states: states(counts.into_iter()), rejected: Vec::new() })
     }
 
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
-        Ok(states(left.iter().zip(right.iter()).map(|(left, right)| read(left) + read(right))))
+    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
+        let merged = left.iter().zip(right.iter()).map(|(left, right)| read(left) + read(right));
+        Ok(Accumulated { states: states(merged), rejected: Vec::new() })
     }
 
     fn emit(&mut self, old: &Slices, _context: &Batch) -> Result<Output, CallError> {

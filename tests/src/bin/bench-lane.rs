@@ -208,7 +208,7 @@ impl Aggregate for Timed<dyn Aggregate> {
         measured(&self.0.aggregate, || self.1.accumulate(states, groups, batch))
     }
 
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
+    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
         self.1.merge(left, right)
     }
 

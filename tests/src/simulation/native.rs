@@ -63,12 +63,12 @@ impl Aggregate for Fold {
         Ok(Accumulated { states: folded.into_iter().map(write).collect(), rejected: vec![] })
     }
 
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
+    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
         let merged = left.iter().zip(right.iter()).map(|(left, right)| {
             let (left, right) = (read(left), read(right));
             write((left.0 + right.0, left.1.wrapping_add(right.1)))
         });
-        Ok(merged.collect())
+        Ok(Accumulated { states: merged.collect(), rejected: vec![] })
     }
 
     fn emit(&mut self, states: &Slices, _context: &Batch) -> Result<Output, CallError> {
@@ -154,6 +154,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
         name: "sim".to_owned(),
         plugins: "plugins".into(),
         folder: ".".into(),
+        code_cache: None,
         kafka: KafkaSettings {
             brokers: "none".to_owned(),
             topics: vec![TOPIC.to_owned()],

@@ -8,7 +8,7 @@ use super::Problem;
 use crate::cli::columns::{Columns, count};
 use crate::config::{PipelineSettings, Places, PluginSettings, TransformSettings, nearest};
 use crate::lane::{Components, Described, OutputComponents, StateDescription};
-use crate::pipeline::engine_limits;
+use crate::pipeline::engine_settings;
 use crate::plugin::{Component, Engine, Plugin, PluginError, PluginKind};
 use crate::record::HasKind;
 
@@ -114,7 +114,7 @@ impl Loader<'_> {
     fn engine(&mut self) -> Result<Engine, PluginError> {
         match &self.engine {
             Some(engine) => Ok(engine.clone()),
-            None => Ok(self.engine.insert(Engine::with_limits(engine_limits(&self.settings.limits))?).clone()),
+            None => Ok(self.engine.insert(Engine::with(&engine_settings(self.settings))?).clone()),
         }
     }
 

@@ -4,11 +4,11 @@ use super::Problem;
 use super::components::Plugins;
 use crate::cli::columns::count;
 use crate::config::{PipelineSettings, Places, show_size};
-use crate::pipeline::engine_limits;
+use crate::pipeline::engine_settings;
 
 /// A line that says it, and what is wrong where not even fresh instances fit.
 pub(super) fn check(settings: &PipelineSettings, plugins: &Plugins, places: &Places) -> (String, Option<Problem>) {
-    let share = engine_limits(&settings.limits).memory_bytes_max;
+    let share = engine_settings(settings).memory_bytes_max;
     let (mut first, mut most, mut number) = (0usize, 0usize, 0u64);
     for (plugin, settings) in plugins.all(settings) {
         let begins = usize::try_from(plugin.usage().read().memory_bytes_most).unwrap_or(usize::MAX);

@@ -163,7 +163,7 @@ impl Aggregate for Watched<dyn Aggregate> {
         Ok(accumulated)
     }
 
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Slices, CallError> {
+    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
         self.inner.merge(left, right)
     }
 

@@ -86,6 +86,7 @@ fn every_key_is_read() {
             name: "clickstream",
             plugins: "/etc/tidegate/plugins",
             folder: "/etc/tidegate",
+            code_cache: None,
             kafka: KafkaSettings {
                 brokers: "localhost:9092",
                 topics: [

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use crate::lane::id::Revision;
 use crate::plugin::{Aggregate, CallError};
-use crate::record::{EventTime, Offset, Slices};
+use crate::record::{Accumulated, EventTime, Offset, Rejection, Slices};
 use crate::window::Tumbling;
 
 use super::sources::SourceKey;
@@ -105,29 +105,34 @@ impl Merging {
         groups
     }
 
-    /// The states of these groups of a window, merged in the order of their sources.
+    /// The states of these groups of a window, merged in the order of their sources; and the groups of which some cannot be.
     pub fn merge(
         &self,
         start: EventTime,
         groups: &[Box<[u8]>],
         aggregate: &mut dyn Aggregate,
-    ) -> Result<Slices, CallError> {
+    ) -> Result<Accumulated, CallError> {
         let held = |key: &[u8]| self.windows.get(&start).and_then(|window| window.groups.get(key));
         let parts: Vec<Vec<&Held>> =
             groups.iter().map(|key| held(key).map(|group| group.values().collect()).unwrap_or_default()).collect();
         let mut states: Vec<Vec<u8>> =
             parts.iter().map(|parts| parts.first().map(|held| held.state.clone()).unwrap_or_default()).collect();
+        let mut rejected: Vec<Rejection> = Vec::new();
         let most = parts.iter().map(Vec::len).max().unwrap_or_default();
         for round in 1..most {
-            let rows: Vec<usize> = (0..groups.len()).filter(|row| parts[*row].len() > round).collect();
+            let whole = |row: &usize| !rejected.iter().any(|rejection| rejection.row as usize == *row);
+            let rows: Vec<usize> = (0..groups.len()).filter(|row| parts[*row].len() > round).filter(whole).collect();
             let left: Slices = rows.iter().map(|row| &states[*row]).collect();
             let right: Slices = rows.iter().map(|row| &parts[*row][round].state).collect();
             let merged = aggregate.merge(&left, &right)?;
-            for (place, row) in rows.into_iter().enumerate() {
-                states[row] = merged.get(place).to_vec();
+            for (place, row) in rows.iter().enumerate() {
+                states[*row] = merged.states.get(place).to_vec();
             }
+            let of_group =
+                |one: Rejection| Some(Rejection { row: *rows.get(one.row as usize)? as u32, reason: one.reason });
+            rejected.extend(merged.rejected.into_iter().filter_map(of_group));
         }
-        Ok(states.iter().collect())
+        Ok(Accumulated { states: states.iter().collect(), rejected })
     }
 
     /// Something of a window was asked for, and it stays until that is settled.

@@ -42,10 +42,12 @@ impl SourceLane {
                         of: Some(&self.partition),
                         keys: groups.iter().map(|(key, _)| &**key).collect(),
                         states: groups.iter().map(|(_, state)| &state.state).collect::<Slices>(),
+                        broken: Vec::new(),
                         versions: groups.iter().map(|(_, state)| id::version(self.revision, state.last)).collect(),
                     };
                     let rejected = emit(output, aggregate, &due, instance.as_mut(), &mut self.names, &mut batch)?;
                     let letters = &plan.dead_letters;
+                    rejected.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
                     refused.extend(rejected.iter().map(|one| letters.document(&self.partition, &output.name, one)));
                 }
             }
@@ -68,7 +70,6 @@ impl SourceLane {
             effects.push(Effect::Index { ticket, documents });
         }
         if !refused.is_empty() {
-            self.tally.dead_letters[crate::record::ReasonKind::Plugin as usize] += refused.len() as u64;
             let ticket = self.in_flight.open(InFlight::WindowDeadLetters { closing });
             effects.push(Effect::Write { ticket, messages: refused });
         }

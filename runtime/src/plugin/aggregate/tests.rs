@@ -75,7 +75,7 @@ fn rows_are_added_to_the_states_of_their_groups() {
     let answer = tally.accumulate(&states(&[0, 5]), &[1, 0, 1, 1], &batch(&[0, 0, 1, 0])).expect("answers");
     assert_eq!((lengths(&answer.states), rows(&answer.rejected)), (vec![1, 7], vec![2]));
     let merged = tally.merge(&states(&[1, 2]), &states(&[3, 0])).expect("answers");
-    assert_eq!(lengths(&merged), [4, 2]);
+    assert_eq!((lengths(&merged.states), rows(&merged.rejected)), (vec![4, 2], vec![]));
     let output = tally.emit(&states(&[0, 7]), &Batch { rows: 2, columns: Vec::new() }).expect("answers");
     assert_eq!((output.columns[0].values.clone(), rows(&output.rejected)), (Values::Integers(vec![0, 7]), vec![0]));
     let schema = |version| StateSchema { name: "tally".into(), version };
@@ -91,6 +91,15 @@ fn a_row_on_which_a_call_breaks_leaves_the_states_as_they_were() {
         assert_eq!((lengths(&answer.states), rows(&answer.rejected)), (vec![2, 8], vec![1, 3, 5]));
         let kinds: Vec<_> = answer.rejected.iter().map(|rejection| rejection.reason.kind).collect();
         assert_eq!(kinds, [ReasonKind::Trap, ReasonKind::Plugin, ReasonKind::Trap]);
+    }
+}
+
+#[test]
+fn states_on_whose_merging_a_call_breaks_stay_and_the_others_are_merged() {
+    for mut tally in [wide(), narrow()] {
+        let merged = tally.merge(&states(&[1, 7, 3, 7]), &states(&[1, 1, 0, 2])).expect("goes on");
+        assert_eq!((lengths(&merged.states), rows(&merged.rejected)), (vec![2, 7, 3, 7], vec![1, 3]));
+        assert_eq!(merged.rejected[0].reason.kind, ReasonKind::Trap);
     }
 }
 

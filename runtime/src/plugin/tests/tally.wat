@@ -56,11 +56,21 @@
 (func (export "cabi_post_tidegate:plugin/aggregate@0.1.0#accumulate") (param i32)
     (global.set $top (i32.const 0x100000)))
 
-;; The bytes of a state do not matter, so the sums of the offsets and enough bytes will do.
+;; The bytes of a state do not matter, so the sums of the offsets and enough bytes will do. Traps on a left state of 7.
 (func (export "tidegate:plugin/aggregate@0.1.0#merge")
     (param $left i32) (param $count i32) (param i32) (param $left_len i32)
     (param $right i32) (param i32) (param i32) (param $right_len i32) (result i32)
     (local $answer i32) (local $out i32) (local $at i32)
+    (block $checked
+        (loop $check
+            (br_if $checked (i32.ge_u (i32.add (local.get $at) (i32.const 4)) (i32.mul (local.get $count) (i32.const 4))))
+            (if (i32.eq (i32.const 7) (i32.sub
+                    (i32.load offset=4 (i32.add (local.get $left) (local.get $at)))
+                    (i32.load (i32.add (local.get $left) (local.get $at)))))
+                (then unreachable))
+            (local.set $at (i32.add (local.get $at) (i32.const 4)))
+            (br $check)))
+    (local.set $at (i32.const 0))
     (local.set $answer (call $alloc (i32.const 0) (i32.const 0) (i32.const 4) (i32.const 16)))
     (local.set $out (call $alloc (i32.const 0) (i32.const 0) (i32.const 1)
         (i32.add (local.get $left_len) (local.get $right_len))))

@@ -1,7 +1,7 @@
 //! Memory that grows from call to call, and memory that all components share.
 
 use super::*;
-use crate::plugin::{Engine, EngineLimits};
+use crate::plugin::{Engine, EngineSettings};
 
 /// A filter that takes so many more pages with each call, and keeps all.
 fn growing(pages: u32) -> Guest {
@@ -32,7 +32,7 @@ fn a_plugin_that_needs_much_for_a_batch_keeps_its_instance_for_some_calls() {
 
 #[test]
 fn memory_that_all_components_share_is_no_records_fault() {
-    let engine = Engine::with_limits(EngineLimits { memory_bytes_max: 5 << 20, ..EngineLimits::default() });
+    let engine = Engine::with(&EngineSettings { memory_bytes_max: 5 << 20, ..EngineSettings::default() });
     let engine = engine.expect("an engine");
     let component = Component::from_bytes(&engine, "test", &growing(96).build("filter-plugin")).expect("loads");
     let plugin = component.configure("{}").expect("configures");

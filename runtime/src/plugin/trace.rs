@@ -1,0 +1,134 @@
+//! Where a guest was when it broke: names of functions, and places in its source, as far as the component has them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use wasmtime::{FrameInfo, WasmBacktrace};
+
+/// Breaks that are told apart in the log; beyond them the log is silent.
+const CAUSES_MAX: usize = 64;
+/// What a dead letter's reason has of a trace.
+const SHORT_FRAMES: usize = 3;
+const NAME_BYTES_MAX: usize = 120;
+
+/// What stands around an author's code and says nothing of it: the machinery of panics, allocation, and the border.
+const MACHINERY: [&str; 9] =
+    ["__rust", "__rg_", "_rdl_", "rust_", "core::", "std::", "alloc::", "tidegate:plugin/", "tidegate_sdk::"];
+
+/// The frames of a guest, innermost first.
+#[derive(Default, Debug)]
+pub(super) struct Trace(Vec<Frame>);
+
+#[derive(Debug)]
+struct Frame {
+    name: String,
+    /// File and line.
+    place: Option<String>,
+}
+
+impl Trace {
+    pub fn of(error: &wasmtime::Error) -> Self {
+        let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+        Trace(frames.iter().flat_map(frames_of).collect())
+    }
+
+    /// The author's functions in a few words, with something in front where there are any.
+    pub fn short(&self) -> String {
+        let own = |frame: &&Frame| !MACHINERY.iter().any(|start| frame.name.trim_start_matches('<').starts_with(start));
+        let named = self.0.iter().filter(|frame| !frame.name.is_empty()).filter(own);
+        let mut frames: Vec<String> = named.map(Frame::to_string).collect();
+        frames.dedup();
+        frames.truncate(SHORT_FRAMES);
+        if frames.is_empty() { String::new() } else { format!("; in {}", frames.join(", in ")) }
+    }
+}
+
+/// A frame has a line for each function that was inlined into it, where the component has debug information.
+fn frames_of(info: &FrameInfo) -> Vec<Frame> {
+    let inlined: Vec<Frame> = info
+        .symbols()
+        .iter()
+        .map(|symbol| Frame {
+            name: demangled(symbol.name().or(info.func_name())),
+            place: symbol.file().map(|file| match symbol.line() {
+                Some(line) => format!("{file}:{line}"),
+                None => file.to_owned(),
+            }),
+        })
+        .collect();
+    if inlined.is_empty() { vec![Frame { name: demangled(info.func_name()), place: None }] } else { inlined }
+}
+
+fn demangled(name: Option<&str>) -> String {
+    let name = name.map(|name| format!("{:#}", rustc_demangle::demangle(name))).unwrap_or_default();
+    super::cut(&name, NAME_BYTES_MAX).to_owned()
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|frame| write!(f, "\n    at {frame}"))
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.name.is_empty() { "a function without a name" } else { &self.name })?;
+        match &self.place {
+            Some(place) => write!(f, " ({place})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How often a plugin broke for each cause: the log has the first time, the tenth, the hundredth.
+#[derive(Default, Debug)]
+pub(super) struct Causes(Mutex<HashMap<String, u64>>);
+
+impl Causes {
+    /// Whether the log is to have this one, and how many there were of it.
+    pub fn count(&self, cause: String) -> Option<u64> {
+        let mut causes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if causes.len() >= CAUSES_MAX && !causes.contains_key(&cause) {
+            return None;
+        }
+        let times = causes.entry(cause).or_default();
+        *times += 1;
+        (10u64.pow(times.ilog10()) == *times).then_some(*times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_logged_at_powers_of_ten() {
+        let causes = Causes::default();
+        let logged: Vec<u64> = (0..1200).filter_map(|_| causes.count("trap".into())).collect();
+        assert_eq!(logged, [1, 10, 100, 1000]);
+        for number in 0..200 {
+            causes.count(number.to_string());
+        }
+        assert_eq!(causes.count("another".into()), None);
+    }
+
+    #[test]
+    fn only_the_authors_functions_are_in_a_reason() {
+        let frame = |name: &str, place: Option<&str>| Frame { name: name.into(), place: place.map(str::to_owned) };
+        let trace = Trace(vec![
+            frame("__rustc::rust_panic", None),
+            frame("<core::option::Option<T>>::unwrap", Some("option.rs:1")),
+            frame("", None),
+            frame("orders::total", Some("src/lib.rs:7")),
+            frame("<orders::Plugin as tidegate_sdk::Filter>::filter", None),
+            frame("tidegate:plugin/filter@0.1.0#filter", None),
+        ]);
+        assert_eq!(
+            trace.short(),
+            "; in orders::total (src/lib.rs:7), in <orders::Plugin as tidegate_sdk::Filter>::filter"
+        );
+        assert!(trace.to_string().contains("\n    at a function without a name\n    at orders::total (src/lib.rs:7)"));
+        assert_eq!(Trace::default().short(), "");
+    }
+}
