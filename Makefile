@@ -5,7 +5,7 @@ PYTHON ?= auto
 C ?= auto
 SEEDS ?= 50000
 CARGO ?= cargo
-BENCHES ?= border lane isolation drain sink
+BENCHES ?= border lane isolation drain sink reload
 # The plugins are a workspace of their own; a shared target folder is divided between the two.
 PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
@@ -32,6 +32,7 @@ prerequisites:
 components: prerequisites
 	@scripts/components.sh
 	@scripts/components.sh tests/guests target/guests
+	@scripts/components.sh tests/guests-next target/guests-next
 
 build: components
 	@$(CARGO) build --release --workspace --bins

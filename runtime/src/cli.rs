@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod columns;
 mod demo;
+mod deployed;
 mod exit;
 mod inspect;
 mod log;
@@ -47,6 +48,12 @@ enum Command {
     /// Checks a pipeline file and its components, and shows who reads and writes which field
     #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
+    /// Shows which version of each plugin a running pipeline serves with, and what was refused
+    Status(deployed::StatusArgs),
+    /// Deploys what the files of a running pipeline say now
+    Reload(deployed::ReloadArgs),
+    /// Lets the generation of a plugin before serve again in a running pipeline
+    Rollback(deployed::RollbackArgs),
     /// Shows what a component is, reads, writes and wants
     Inspect(inspect::InspectArgs),
     /// Runs scenarios: what comes in, and what must be there in the end, with the real components and without servers
@@ -58,6 +65,7 @@ impl Command {
     fn level(&self) -> LevelFilter {
         match self {
             Command::Demo(_) | Command::Test(_) => LevelFilter::ERROR, // they show by themselves what goes on
+            Command::Status(_) | Command::Reload(_) | Command::Rollback(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
@@ -77,6 +85,9 @@ pub fn main() -> ExitCode {
     log::set_up(cli.log, cli.command.level());
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Status(args) => deployed::status(args),
+        Command::Reload(args) => deployed::reload(args),
+        Command::Rollback(args) => deployed::rollback(args),
         Command::Demo(args) => demo::run(args),
         Command::New(args) => new::run(args),
         Command::Build(args) => build::run(args),

@@ -48,6 +48,9 @@ pub struct PipelineSettings {
     pub outputs: Vec<OutputSettings>,
     pub dead_letters: DeadLetterSettings,
     pub limits: LimitSettings,
+    pub reload: ReloadSettings,
+    /// The files whose text is in the settings of plugins.
+    pub included: Vec<PathBuf>,
 }
 
 /// `[source.kafka]`: where records come from.
@@ -315,6 +318,16 @@ pub struct LimitSettings {
     /// Threads that decode records and call components.
     /// Value: 1 to 1024. Default: one for each core.
     pub workers: usize,
+}
+
+/// `[reload]`: how another version of a component, or other settings of one, come into a pipeline that runs. `docs/reload.md`
+/// says what happens then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReloadSettings {
+    /// Whether a change of a component's file or of the pipeline file is deployed as soon as it is there. Without it,
+    /// `tidegate reload` deploys.
+    /// Value: true or false. Default: true.
+    pub watch: bool,
 }
 
 #[cfg(test)]

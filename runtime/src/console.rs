@@ -15,6 +15,7 @@ mod metrics;
 mod routes;
 
 pub use metrics::render;
+pub use routes::REQUEST_HEADER;
 
 /// A console that answers until it is dropped.
 #[derive(Debug)]

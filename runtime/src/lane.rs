@@ -13,6 +13,7 @@ mod group;
 pub mod id;
 mod index;
 mod metadata;
+mod migration;
 mod parts;
 mod plan;
 mod settle;
@@ -22,18 +23,16 @@ mod transform;
 mod window_documents;
 
 pub use error::LaneError;
-pub use plan::{
-    Components, Described, Instances, OutputComponents, OutputInstances, Plan, StateDescription, Topology, Transform,
-};
+pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription, Topology};
 
 use parts::PartsLane;
 use source::SourceLane;
 
 /// What a lane is told, in order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// The next records of its partition.
-    Batch(RecordBatch),
+    Batch(Arc<RecordBatch>),
     /// Every document of an [`Effect::Index`] was judged; all but the rejected ones are settled.
     Indexed { ticket: Ticket, rejected: Vec<RejectedDocument> },
     /// Every message of an [`Effect::Write`] was acknowledged.
@@ -70,6 +69,33 @@ pub struct Tally {
     pub dead_letters: [u64; ReasonKind::ALL.len()],
 }
 
+impl Tally {
+    pub fn add(&mut self, more: &Tally) {
+        let Tally { records, bytes, dropped, tombstones, documents, dead_letters } = more;
+        self.records += records;
+        self.bytes += bytes;
+        self.dropped += dropped;
+        self.tombstones += tombstones;
+        self.documents += documents;
+        for (sum, more) in self.dead_letters.iter_mut().zip(dead_letters) {
+            *sum += more;
+        }
+    }
+
+    /// Dead letters for which a component is to blame, or what it asks of a record.
+    pub fn given_up(&self) -> u64 {
+        let kinds = [
+            ReasonKind::Plugin,
+            ReasonKind::Field,
+            ReasonKind::Trap,
+            ReasonKind::Deadline,
+            ReasonKind::Contract,
+            ReasonKind::Document,
+        ];
+        kinds.into_iter().map(|kind| self.dead_letters[kind as usize]).sum()
+    }
+}
+
 /// Where a lane is, for those who watch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LaneStatus {
@@ -83,9 +109,12 @@ pub struct LaneStatus {
     pub idle: bool,
 }
 
-/// The lane of one partition: of a source topic, or of the parts topic.
+/// The lane of one partition: of a source topic, or of the parts topic. A clone shares the states of windows until one of the
+/// two changes them.
+#[derive(Clone)]
 pub struct Lane(Kind);
 
+#[derive(Clone)]
 enum Kind {
     Source(Box<SourceLane>),
     Parts(Box<PartsLane>),
@@ -116,6 +145,36 @@ impl Lane {
         match &mut self.0 {
             Kind::Source(lane) => lane.step(event, instances, effects),
             Kind::Parts(lane) => lane.step(event, instances, effects),
+        }
+    }
+
+    /// Follows another plan from here on: one with the same outputs and windows. Open windows keep what they hold, in the
+    /// schema of the new aggregate. After an error the lane must not be used again.
+    pub fn deploy(
+        &mut self,
+        plan: Arc<Plan>,
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LaneError> {
+        match &mut self.0 {
+            Kind::Source(lane) => lane.deploy(plan, instances),
+            Kind::Parts(lane) => lane.deploy(plan, instances, effects),
+        }
+    }
+
+    /// Why it goes no further before another plan is deployed; until then it takes no batch.
+    pub fn blocked(&self) -> Option<&LaneError> {
+        match &self.0 {
+            Kind::Source(_) => None,
+            Kind::Parts(lane) => lane.blocked(),
+        }
+    }
+
+    /// Closes all windows, as if their time had come: for a rehearsal, never for a lane whose position is committed.
+    pub fn finish(&mut self, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+        match &mut self.0 {
+            Kind::Source(lane) => lane.finish(instances, effects),
+            Kind::Parts(_) => Ok(()),
         }
     }
 

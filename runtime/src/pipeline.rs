@@ -17,6 +17,7 @@ mod counters;
 mod handle;
 mod snapshot;
 mod progress;
+mod reload;
 mod error;
 mod virtual_time;
 
@@ -28,6 +29,7 @@ pub use components::{Loader, Plugins};
 pub use counters::{BATCH_SECONDS, Counts};
 pub use error::PipelineError;
 pub use handle::Handle;
+pub use reload::{Generation, Origin, PlaceStatus, ReloadStatus, Stage};
 pub use run::{RunOptions, run};
 pub use snapshot::{IndexSnapshot, LaneSnapshot, Phase, Snapshot};
 pub use virtual_time::{VirtualIndex, VirtualPipeline, VirtualRecord};

@@ -8,6 +8,7 @@ pub mod guide;
 pub mod index;
 pub mod kafka;
 pub mod program;
+pub mod reload;
 pub mod servers;
 pub mod simulation;
 pub mod source_text;

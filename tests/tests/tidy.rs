@@ -35,7 +35,7 @@ const FOREIGN: [(&str, &[&str]); 17] = [
     ("wasmtime", &["plugin"]),
     ("wit_component", &["plugin"]),
     ("elasticsearch", &["sink"]),
-    ("reqwest", &["sink"]),
+    ("reqwest", &["sink", "cli"]),
     ("hyper", &["sink"]),
     ("axum", &["sink", "console"]),
     ("prometheus_client", &["pipeline", "console"]),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use anyhow::Context;
@@ -11,14 +11,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::PipelineFile;
 use crate::console::Console;
-use crate::pipeline::{self, Handle, RunOptions};
+use crate::pipeline::{self, Handle, Origin, RunOptions};
 
 #[derive(Args)]
 pub struct RunArgs {
     #[command(flatten)]
     pipeline: PipelineFile,
-    /// Where /metrics, /healthz and /readyz are served; without it they are not
-    #[arg(long, value_name = "IP:PORT")]
+    /// Where /metrics, /healthz, /readyz and /api are served; without it they are not
+    #[arg(long, env = "TIDEGATE_CONSOLE", value_name = "IP:PORT")]
     console: Option<SocketAddr>,
     /// Drops what the parts topic holds of an output that is no longer in the pipeline file; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -33,7 +33,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     if let Some(console) = &console {
         tracing::info!(address = %console.address(), "the console listens");
     }
-    let options = RunOptions { accept_removed: args.accept_removed.clone(), ..RunOptions::default() };
+    let file = args.pipeline.clone();
+    let origin = Origin { file: file.file.clone(), load: Box::new(move || file.load()) };
+    let options = RunOptions {
+        accept_removed: args.accept_removed.clone(),
+        origin: Some(Arc::new(origin)),
+        ..RunOptions::default()
+    };
     pipeline::run(&settings, &options, &handle)?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::code_cache::code_cache;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::reader::{Reader, Section, Text, Value};
 use super::values::{name, number, size, string, topic};
-use super::{DeadLetterSettings, LimitSettings, PipelineSettings, PluginSettings};
+use super::{DeadLetterSettings, LimitSettings, PipelineSettings, PluginSettings, ReloadSettings};
 
 /// The environment, as the loader asks for it.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
@@ -67,7 +67,15 @@ impl PipelineSettings {
     ) -> Result<(Self, Places), ConfigErrors> {
         let folder = file.parent().unwrap_or(Path::new(""));
         let errors = RefCell::default();
-        let reader = Reader { file, text, folder, environment, errors, places: RefCell::default() };
+        let reader = Reader {
+            file,
+            text,
+            folder,
+            environment,
+            errors,
+            places: RefCell::default(),
+            included: RefCell::default(),
+        };
         let (document, syntax) = DeTable::parse_recoverable(text);
         for error in &syntax {
             reader.report::<()>(&error.span().unwrap_or(0..0), format!("not TOML: {}", error.message()), "");
@@ -113,7 +121,7 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
     let dead_letters = dead_letters(reader, file.table("dead_letters"), &taken);
     taken.check_parts(reader);
     let limits = limits(file.table("limits"));
-    reload(file.table("reload"));
+    let reload = reload(file.table("reload"));
     file.not_yet("checkpoint", "positions are committed to Kafka with what a restart needs; remove the section");
     file.finish();
 
@@ -131,6 +139,8 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
         outputs: outputs?,
         dead_letters: dead_letters?,
         limits: limits?,
+        reload: reload?,
+        included: reader.included.take(),
     };
     for plugin in plugins_of(&mut settings) {
         plugin.file = plugins.join(&plugin.file);
@@ -228,11 +238,9 @@ fn limits(mut section: Section<'_>) -> Option<LimitSettings> {
     Some(LimitSettings { memory_bytes: memory_bytes?, stack_bytes: stack_bytes?, workers: workers? })
 }
 
-/// `[reload]`: nothing is watched, which may be said.
-fn reload(mut section: Section<'_>) {
-    section.optional("watch", |value| match value.boolean()? {
-        false => Some(()),
-        true => value.value_not_yet("a component is read once, at the start: restart the pipeline to deploy"),
-    });
+/// `[reload]`.
+fn reload(mut section: Section<'_>) -> Option<ReloadSettings> {
+    let watch = section.or("watch", true, Value::boolean);
     section.finish();
+    Some(ReloadSettings { watch: watch? })
 }

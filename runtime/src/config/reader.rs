@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::{Deref, Range};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -23,6 +23,8 @@ pub(crate) struct Reader<'a> {
     pub errors: RefCell<Vec<ConfigError>>,
     /// Where each key that was read is, by its path (`output[0].aggregate.plugin`).
     pub places: RefCell<BTreeMap<String, Place>>,
+    /// Files whose text is in what was read.
+    pub included: RefCell<Vec<PathBuf>>,
 }
 
 impl Reader<'_> {

@@ -50,8 +50,12 @@ fn string<'a>(value: &Value<'a>, text: &'a str) -> Option<Json> {
 fn read(name: &Text<'_>) -> Option<String> {
     const HINT: &str =
         "\"@NAME\" stands for the text of a file beside the pipeline file; write \"@@…\" for the character";
-    match read_bounded(&name.value.reader.folder.join(&**name)) {
-        Ok(text) => Some(text),
+    let (reader, file) = (name.value.reader, name.value.reader.folder.join(&**name));
+    match read_bounded(&file) {
+        Ok(text) => {
+            reader.included.borrow_mut().push(file);
+            Some(text)
+        }
         Err(why) => name.wrong(&format!("cannot read a file that the settings name ({why})"), HINT),
     }
 }

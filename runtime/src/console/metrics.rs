@@ -1,6 +1,7 @@
 //! A snapshot in the text format that Prometheus reads. The names are documented in `docs/metrics.md`.
 
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet, text};
@@ -9,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::pipeline::{BATCH_SECONDS, Counts, LaneSnapshot, Snapshot};
+use crate::pipeline::{BATCH_SECONDS, Counts, Generation, LaneSnapshot, ReloadStatus, Snapshot};
 use crate::record::{EventTime, ReasonKind};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -34,8 +35,28 @@ impl Collector for Shown {
         source(encoder, snapshot)?;
         index(encoder, snapshot)?;
         memory(encoder, snapshot)?;
+        plugins(encoder, &snapshot.reload)?;
         lanes(encoder, &snapshot.lanes)
     }
+}
+
+fn plugins(encoder: &mut DescriptorEncoder, reload: &ReloadStatus) -> fmt::Result {
+    counter(encoder, "tidegate_deployed", "Deployments that serve for good", reload.deployed)?;
+    counter(encoder, "tidegate_deployments_refused", "Deployments refused before they served", reload.refused)?;
+    counter(
+        encoder,
+        "tidegate_deployments_rolled_back",
+        "Deployments rolled back, by itself or by hand",
+        reload.rolled_back,
+    )?;
+    let help = "The generation that serves";
+    let mut family = encoder.encode_descriptor("tidegate_plugin_generation", help, None, MetricType::Gauge)?;
+    for place in &reload.places {
+        let Generation { number, digest, version, .. } = &place.serving;
+        let labels = [("plugin", place.name.as_str()), ("version", version), ("digest", digest)];
+        ConstGauge::new(i64::try_from(*number).unwrap_or(i64::MAX)).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 fn counts(encoder: &mut DescriptorEncoder, counts: &Counts) -> fmt::Result {
@@ -54,20 +75,22 @@ fn counts(encoder: &mut DescriptorEncoder, counts: &Counts) -> fmt::Result {
     for (reason, count) in ReasonKind::ALL.iter().zip(tally.dead_letters) {
         ConstCounter::new(count).encode(family.encode_family(&[("reason", reason.name())])?)?;
     }
-    let mut cumulative = 0;
+    let times = (counts.batch_time, counts.batches.as_slice());
+    histogram(encoder, "tidegate_batch_seconds", "Time of a worker for one batch, components included", times)?;
+    let waits = (counts.wait_time, counts.waits.as_slice());
+    histogram(encoder, "tidegate_batch_wait_seconds", "Time that a batch waited for its worker, its lane free", waits)
+}
+
+/// `batches`: the time of all, and how many there are of each bucket.
+fn histogram(encoder: &mut DescriptorEncoder, name: &str, help: &str, batches: (Duration, &[u64])) -> fmt::Result {
     let bounds = BATCH_SECONDS.into_iter().chain([f64::INFINITY]);
-    let buckets: Vec<(f64, u64)> = bounds.zip(counts.batches).collect();
-    for (_, count) in &buckets {
-        cumulative += count;
-    }
-    encoder
-        .encode_descriptor(
-            "tidegate_batch_seconds",
-            "Time of a worker for one batch, components included",
-            None,
-            MetricType::Histogram,
-        )?
-        .encode_histogram::<NoLabelSet>(counts.batch_time.as_secs_f64(), cumulative, &buckets, None)
+    let buckets: Vec<(f64, u64)> = bounds.zip(batches.1.iter().copied()).collect();
+    encoder.encode_descriptor(name, help, None, MetricType::Histogram)?.encode_histogram::<NoLabelSet>(
+        batches.0.as_secs_f64(),
+        batches.1.iter().sum(),
+        &buckets,
+        None,
+    )
 }
 
 fn source(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {

@@ -2,20 +2,27 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::metrics;
 use crate::pipeline::Handle;
+
+/// A request that changes something has it: a page in somebody's browser cannot send it to another host.
+pub const REQUEST_HEADER: &str = "tidegate-request";
 
 pub(super) fn router(pipeline: Arc<Handle>) -> Router {
     Router::new()
         .route("/metrics", get(metrics_text))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
+        .route("/api/status", get(status))
+        .route("/api/reload", post(reload))
+        .route("/api/rollback/{plugin}", post(rollback))
         .with_state(pipeline)
 }
 
@@ -29,6 +36,36 @@ async fn health(State(pipeline): State<Arc<Handle>>) -> Response {
 
 async fn readiness(State(pipeline): State<Arc<Handle>>) -> Response {
     verdict(pipeline.snapshot().ready())
+}
+
+async fn status(State(pipeline): State<Arc<Handle>>) -> Response {
+    Json(pipeline.snapshot().reload).into_response()
+}
+
+async fn reload(State(pipeline): State<Arc<Handle>>, headers: HeaderMap) -> Response {
+    if let Some(refused) = foreign(&headers) {
+        return refused;
+    }
+    deployed(pipeline.reload().await)
+}
+
+async fn rollback(State(pipeline): State<Arc<Handle>>, headers: HeaderMap, Path(plugin): Path<String>) -> Response {
+    if let Some(refused) = foreign(&headers) {
+        return refused;
+    }
+    deployed(pipeline.roll_back(plugin).await)
+}
+
+fn foreign(headers: &HeaderMap) -> Option<Response> {
+    let missing = !headers.contains_key(REQUEST_HEADER);
+    missing.then(|| (StatusCode::FORBIDDEN, format!("the header {REQUEST_HEADER} is missing\n")).into_response())
+}
+
+fn deployed(outcome: Result<String, String>) -> Response {
+    match outcome {
+        Ok(words) => (StatusCode::OK, format!("{words}\n")).into_response(),
+        Err(why) => (StatusCode::CONFLICT, format!("{why}\n")).into_response(),
+    }
 }
 
 fn verdict(judged: Result<(), String>) -> Response {

@@ -47,8 +47,8 @@ pub enum LaneError {
     RemovedOutput,
 
     #[error(
-        "the parts topic holds parts of output=`{output}` that were made with another window, group_by or settings; \
-         run with the former ones until its windows have closed, or give the output another name"
+        "the parts topic holds parts of output=`{output}` that were made with another window or group_by; run with the \
+         former ones until its windows have closed, or give the output another name"
     )]
     Fingerprint { output: String },
 
@@ -60,6 +60,13 @@ pub enum LaneError {
 
     #[error("the pipeline cannot be built: {0}")]
     Plan(String),
+}
+
+impl LaneError {
+    /// Whether nothing is wrong but the plan: the lane goes on where it is as soon as one is deployed that fits.
+    pub(super) fn waits_for_deployment(&self) -> bool {
+        matches!(self, LaneError::Fingerprint { .. } | LaneError::StateSchema { .. })
+    }
 }
 
 impl HasKind for LaneError {

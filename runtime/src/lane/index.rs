@@ -31,7 +31,7 @@ pub(super) enum IdPlan {
 }
 
 /// The names that a lane made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct NameCache(HashMap<String, Arc<str>>);
 
 impl IndexNames {

@@ -11,22 +11,24 @@ use crate::window::Hold;
 use super::format::{self, Part, PartsMessage};
 use super::index::NameCache;
 use super::metadata::{Emitted, PartsMetadata, emitted_of};
+use super::migration::migrate;
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
 use super::tickets::Tickets;
 use super::window_documents::{Due, STATES_MAX, emit};
-use super::{Effect, Event, LaneError, LaneStatus, Tally, Ticket, id};
+use super::{Effect, Event, LaneError, LaneStatus, Tally, id};
 
 mod late;
 mod merging;
 mod schema;
+mod settling;
 mod sources;
 
 use merging::{Incoming, Merging};
 use sources::{MarkerWord, SourceHistory, SourceKey, Sources};
 
 /// Why a ticket is in flight: what waits for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum InFlight {
     Documents {
         output: usize,
@@ -41,6 +43,15 @@ enum InFlight {
     LateParts,
 }
 
+/// A batch that the lane has read up to a part that it cannot take before another plan is deployed.
+#[derive(Clone)]
+struct Blocked {
+    batch: Arc<RecordBatch>,
+    row: usize,
+    error: LaneError,
+}
+
+#[derive(Clone)]
 pub(super) struct PartsLane {
     plan: Arc<Plan>,
     partition: Partition,
@@ -55,6 +66,7 @@ pub(super) struct PartsLane {
     tracker: SettleTracker,
     in_flight: Tickets<InFlight>,
     names: NameCache,
+    blocked: Option<Blocked>,
     tally: Tally,
 }
 
@@ -96,6 +108,7 @@ impl PartsLane {
             tracker: SettleTracker::default(),
             in_flight: Tickets::default(),
             names: NameCache::default(),
+            blocked: None,
             tally: Tally::default(),
         })
     }
@@ -107,17 +120,48 @@ impl PartsLane {
         effects: &mut Vec<Effect>,
     ) -> Result<(), LaneError> {
         match event {
-            Event::Batch(batch) => self.take_batch(&batch, instances, effects)?,
+            Event::Batch(batch) => self.take_batch(batch, 0, instances, effects)?,
             Event::Indexed { ticket, rejected } => self.indexed(ticket, &rejected, effects),
             Event::Written { ticket } => self.written(ticket),
             // Whether time goes on is for the source lanes to say.
             Event::Idle => {}
         }
+        self.move_on();
+        Ok(())
+    }
+
+    /// See [`super::Lane::deploy`].
+    pub fn deploy(
+        &mut self,
+        plan: Arc<Plan>,
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LaneError> {
+        for ((before, after), merging) in self.plan.outputs.iter().zip(&plan.outputs).zip(&mut self.merging) {
+            if let (Some(before), Some(after), Some((merging, _))) = (&before.aggregate, &after.aggregate, merging)
+                && before.schema != after.schema
+            {
+                merging.replace_states(|states| migrate(after, &before.schema, states, instances))?;
+            }
+        }
+        self.plan = plan;
+        if let Some(Blocked { batch, row, .. }) = self.blocked.take() {
+            self.take_batch(batch, row, instances, effects)?;
+            self.move_on();
+        }
+        Ok(())
+    }
+
+    pub fn blocked(&self) -> Option<&LaneError> {
+        self.blocked.as_ref().map(|blocked| &blocked.error)
+    }
+
+    /// Lets go of what nothing needs any more.
+    fn move_on(&mut self) {
         let finished = self.sources.now.finished(self.plan.idle_grace());
         self.merging.iter_mut().flatten().for_each(|(merging, _)| merging.release(finished));
         let position = self.position();
         self.sources.move_to(position);
-        Ok(())
     }
 
     pub fn commitment(&self) -> Result<Commitment, LaneError> {
@@ -164,22 +208,35 @@ impl PartsLane {
         }
     }
 
+    /// Takes the rows of a batch from `from` on, up to one that has to wait for another plan.
     fn take_batch(
         &mut self,
-        batch: &RecordBatch,
+        batch: Arc<RecordBatch>,
+        from: usize,
         instances: &mut Instances,
         effects: &mut Vec<Effect>,
     ) -> Result<(), LaneError> {
-        let Some(last) = batch.len().checked_sub(1) else { return Ok(()) };
-        let begin = Hold { offset: batch.offset(0), watermark: EventTime::MIN };
+        debug_assert!(self.blocked.is_none(), "a lane that is blocked takes no batch");
+        if from >= batch.len() {
+            return Ok(());
+        }
+        let begin = Hold { offset: batch.offset(from), watermark: EventTime::MIN };
+        self.next = batch.offset(batch.len() - 1).next();
         let mut emissions: Vec<Emission> = self.merging.iter().map(|_| Emission::default()).collect();
         let mut late = Vec::new();
-        for row in 0..batch.len() {
+        for row in from..batch.len() {
             let offset = batch.offset(row);
             let message = format::decode(batch.value(row).unwrap_or_default())
                 .map_err(|what| LaneError::ForeignPart { offset: offset.0, what })?;
             match message {
-                PartsMessage::Part(part) => self.take_part(offset, &part, instances, &mut emissions, &mut late)?,
+                PartsMessage::Part(part) => match self.take_part(offset, &part, instances, &mut emissions, &mut late) {
+                    Err(error) if error.waits_for_deployment() => {
+                        self.next = offset;
+                        self.blocked = Some(Blocked { batch: batch.clone(), row, error });
+                        break;
+                    }
+                    taken => taken?,
+                },
                 PartsMessage::Marker(marker) => {
                     let before = self.sources.now.time();
                     self.sources.apply(offset, MarkerWord::new(&marker));
@@ -187,7 +244,6 @@ impl PartsLane {
                 }
             }
         }
-        self.next = batch.offset(last).next();
         for (output, emission) in emissions.into_iter().enumerate() {
             self.send(output, emission, effects);
         }
@@ -240,7 +296,7 @@ impl PartsLane {
             }
             return Ok(());
         }
-        let state = schema::state(aggregate, part, instances.outputs[place].aggregate.as_deref_mut())?;
+        let state = schema::state(aggregate, part, instances)?;
         let incoming = Incoming {
             group: part.group,
             source,
@@ -305,7 +361,7 @@ impl PartsLane {
     ) -> Result<(), LaneError> {
         let output = &self.plan.outputs[place];
         let (Some(plan), Some((merging, _))) = (&output.aggregate, &self.merging[place]) else { return Ok(()) };
-        let Some(aggregate) = instances.outputs[place].aggregate.as_deref_mut() else { return Ok(()) };
+        let aggregate = instances.aggregate(plan.plugin)?;
         let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
         let merged = merging.merge(start, groups, aggregate).map_err(failed)?;
         let due = Due {
@@ -322,68 +378,5 @@ impl PartsLane {
             emission.windows.push(start);
         }
         Ok(())
-    }
-
-    fn send(&mut self, output: usize, emission: Emission, effects: &mut Vec<Effect>) {
-        let Emission { documents, refused, windows } = emission;
-        if !refused.is_empty() {
-            refused.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
-            self.write_refused(output, &refused, windows.clone(), effects);
-        }
-        if !documents.is_empty() {
-            self.tally.documents += documents.len() as u64;
-            self.wait(output, &windows);
-            let ticket = self.in_flight.open(InFlight::Documents { output, windows });
-            effects.push(Effect::Index { ticket, documents });
-        }
-    }
-
-    fn write_refused(
-        &mut self,
-        output: usize,
-        refused: &[RejectedDocument],
-        windows: Vec<EventTime>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let (letters, name) = (&self.plan.dead_letters, &self.plan.outputs[output].name);
-        let messages = refused.iter().map(|refused| letters.document(&self.partition, name, refused)).collect();
-        self.wait(output, &windows);
-        let ticket = self.in_flight.open(InFlight::Refused { output, windows });
-        effects.push(Effect::Write { ticket, messages });
-    }
-
-    fn wait(&mut self, output: usize, windows: &[EventTime]) {
-        if let Some((merging, _)) = &mut self.merging[output] {
-            windows.iter().for_each(|start| merging.wait(*start));
-        }
-    }
-
-    fn settle(&mut self, output: usize, windows: &[EventTime]) {
-        if let Some((merging, _)) = &mut self.merging[output] {
-            windows.iter().for_each(|start| merging.settled(*start));
-        }
-    }
-
-    fn indexed(&mut self, ticket: Ticket, rejected: &[RejectedDocument], effects: &mut Vec<Effect>) {
-        match self.in_flight.close(ticket) {
-            Some(InFlight::Documents { output, windows }) => {
-                if !rejected.is_empty() {
-                    self.tally.dead_letters[ReasonKind::Sink as usize] += rejected.len() as u64;
-                    self.write_refused(output, rejected, windows.clone(), effects);
-                }
-                self.settle(output, &windows);
-            }
-            Some(InFlight::Refused { .. } | InFlight::LateParts) | None => {
-                debug_assert!(false, "only documents are indexed");
-            }
-        }
-    }
-
-    fn written(&mut self, ticket: Ticket) {
-        match self.in_flight.close(ticket) {
-            Some(InFlight::Refused { output, windows }) => self.settle(output, &windows),
-            Some(InFlight::LateParts) => drop(self.tracker.answer(ticket, None)),
-            Some(InFlight::Documents { .. }) | None => debug_assert!(false, "documents are not written"),
-        }
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
+
 use crate::config::{
     AggregateSettings, OnLate, OutputSettings, PipelineSettings, TransformSettings, WatermarkSettings, WindowSettings,
 };
 use crate::decode::{Composer, Decoder, Reads, Writes};
-use crate::plugin::{Aggregate, Enrich, Filter};
+use crate::plugin::{Aggregate, Instance};
 use crate::record::{Field, Kind, Partition, Ports, StateSchema};
 use crate::sink::DeadLetters;
 use crate::window::Tumbling;
@@ -38,9 +40,14 @@ impl Components {
     }
 }
 
+/// Names a configured component: one and the same for all its instances, and never another one's within a process.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PluginId(pub u64);
+
 /// A configured component.
 #[derive(Clone, Default, Debug)]
 pub struct Described {
+    pub id: PluginId,
     pub ports: Ports,
     /// Of an aggregate.
     pub state: Option<StateDescription>,
@@ -66,22 +73,50 @@ pub struct Topology {
     pub accept_removed: Vec<String>,
 }
 
-/// A worker's own instances, in the order of the pipeline file.
+/// A worker's own instances. A plan says which of them a lane calls, so that lanes of one worker may follow different plans.
 #[derive(Default)]
-pub struct Instances {
-    pub transforms: Vec<Transform>,
-    pub outputs: Vec<OutputInstances>,
+pub struct Instances(HashMap<PluginId, Instance>);
+
+impl Instances {
+    pub fn insert(&mut self, id: PluginId, instance: Instance) {
+        self.0.insert(id, instance);
+    }
+
+    /// Takes all of another set.
+    pub fn extend(&mut self, more: Instances) {
+        self.0.extend(more.0);
+    }
+
+    /// Drops those that no plan names any more.
+    pub fn retain(&mut self, needed: impl Fn(PluginId) -> bool) {
+        self.0.retain(|id, _| needed(*id));
+    }
+
+    /// Each one as another, in the order of their numbers, which is that of the pipeline file: for those who stand in between.
+    pub fn map(self, mut wrap: impl FnMut(Instance) -> Instance) -> Instances {
+        let mut all: Vec<(PluginId, Instance)> = self.0.into_iter().collect();
+        all.sort_by_key(|(id, _)| *id);
+        all.into_iter().map(|(id, instance)| (id, wrap(instance))).collect()
+    }
+
+    pub(super) fn get(&mut self, id: PluginId) -> Result<&mut Instance, LaneError> {
+        self.0.get_mut(&id).ok_or_else(|| LaneError::Plan(format!("there is no instance of plugin={}", id.0)))
+    }
+
+    pub(super) fn aggregate(&mut self, id: PluginId) -> Result<&mut (dyn Aggregate + 'static), LaneError> {
+        match self.get(id)? {
+            Instance::Aggregate(aggregate) => Ok(aggregate.as_mut()),
+            Instance::Filter(_) | Instance::Enrich(_) => {
+                Err(LaneError::Plan(format!("plugin={} is called as an aggregate, and is none", id.0)))
+            }
+        }
+    }
 }
 
-#[derive(Default)]
-pub struct OutputInstances {
-    pub transforms: Vec<Transform>,
-    pub aggregate: Option<Box<dyn Aggregate>>,
-}
-
-pub enum Transform {
-    Filter(Box<dyn Filter>),
-    Enrich(Box<dyn Enrich>),
+impl FromIterator<(PluginId, Instance)> for Instances {
+    fn from_iter<I: IntoIterator<Item = (PluginId, Instance)>>(instances: I) -> Self {
+        Instances(instances.into_iter().collect())
+    }
 }
 
 /// The pipeline, resolved.
@@ -98,6 +133,7 @@ pub struct Plan {
 /// A transform: its name, and what it reads and writes.
 pub(super) struct Step {
     pub name: Arc<str>,
+    pub plugin: PluginId,
     pub reads: Reads,
     pub writes: Writes,
 }
@@ -112,7 +148,9 @@ pub(super) struct OutputPlan {
 }
 
 pub(super) struct AggregatePlan {
+    pub output: Arc<str>,
     pub name: Arc<str>,
+    pub plugin: PluginId,
     pub reads: Reads,
     pub group_by: Reads,
     pub groups: Vec<String>,
@@ -137,6 +175,7 @@ impl Plan {
         let step = |name: &str, described: &Described| -> Result<Step, LaneError> {
             Ok(Step {
                 name: name.into(),
+                plugin: described.id,
                 reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
                 writes: decoder.writes(&described.ports.writes).map_err(plan_error)?,
             })
@@ -147,7 +186,9 @@ impl Plan {
         let mut outputs = Vec::new();
         for (output, described) in settings.outputs.iter().zip(&components.outputs) {
             let aggregate = match (&output.aggregate, &described.aggregate) {
-                (Some(aggregate), Some(described)) => Some(aggregate_plan(&decoder, aggregate, described)?),
+                (Some(aggregate), Some(described)) => {
+                    Some(aggregate_plan(&decoder, &output.name, aggregate, described)?)
+                }
                 (None, _) | (_, None) => None,
             };
             outputs.push(OutputPlan {
@@ -190,6 +231,15 @@ impl Plan {
             emitted: self.outputs.iter().filter_map(OutputPlan::not_emitted).collect(),
         }
         .encode()
+    }
+
+    /// The instances that its lanes call.
+    pub fn plugins(&self) -> impl Iterator<Item = PluginId> {
+        let of_output = |output: &'_ OutputPlan| {
+            let transforms = output.transforms.iter().map(|step| step.plugin);
+            transforms.chain(output.aggregate.iter().map(|aggregate| aggregate.plugin)).collect::<Vec<_>>()
+        };
+        self.transforms.iter().map(|step| step.plugin).chain(self.outputs.iter().flat_map(of_output))
     }
 
     pub(super) fn partitions_of(&self, partition: &Partition) -> i32 {
@@ -243,6 +293,7 @@ fn paths(settings: &PipelineSettings, components: &Components) -> Vec<String> {
 
 fn aggregate_plan(
     decoder: &Decoder,
+    output: &str,
     settings: &AggregateSettings,
     described: &Described,
 ) -> Result<AggregatePlan, LaneError> {
@@ -272,7 +323,9 @@ fn aggregate_plan(
     let WindowSettings::Tumbling { length } = settings.window;
     let name = settings.plugin.file.file_stem().map_or_else(|| "aggregate".into(), |stem| stem.to_string_lossy());
     Ok(AggregatePlan {
+        output: output.into(),
         name: name.as_ref().into(),
+        plugin: described.id,
         reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
         group_by: decoder.reads(&groups).map_err(plan_error)?,
         groups: settings.group_by.clone(),
@@ -288,8 +341,9 @@ fn aggregate_plan(
     })
 }
 
-/// Of what a state depends on: parts with different ones must not meet.
+/// Of what a state is of: parts with different ones must not meet. What the plugin's own settings mean for a state is the
+/// plugin's word, by the name of its state's schema.
 fn fingerprint(settings: &AggregateSettings) -> u64 {
     let WindowSettings::Tumbling { length } = settings.window;
-    hash_of(&format!("{:?} {} {}", settings.group_by, length.as_micros(), settings.plugin.settings))
+    hash_of(&format!("{:?} {}", settings.group_by, length.as_micros()))
 }

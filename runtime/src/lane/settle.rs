@@ -7,7 +7,7 @@ use crate::window::Hold;
 use super::Ticket;
 
 /// Entries in order of their records; the position never passes the first that is unsettled.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct SettleTracker {
     entries: VecDeque<Entry>,
     /// How many entries were settled and taken off the front: entry i of all time is at `i - settled`.
@@ -15,7 +15,7 @@ pub(crate) struct SettleTracker {
     pending: BTreeMap<Ticket, u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     hold: Hold,
     pending: usize,

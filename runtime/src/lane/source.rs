@@ -12,6 +12,7 @@ use super::format::{Marker, encode_marker};
 use super::id::Revision;
 use super::index::NameCache;
 use super::metadata::{Emitted, SourceMetadata, emitted_of};
+use super::migration::migrate;
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
 use super::tickets::Tickets;
@@ -29,7 +30,7 @@ use folding::Folding;
 use records::Sent;
 
 /// Why a ticket is in flight.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum InFlight {
     /// Documents of records, to know the record of a refused one.
     Documents {
@@ -57,6 +58,7 @@ enum InFlight {
     Marker,
 }
 
+#[derive(Clone)]
 pub(super) struct SourceLane {
     plan: Arc<Plan>,
     partition: Partition,
@@ -132,7 +134,7 @@ impl SourceLane {
         effects: &mut Vec<Effect>,
     ) -> Result<(), LaneError> {
         match event {
-            Event::Batch(batch) => self.take_batch(Arc::new(batch), instances, effects)?,
+            Event::Batch(batch) => self.take_batch(batch, instances, effects)?,
             Event::Indexed { ticket, rejected } => self.indexed(ticket, rejected, effects),
             Event::Written { ticket } => self.written(ticket),
             Event::Idle => self.go_idle(effects),
@@ -141,6 +143,27 @@ impl SourceLane {
         if let Some(released) = self.closings.release() {
             self.folding.iter_mut().flatten().for_each(|folding| folding.released(released));
         }
+        Ok(())
+    }
+
+    /// See [`super::Lane::deploy`].
+    pub fn deploy(&mut self, plan: Arc<Plan>, instances: &mut Instances) -> Result<(), LaneError> {
+        for ((before, after), folding) in self.plan.outputs.iter().zip(&plan.outputs).zip(&mut self.folding) {
+            if let (Some(before), Some(after), Some(folding)) = (&before.aggregate, &after.aggregate, folding)
+                && before.schema != after.schema
+            {
+                folding.windows.replace_states(|states| migrate(after, &before.schema, states, instances))?;
+            }
+        }
+        self.plan = plan;
+        Ok(())
+    }
+
+    /// See [`super::Lane::finish`].
+    pub fn finish(&mut self, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+        self.watermark = Watermark::new(EventTime::MAX, self.plan.watermark.out_of_order);
+        self.close_windows(instances, effects)?;
+        self.write_marker(effects);
         Ok(())
     }
 
@@ -207,18 +230,18 @@ impl SourceLane {
         let watermarks = time::pass(&plan.watermark, &mut self.watermark, &mut decoded, &mut work.departed);
         let mut table = decoded.table;
         let mut columns = Default::default();
-        run(&plan.transforms, &mut instances.transforms, &mut table, &mut columns, &mut work.departed)?;
+        run(&plan.transforms, instances, &mut table, &mut columns, &mut work.departed)?;
         self.write_off(None, &batch, &mut work);
 
-        for (place, (output, instances)) in plan.outputs.iter().zip(&mut instances.outputs).enumerate() {
+        for (place, output) in plan.outputs.iter().enumerate() {
             let mut table = table.clone();
-            run(&output.transforms, &mut instances.transforms, &mut table, &mut columns, &mut work.departed)?;
-            match (&output.aggregate, &mut self.folding[place], &mut instances.aggregate) {
-                (Some(aggregate), Some(folding), Some(instance)) => {
+            run(&output.transforms, instances, &mut table, &mut columns, &mut work.departed)?;
+            match (&output.aggregate, &mut self.folding[place]) {
+                (Some(aggregate), Some(folding)) => {
                     let rows = folding::BatchTime { watermarks: &watermarks, settled: self.settled };
-                    folding.fold(aggregate, table, &rows, instance.as_mut(), &mut work)?;
+                    folding.fold(aggregate, table, &rows, instances.aggregate(aggregate.plugin)?, &mut work)?;
                 }
-                (None, _, _) | (_, None, _) | (_, _, None) => self.index_records(place, table, &mut work, effects),
+                (None, _) | (_, None) => self.index_records(place, table, &mut work, effects),
             }
             self.write_off(Some(&output.name), &batch, &mut work);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Ticket;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tickets<T> {
     next: u64,
     open: BTreeMap<Ticket, T>,

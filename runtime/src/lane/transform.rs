@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::decode::{Rejected, Table};
+use crate::plugin::Instance;
 use crate::record::Batch;
 
 use super::LaneError;
-use super::plan::{Step, Transform};
+use super::plan::{Instances, Step};
 
 /// Rows that left on the way, and who took them out.
 #[derive(Debug, Default)]
@@ -24,21 +25,24 @@ impl Departed {
 /// Each transform sees the rows that the one before it left. `columns` is scratch.
 pub(super) fn run(
     steps: &[Step],
-    transforms: &mut [Transform],
+    instances: &mut Instances,
     table: &mut Table,
     columns: &mut Batch,
     departed: &mut Departed,
 ) -> Result<(), LaneError> {
-    for (step, transform) in steps.iter().zip(transforms) {
+    for step in steps {
         let failed = |error| LaneError::Call { plugin: step.name.to_string(), error };
         let unread = table.columns(&step.reads, columns);
         departed.reject(Some(&step.name), unread);
         if table.is_empty() {
             return Ok(());
         }
-        let kept = match transform {
-            Transform::Filter(filter) => table.retain(filter.filter(columns).map_err(failed)?),
-            Transform::Enrich(enrich) => table.write(&step.writes, enrich.enrich(columns).map_err(failed)?),
+        let kept = match instances.get(step.plugin)? {
+            Instance::Filter(filter) => table.retain(filter.filter(columns).map_err(failed)?),
+            Instance::Enrich(enrich) => table.write(&step.writes, enrich.enrich(columns).map_err(failed)?),
+            Instance::Aggregate(_) => {
+                return Err(LaneError::Plan(format!("the plugin of transform=`{}` is an aggregate", step.name)));
+            }
         };
         departed.dropped += kept.dropped;
         departed.reject(Some(&step.name), kept.rejected);

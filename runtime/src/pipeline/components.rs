@@ -1,59 +1,121 @@
 //! The components of a pipeline file: compiled once each, configured where they are named, and made into a set of
 //! instances for each worker.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hashbrown::HashMap;
 
 use super::PipelineError;
-use crate::config::{PipelineSettings, PluginSettings, TransformSettings};
-use crate::lane::{Components, Described, Instances, OutputComponents, OutputInstances, StateDescription, Transform};
-use crate::plugin::{Component, Engine, EngineSettings, Instance, Plugin, PluginKind};
+use crate::config::{OnTrap, OutputSettings, PipelineSettings, PluginSettings};
+use crate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
+use crate::plugin::{Component, Engine, EngineSettings, Plugin, PluginError, PluginKind};
 
-/// The pipeline's plugins, in the order of its file.
-#[derive(Debug)]
+/// The pipeline's plugins, in the order of its file; cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Plugins {
-    transforms: Vec<Named>,
+    transforms: Vec<Deployed>,
     outputs: Vec<OutputPlugins>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct OutputPlugins {
-    transforms: Vec<Named>,
-    aggregate: Option<Named>,
+    transforms: Vec<Deployed>,
+    aggregate: Option<Deployed>,
 }
 
-/// A plugin and where the pipeline file names it.
-#[derive(Debug)]
-struct Named {
-    place: String,
-    plugin: Plugin,
+/// Where the pipeline file names a plugin.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    /// What commands, metrics and the log call it: a transform's name, or the output's name and `.aggregate`.
+    pub name: String,
+    /// In words, for messages.
+    text: String,
+    is_aggregate: bool,
+}
+
+/// A component with its settings, at its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Deployed {
+    pub place: Place,
+    pub id: PluginId,
+    pub settings: PluginSettings,
+    pub plugin: Plugin,
 }
 
 impl Plugins {
     pub fn load(settings: &PipelineSettings, loader: &mut Loader) -> Result<Self, PipelineError> {
-        loader.settings = super::budget::engine_settings(settings);
+        loader.engine_settings = super::budget::engine_settings(settings);
+        Self::build(settings, |place, settings| {
+            let component = loader.component(&settings.file).map_err(|cause| place.failed(cause))?;
+            loader.deployed(place, settings, &component)
+        })
+    }
+
+    /// All that `settings` name, in the order of the file, as `make` makes them.
+    pub(crate) fn build<E>(
+        settings: &PipelineSettings,
+        mut make: impl FnMut(Place, &PluginSettings) -> Result<Deployed, E>,
+    ) -> Result<Self, E> {
+        let mut transforms = Vec::new();
+        for transform in &settings.transforms {
+            transforms.push(make(Place::transform(&transform.name, None), &transform.plugin)?);
+        }
         let mut outputs = Vec::new();
-        let transforms = loader.transforms(&settings.transforms, "")?;
         for output in &settings.outputs {
-            let prefix = format!("output `{}`, ", output.name);
+            let mut transforms = Vec::new();
+            for transform in &output.transforms {
+                transforms.push(make(Place::transform(&transform.name, Some(output)), &transform.plugin)?);
+            }
             let aggregate = output.aggregate.as_ref();
-            let aggregate = aggregate.map(|aggregate| loader.aggregate(&aggregate.plugin, &prefix)).transpose()?;
-            outputs.push(OutputPlugins { transforms: loader.transforms(&output.transforms, &prefix)?, aggregate });
+            let aggregate = aggregate.map(|one| make(Place::aggregate(output), &one.plugin)).transpose()?;
+            outputs.push(OutputPlugins { transforms, aggregate });
         }
         Ok(Plugins { transforms, outputs })
+    }
+
+    /// In the order of the file.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Deployed> {
+        let of_outputs = self.outputs.iter().flat_map(|output| output.transforms.iter().chain(&output.aggregate));
+        self.transforms.iter().chain(of_outputs)
+    }
+
+    pub(crate) fn at(&self, name: &str) -> Option<&Deployed> {
+        self.all().find(|deployed| deployed.place.name == name)
+    }
+
+    /// The same, with something else for records on which one breaks.
+    pub(crate) fn with_on_trap(&self, on_trap: OnTrap) -> Result<Plugins, PipelineError> {
+        let mut plugins = self.clone();
+        let of_outputs =
+            plugins.outputs.iter_mut().flat_map(|output| output.transforms.iter_mut().chain(&mut output.aggregate));
+        for deployed in plugins.transforms.iter_mut().chain(of_outputs) {
+            let plugin = deployed.plugin.clone().with_on_trap(on_trap);
+            deployed.plugin = plugin.map_err(|cause| deployed.place.failed(cause))?;
+        }
+        Ok(plugins)
+    }
+
+    /// The same, with another plugin at the place of `deployed`.
+    pub(crate) fn with(&self, deployed: &Deployed) -> Plugins {
+        let mut plugins = self.clone();
+        let of_outputs =
+            plugins.outputs.iter_mut().flat_map(|output| output.transforms.iter_mut().chain(&mut output.aggregate));
+        for one in plugins.transforms.iter_mut().chain(of_outputs).filter(|one| one.place == deployed.place) {
+            one.clone_from(deployed);
+        }
+        plugins
     }
 
     /// What the lanes' plan is made of.
     pub fn describe(&self) -> Components {
         Components {
-            transforms: self.transforms.iter().map(Named::describe).collect(),
+            transforms: self.transforms.iter().map(Deployed::describe).collect(),
             outputs: self
                 .outputs
                 .iter()
                 .map(|output| OutputComponents {
-                    transforms: output.transforms.iter().map(Named::describe).collect(),
-                    aggregate: output.aggregate.as_ref().map(Named::describe),
+                    transforms: output.transforms.iter().map(Deployed::describe).collect(),
+                    aggregate: output.aggregate.as_ref().map(Deployed::describe),
                 })
                 .collect(),
         }
@@ -61,86 +123,51 @@ impl Plugins {
 
     /// One of each, for one thread.
     pub fn instantiate(&self) -> Result<Instances, PipelineError> {
-        let mut outputs = Vec::new();
-        for output in &self.outputs {
-            let aggregate = output.aggregate.as_ref().map(Named::aggregate).transpose()?;
-            outputs.push(OutputInstances { transforms: transforms(&output.transforms)?, aggregate });
-        }
-        Ok(Instances { transforms: transforms(&self.transforms)?, outputs })
+        self.instantiate_some(|_| true)
     }
-}
 
-fn transforms(plugins: &[Named]) -> Result<Vec<Transform>, PipelineError> {
-    plugins.iter().map(Named::transform).collect()
-}
-
-/// Compiles each file once, however often it is named, and by however many pipelines.
-#[derive(Default)]
-pub struct Loader {
-    /// Made for the first component: a pipeline without one needs none.
-    engine: Option<Engine>,
-    settings: EngineSettings,
-    components: HashMap<PathBuf, Component>,
-}
-
-impl Loader {
-    fn transforms(&mut self, settings: &[TransformSettings], prefix: &str) -> Result<Vec<Named>, PipelineError> {
-        settings
-            .iter()
-            .map(|transform| {
-                self.plugin(&transform.plugin, format!("{prefix}transform `{}`", transform.name), |kind| match kind {
-                    PluginKind::Filter | PluginKind::Enrich => None,
-                    PluginKind::Aggregate => {
-                        Some("a transform is a filter or an enricher; an aggregate belongs into [output.aggregate]")
-                    }
-                })
-            })
+    /// One of each that is wanted, for one thread.
+    pub(crate) fn instantiate_some(&self, wanted: impl Fn(PluginId) -> bool) -> Result<Instances, PipelineError> {
+        self.all()
+            .filter(|deployed| wanted(deployed.id))
+            .map(|deployed| Ok((deployed.id, deployed.plugin.instantiate().map_err(|e| deployed.place.failed(e))?)))
             .collect()
     }
+}
 
-    fn aggregate(&mut self, settings: &PluginSettings, prefix: &str) -> Result<Named, PipelineError> {
-        self.plugin(settings, format!("{prefix}aggregate"), |kind| match kind {
-            PluginKind::Aggregate => None,
-            PluginKind::Filter | PluginKind::Enrich => {
+impl Place {
+    fn transform(name: &str, output: Option<&OutputSettings>) -> Place {
+        let of = output.map(|output| format!("output `{}`, ", output.name)).unwrap_or_default();
+        Place { name: name.to_owned(), text: format!("{of}transform `{name}`"), is_aggregate: false }
+    }
+
+    fn aggregate(output: &OutputSettings) -> Place {
+        let name = &output.name;
+        Place { name: format!("{name}.aggregate"), text: format!("output `{name}`, aggregate"), is_aggregate: true }
+    }
+
+    pub fn failed(&self, cause: PluginError) -> PipelineError {
+        PipelineError::Plugin { place: self.text.clone(), cause }
+    }
+
+    /// Why a component of this kind does not belong here.
+    fn objection(&self, kind: PluginKind) -> Option<&'static str> {
+        match (self.is_aggregate, kind) {
+            (false, PluginKind::Filter | PluginKind::Enrich) | (true, PluginKind::Aggregate) => None,
+            (false, PluginKind::Aggregate) => {
+                Some("a transform is a filter or an enricher; an aggregate belongs into [output.aggregate]")
+            }
+            (true, PluginKind::Filter | PluginKind::Enrich) => {
                 Some("only an aggregate can fold windows; this belongs into [[output.transform]]")
             }
-        })
-    }
-
-    /// `objection` judges the kind before the settings are tried: those of another kind mean nothing to the component.
-    fn plugin(
-        &mut self,
-        settings: &PluginSettings,
-        place: String,
-        objection: impl FnOnce(PluginKind) -> Option<&'static str>,
-    ) -> Result<Named, PipelineError> {
-        let failed = |cause| PipelineError::Plugin { place: place.clone(), cause };
-        let component = self.component(&settings.file).map_err(failed)?;
-        if let Some(hint) = objection(component.kind()) {
-            return Err(PipelineError::Misplaced { place, kind: component.kind().name(), hint });
         }
-        let plugin = component.plugin(settings).map_err(failed)?;
-        Ok(Named { place, plugin })
-    }
-
-    fn component(&mut self, file: &Path) -> Result<Component, crate::plugin::PluginError> {
-        let key = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-        if let Some(component) = self.components.get(&key) {
-            return Ok(component.clone());
-        }
-        let engine = match &self.engine {
-            Some(engine) => engine,
-            None => self.engine.insert(Engine::with(&self.settings)?),
-        };
-        let component = Component::load(engine, file)?;
-        self.components.insert(key, component.clone());
-        Ok(component)
     }
 }
 
-impl Named {
+impl Deployed {
     fn describe(&self) -> Described {
         Described {
+            id: self.id,
             ports: self.plugin.ports().clone(),
             state: self
                 .plugin
@@ -149,25 +176,61 @@ impl Named {
             digest: self.plugin.component().digest().to_hex().to_string(),
         }
     }
+}
 
-    fn instance(&self) -> Result<Instance, PipelineError> {
-        self.plugin.instantiate().map_err(|cause| PipelineError::Plugin { place: self.place.clone(), cause })
+/// Compiles each component once, however often it is named, and by however many pipelines; and numbers what it configures.
+#[derive(Default)]
+pub struct Loader {
+    /// Made for the first component: a pipeline without one needs none.
+    engine: Option<Engine>,
+    engine_settings: EngineSettings,
+    components: HashMap<blake3::Hash, Component>,
+    numbered: u64,
+}
+
+impl Loader {
+    /// Of the component's bytes as the file has them now.
+    pub(crate) fn digest(file: &Path) -> Result<blake3::Hash, PluginError> {
+        Ok(blake3::hash(&Component::read(file)?))
     }
 
-    fn transform(&self) -> Result<Transform, PipelineError> {
-        match self.instance()? {
-            Instance::Filter(filter) => Ok(Transform::Filter(filter)),
-            Instance::Enrich(enrich) => Ok(Transform::Enrich(enrich)),
-            Instance::Aggregate(_) => unreachable!("an aggregate was refused as a transform when it was loaded"),
+    pub(crate) fn component(&mut self, file: &Path) -> Result<Component, PluginError> {
+        let bytes = Component::read(file)?;
+        let digest = blake3::hash(&bytes);
+        if let Some(component) = self.components.get(&digest) {
+            return Ok(component.clone());
         }
+        let name = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
+        let component = Component::from_bytes(self.engine()?, &name, &bytes)?;
+        self.components.insert(digest, component.clone());
+        Ok(component)
     }
 
-    fn aggregate(&self) -> Result<Box<dyn crate::plugin::Aggregate>, PipelineError> {
-        match self.instance()? {
-            Instance::Aggregate(aggregate) => Ok(aggregate),
-            Instance::Filter(_) | Instance::Enrich(_) => {
-                unreachable!("only an aggregate was taken as an aggregate when it was loaded")
-            }
+    /// The kind is judged before the settings are tried: those of another kind mean nothing to the component.
+    pub(crate) fn deployed(
+        &mut self,
+        place: Place,
+        settings: &PluginSettings,
+        component: &Component,
+    ) -> Result<Deployed, PipelineError> {
+        let kind = component.kind();
+        if let Some(hint) = place.objection(kind) {
+            return Err(PipelineError::Misplaced { place: place.text, kind: kind.name(), hint });
+        }
+        let plugin = component.plugin(settings).map_err(|cause| place.failed(cause))?;
+        self.numbered += 1;
+        Ok(Deployed { place, id: PluginId(self.numbered), settings: settings.clone(), plugin })
+    }
+
+    /// Forgets the components that nobody needs.
+    pub(crate) fn retain(&mut self, needed: impl Fn(&blake3::Hash) -> bool) {
+        self.components.retain(|digest, _| needed(digest));
+    }
+
+    fn engine(&mut self) -> Result<&Engine, PluginError> {
+        match &mut self.engine {
+            Some(engine) => Ok(engine),
+            none => Ok(none.insert(Engine::with(&self.engine_settings)?)),
         }
     }
 }

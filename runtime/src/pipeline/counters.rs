@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::lane::Tally;
 use crate::record::ReasonKind;
 
-/// Upper bounds of the buckets of `tidegate_batch_seconds`.
+/// Upper bounds of the buckets of `tidegate_batch_seconds` and `tidegate_batch_wait_seconds`.
 pub const BATCH_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 #[derive(Default, Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     batch_nanos_max: AtomicU64,
     /// One more than bounds: the last is for what is longer than all.
     batches: [AtomicU64; BATCH_SECONDS.len() + 1],
+    wait_nanos: AtomicU64,
+    waits: [AtomicU64; BATCH_SECONDS.len() + 1],
 }
 
 impl Counters {
@@ -45,9 +47,13 @@ impl Counters {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.batch_nanos.fetch_add(nanos, Relaxed);
         self.batch_nanos_max.fetch_max(nanos, Relaxed);
-        let seconds = took.as_secs_f64();
-        let bucket = BATCH_SECONDS.partition_point(|bound| *bound < seconds);
-        self.batches[bucket].fetch_add(1, Relaxed);
+        self.batches[bucket(took)].fetch_add(1, Relaxed);
+    }
+
+    /// A batch was there, and its lane free, for so long before the worker took it.
+    pub fn waited(&self, time: Duration) {
+        self.wait_nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.waits[bucket(time)].fetch_add(1, Relaxed);
     }
 
     /// The longest batch since the last call.
@@ -67,6 +73,8 @@ impl Counters {
             },
             batch_time: Duration::from_nanos(self.batch_nanos.load(Relaxed)),
             batches: std::array::from_fn(|bucket| self.batches[bucket].load(Relaxed)),
+            wait_time: Duration::from_nanos(self.wait_nanos.load(Relaxed)),
+            waits: std::array::from_fn(|bucket| self.waits[bucket].load(Relaxed)),
         }
     }
 }
@@ -79,6 +87,14 @@ pub struct Counts {
     pub batch_time: Duration,
     /// Batches by time: a bucket for each of [`BATCH_SECONDS`], and one for what is longer; not cumulative.
     pub batches: [u64; BATCH_SECONDS.len() + 1],
+    /// The time that all batches waited for their worker, with their lane free, and batches by it.
+    pub wait_time: Duration,
+    pub waits: [u64; BATCH_SECONDS.len() + 1],
+}
+
+fn bucket(time: Duration) -> usize {
+    let seconds = time.as_secs_f64();
+    BATCH_SECONDS.partition_point(|bound| *bound < seconds)
 }
 
 impl Counts {

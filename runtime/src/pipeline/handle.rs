@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use tokio::sync::oneshot;
+
+use super::reload::Request;
 use super::shared::Shared;
 use super::{Phase, Snapshot};
 
@@ -51,6 +54,29 @@ impl Handle {
         match shared {
             Some(shared) => shared.snapshot(phase),
             None => Snapshot { phase, ..Snapshot::default() },
+        }
+    }
+
+    /// Deploys what the files say now, even what was refused before; what became of it, in words.
+    pub async fn reload(&self) -> Result<String, String> {
+        self.ask(|answer| Request::Reload { answer }).await
+    }
+
+    /// Lets the generation before serve at this place.
+    pub async fn roll_back(&self, name: String) -> Result<String, String> {
+        self.ask(|answer| Request::RollBack { name, answer }).await
+    }
+
+    async fn ask(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<String, String>>) -> Request,
+    ) -> Result<String, String> {
+        const NOT_RUNNING: &str = "the pipeline does not run";
+        let shared = self.lock().shared.clone();
+        let (answer, answered) = oneshot::channel();
+        match shared.is_some_and(|shared| shared.ask_reload(request(answer))) {
+            true => answered.await.unwrap_or_else(|_| Err(NOT_RUNNING.to_owned())),
+            false => Err(NOT_RUNNING.to_owned()),
         }
     }
 

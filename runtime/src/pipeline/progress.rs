@@ -99,6 +99,7 @@ mod tests {
                 tally: Tally { records, ..Tally::default() },
                 batch_time: Duration::from_millis(millis),
                 batches: std::array::from_fn(|bucket| if bucket == 0 { batches } else { 0 }),
+                ..Counts::default()
             },
             ..Snapshot::default()
         };

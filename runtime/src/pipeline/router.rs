@@ -107,12 +107,12 @@ impl Receiver for Router {
     fn batch(&mut self, partition: &Partition, batch: RecordBatch) {
         let Some(slot) = self.lanes.get(partition) else { return };
         slot.queue();
-        self.tell(slot, Command::Event { lane: slot.key, event: Event::Batch(batch) });
+        self.tell(slot, Command::Event { lane: slot.key, event: Event::Batch(Arc::new(batch)), at: Instant::now() });
     }
 
     fn idle(&mut self, partition: &Partition) {
         if let Some(slot) = self.lanes.get(partition) {
-            self.tell(slot, Command::Event { lane: slot.key, event: Event::Idle });
+            self.tell(slot, Command::Event { lane: slot.key, event: Event::Idle, at: Instant::now() });
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use super::components::{Loader, Plugins};
 use super::probe;
 use super::progress::{PROGRESS_EVERY, Reporter};
+use super::reload::{self, Origin, Serving};
 use super::router::Router;
 use super::servers::Servers;
 use super::shared::Shared;
@@ -28,17 +29,19 @@ const DRAIN_TIME: Duration = Duration::from_secs(25);
 const REQUEST_THREADS: usize = 2;
 
 /// What is decided anew at each start, not in the pipeline file.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct RunOptions {
     /// Outputs that are no longer in the pipeline file, and whose parts may be dropped.
     pub accept_removed: Vec<String>,
     /// How long a drain may take.
     pub drain_time: Duration,
+    /// Where the settings came from, for changes of them while the pipeline runs.
+    pub origin: Option<Arc<Origin>>,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        RunOptions { accept_removed: Vec::new(), drain_time: DRAIN_TIME }
+        RunOptions { accept_removed: Vec::new(), drain_time: DRAIN_TIME, origin: None }
     }
 }
 
@@ -62,9 +65,10 @@ struct Running {
 
 impl Running {
     fn start(settings: &PipelineSettings, options: &RunOptions, handle: &Handle) -> Result<Self, PipelineError> {
-        let plugins = Plugins::load(settings, &mut Loader::default())?;
+        let mut loader = Loader::default();
+        let plugins = Plugins::load(settings, &mut loader)?;
         let topology = topics::prepare(settings, options)?;
-        let plan = Plan::new(settings, &plugins.describe(), topology).map_err(PipelineError::Plan)?;
+        let plan = Plan::new(settings, &plugins.describe(), topology.clone()).map_err(PipelineError::Plan)?;
         let plan = Arc::new(plan);
         let division = MemoryDivision::of(settings.limits.memory_bytes);
         let (failed, failures) = unbounded();
@@ -83,6 +87,14 @@ impl Running {
         let workers = settings.limits.workers.max(1);
         let shared = Shared::new(plan.clone(), servers.clone(), division, workers, failed);
         let workers = start_workers(workers, &shared, &plugins)?;
+        let serving = Serving {
+            settings: settings.clone(),
+            origin: options.origin.clone(),
+            topology,
+            plugins,
+            loader,
+            workers: workers.iter().map(Worker::changes).collect(),
+        };
         let config = SourceConfig {
             kafka: settings.kafka.clone(),
             parts_topic: plan.parts_topic().cloned(),
@@ -92,6 +104,7 @@ impl Running {
         };
         handle.show(shared.clone());
         shared.set_source(Source::start(config, Box::new(Router::new(shared.clone(), workers)))?);
+        shared.set_reload(reload::start(serving, shared.clone()).map_err(PipelineError::Thread)?);
         trim::start(&shared, &settings.kafka).map_err(PipelineError::Thread)?;
         Ok(Running { shared, servers, failures, requests })
     }
@@ -122,6 +135,7 @@ impl Running {
     /// Brings home what is in flight, commits, leaves the group.
     fn drain(self, time: Duration, handle: &Handle) -> Result<(), PipelineError> {
         let begun = Instant::now();
+        self.shared.end_reload();
         self.shared.unsettled.store(0, Relaxed);
         let source = self.shared.take_source();
         let closed = source.map_or(Ok(()), |source| source.close(begun + time));

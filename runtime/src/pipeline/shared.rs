@@ -8,6 +8,7 @@ use crossbeam_channel::Sender;
 use hashbrown::HashMap;
 
 use super::counters::Counters;
+use super::reload::{Reload, Request};
 use super::shell::Shell;
 use super::slot::Slot;
 use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     lanes: Mutex<Vec<Arc<Slot>>>,
     /// From the moment that it runs until it is closed.
     source: Mutex<Option<Source>>,
+    /// From the moment that it runs until the drain.
+    reload: Mutex<Option<Reload>>,
     /// What one lane may have in flight, as many as there are now.
     lane_bytes_max: AtomicUsize,
     begun: Instant,
@@ -51,6 +54,7 @@ impl Shared {
             unsettled: AtomicUsize::new(0),
             lanes: Mutex::default(),
             source: Mutex::default(),
+            reload: Mutex::default(),
             lane_bytes_max: AtomicUsize::new(division.lane_bytes(1)),
             begun: Instant::now(),
             steps: (0..workers).map(|_| AtomicU64::new(0)).collect(),
@@ -103,6 +107,26 @@ impl Shared {
         lock(&self.source).take()
     }
 
+    pub fn set_reload(&self, reload: Reload) {
+        *lock(&self.reload) = Some(reload);
+    }
+
+    /// Nothing is deployed any more.
+    pub fn end_reload(&self) {
+        *lock(&self.reload) = None;
+    }
+
+    /// Passes a request on; false where nothing can be deployed.
+    pub fn ask_reload(&self, request: Request) -> bool {
+        match &*lock(&self.reload) {
+            Some(reload) => {
+                reload.ask(request);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// What the group has committed of the partitions of the parts topic that are ours.
     pub fn committed_parts(&self) -> Vec<(Partition, Offset)> {
         let status = lock(&self.source).as_ref().map(Source::status);
@@ -123,6 +147,8 @@ impl Shared {
             let word = source.word.as_deref().unwrap_or("no broker is connected");
             format!("kafka does not answer: {word}")
         });
+        let blocked =
+            slots.iter().filter_map(|slot| Some(format!("partition=`{}`: {}", slot.partition, slot.blocked()?)));
         Snapshot {
             phase,
             counts: self.counters.read(),
@@ -134,8 +160,9 @@ impl Shared {
             records_bytes: partitions.map(|status| status.in_flight_bytes).sum(),
             documents_bytes: servers.documents_bytes,
             messages_bytes: servers.messages_bytes,
-            waiting: servers.waiting.into_iter().chain(kafka).collect(),
+            waiting: servers.waiting.into_iter().chain(kafka).chain(blocked).collect(),
             index: servers.index,
+            reload: lock(&self.reload).as_ref().map(Reload::status).unwrap_or_default(),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::lane::LaneStatus;
+use crate::lane::{LaneError, LaneStatus};
 use crate::record::{Commitment, Partition};
 
 /// One assignment of a partition: a partition that comes back gets another, so that a late answer finds nobody.
@@ -30,6 +30,8 @@ struct Published {
     /// None until the lane has begun.
     commitment: Option<Commitment>,
     status: Option<LaneStatus>,
+    /// Why it goes no further.
+    blocked: Option<String>,
 }
 
 impl Slot {
@@ -75,8 +77,13 @@ impl Slot {
         self.gone.load(Relaxed)
     }
 
-    pub fn publish(&self, commitment: Commitment, status: LaneStatus) {
-        *self.lock() = Published { commitment: Some(commitment), status: Some(status) };
+    pub fn publish(&self, commitment: Commitment, status: LaneStatus, blocked: Option<&LaneError>) {
+        let blocked = blocked.map(LaneError::to_string);
+        *self.lock() = Published { commitment: Some(commitment), status: Some(status), blocked };
+    }
+
+    pub fn blocked(&self) -> Option<String> {
+        self.lock().blocked.clone()
     }
 
     pub fn status(&self) -> Option<LaneStatus> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Counts;
+use super::{Counts, ReloadStatus};
 use crate::record::{EventTime, Offset, Partition};
 
 #[derive(Clone, Default, PartialEq, Debug)]
@@ -25,6 +25,7 @@ pub struct Snapshot {
     /// Who is waited for, in words; empty while all goes well.
     pub waiting: Vec<String>,
     pub index: IndexSnapshot,
+    pub reload: ReloadStatus,
 }
 
 /// What the pipeline is doing.

@@ -13,8 +13,8 @@ use super::shell::{Shell, ShellStatus};
 use super::worker::Worker;
 use super::{MemoryDivision, Phase, PipelineError};
 use crate::config::PipelineSettings;
-use crate::lane::{Components, Described, Instances, OutputComponents, OutputInstances, Plan, Topology, Transform};
-use crate::plugin::{CallError, Filter};
+use crate::lane::{Components, Described, Instances, OutputComponents, Plan, PluginId, Topology};
+use crate::plugin::{CallError, Filter, Instance};
 use crate::record::{
     Batch, BatchBuilder, Commitment, DocumentBatch, ErrorKind, EventTime, HasKind, Message, Offset, Partition,
     RecordBatch, RejectedDocument, Resume, Verdicts,
@@ -81,11 +81,12 @@ fn rig_with(
     workers: usize,
     memory_bytes: usize,
     answers_on_flush: bool,
-    transforms: &dyn Fn() -> Vec<Transform>,
+    transforms: &dyn Fn() -> Vec<Instance>,
 ) -> Rig {
     let settings = PipelineSettings::parse(pipeline, Path::new("test.toml"), &|_| None, None).expect("it is right").0;
+    let ids = (0..transforms().len() as u64).map(PluginId);
     let components = Components {
-        transforms: transforms().iter().map(|_| Described::default()).collect(),
+        transforms: ids.map(|id| Described { id, ..Described::default() }).collect(),
         outputs: vec![OutputComponents::default()],
     };
     let topology = Topology { sources: vec![("clicks".into(), 4)], ..Topology::default() };
@@ -97,7 +98,7 @@ fn rig_with(
     let shared = Shared::new(plan, Arc::new(hands), MemoryDivision::of(memory_bytes), workers, failed);
     let workers = (0..workers)
         .map(|number| {
-            let instances = Instances { transforms: transforms(), outputs: vec![OutputInstances::default()] };
+            let instances: Instances = (0..).map(PluginId).zip(transforms()).collect();
             Worker::spawn(number, shared.clone(), instances).expect("a thread starts")
         })
         .collect();
@@ -239,7 +240,7 @@ impl Filter for Broken {
 
 fn broken(how: fn() -> CallError) -> Rig {
     let pipeline = format!("{PIPELINE}\n[[transform]]\nplugin = \"broken.wasm\"\n");
-    rig_with(&pipeline, 1, 64 << 20, true, &|| vec![Transform::Filter(Box::new(Broken(how)))])
+    rig_with(&pipeline, 1, 64 << 20, true, &|| vec![Instance::Filter(Box::new(Broken(how)))])
 }
 
 #[test]

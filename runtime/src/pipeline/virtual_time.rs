@@ -58,7 +58,16 @@ impl VirtualPipeline {
         batch_records: usize,
         loader: &mut Loader,
     ) -> Result<Self, PipelineError> {
-        let plugins = Plugins::load(settings, loader)?;
+        Self::of(settings, &Plugins::load(settings, loader)?, partitions, batch_records)
+    }
+
+    /// As [`VirtualPipeline::start`], of plugins that are loaded.
+    pub(crate) fn of(
+        settings: &PipelineSettings,
+        plugins: &Plugins,
+        partitions: i32,
+        batch_records: usize,
+    ) -> Result<Self, PipelineError> {
         let parts_topic = Plan::parts_topic_of(settings);
         let topology = Topology {
             sources: settings.kafka.topics.iter().map(|topic| (topic.as_str().into(), partitions)).collect(),
@@ -109,6 +118,25 @@ impl VirtualPipeline {
         Ok(())
     }
 
+    /// Hands a batch over as it is, with its offsets: no log has it, so a restart does not read it again.
+    pub(crate) fn batch(&mut self, partition: &Partition, batch: Arc<RecordBatch>) -> Result<(), PipelineError> {
+        self.events.push_back((partition.clone(), Event::Batch(batch)));
+        self.settle()
+    }
+
+    /// Closes all windows, as if their time had come.
+    pub(crate) fn finish(&mut self) -> Result<(), PipelineError> {
+        let partitions: Vec<Partition> = self.lanes.keys().cloned().collect();
+        for partition in partitions {
+            let Some(lane) = self.lanes.get_mut(&partition) else { continue };
+            let mut effects = Vec::new();
+            lane.finish(&mut self.instances, &mut effects)
+                .map_err(|error| PipelineError::Lane { partition: partition.clone(), error })?;
+            self.perform(&partition, effects);
+        }
+        self.settle()
+    }
+
     /// The partition is at its end, and nothing came for `idle_after`.
     pub fn idle(&mut self, partition: &Partition) -> Result<(), PipelineError> {
         self.settle()?;
@@ -153,9 +181,9 @@ impl VirtualPipeline {
             self.lanes.insert(partition.clone(), lane);
             let mut next = usize::try_from(from.0).unwrap_or(0);
             while next < end {
-                let batch = self.batch(&partition, next, next + self.cut.first(&self.topics[&partition][next..]));
+                let batch = self.read(&partition, next, next + self.cut.first(&self.topics[&partition][next..]));
                 next += batch.len();
-                self.events.push_back((partition.clone(), Event::Batch(batch)));
+                self.events.push_back((partition.clone(), Event::Batch(Arc::new(batch))));
             }
             self.perform(&partition, effects);
         }
@@ -186,15 +214,18 @@ impl VirtualPipeline {
         if let Some((partition, from, _)) = self.gathered.take() {
             let end = self.topics[&partition].len();
             self.now = self.topics[&partition][from..].iter().rev().find_map(|one| one.timestamp).unwrap_or(self.now);
-            let batch = self.batch(&partition, from, end);
-            self.events.push_back((partition, Event::Batch(batch)));
+            let batch = self.read(&partition, from, end);
+            self.events.push_back((partition, Event::Batch(Arc::new(batch))));
         }
         while let Some((partition, event)) = self.events.pop_front() {
             let Some(lane) = self.lanes.get_mut(&partition) else { continue };
             let mut effects = Vec::new();
             lane.step(event, &mut self.instances, &mut effects)
                 .map_err(|error| PipelineError::Lane { partition: partition.clone(), error })?;
-            add(&mut self.tally, &lane.take_tally());
+            if let Some(error) = lane.blocked().cloned() {
+                return Err(PipelineError::Lane { partition, error });
+            }
+            self.tally.add(&lane.take_tally());
             self.perform(&partition, effects);
         }
         for (partition, lane) in &self.lanes {
@@ -240,12 +271,12 @@ impl VirtualPipeline {
         let end = log.len();
         // A lane that is not there yet reads it when it begins.
         if self.lanes.contains_key(partition) {
-            let batch = self.batch(partition, end - 1, end);
-            self.events.push_back((partition.clone(), Event::Batch(batch)));
+            let batch = self.read(partition, end - 1, end);
+            self.events.push_back((partition.clone(), Event::Batch(Arc::new(batch))));
         }
     }
 
-    fn batch(&self, partition: &Partition, from: usize, to: usize) -> RecordBatch {
+    fn read(&self, partition: &Partition, from: usize, to: usize) -> RecordBatch {
         let records = &self.topics[partition][from..to];
         let received = records.iter().find_map(|record| record.timestamp).unwrap_or(self.now);
         let mut builder = BatchBuilder::new(received);
@@ -257,17 +288,5 @@ impl VirtualPipeline {
             }
         }
         builder.finish()
-    }
-}
-
-fn add(sum: &mut Tally, more: &Tally) {
-    let Tally { records, bytes, dropped, tombstones, documents, dead_letters } = more;
-    sum.records += records;
-    sum.bytes += bytes;
-    sum.dropped += dropped;
-    sum.tombstones += tombstones;
-    sum.documents += documents;
-    for (sum, more) in sum.dead_letters.iter_mut().zip(dead_letters) {
-        *sum += more;
     }
 }

@@ -1,6 +1,9 @@
 //! A worker: one thread that owns some lanes and one instance of each component, steps the lanes and hands their effects
 //! to the shell.
 
+mod probation;
+mod recent;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::{self, Builder, JoinHandle};
@@ -16,6 +19,9 @@ use super::slot::{LaneKey, Slot};
 use crate::lane::{Effect, Event, Instances, Lane, LaneError};
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{Message, Resume};
+pub(crate) use probation::{Change, LaneKind, Shown, Trial, TrialWord};
+use probation::{Plans, Probation};
+use recent::Recent;
 
 /// What a worker is told by the poll thread, in order.
 pub(crate) enum Command {
@@ -27,6 +33,7 @@ pub(crate) enum Command {
     Event {
         lane: LaneKey,
         event: Event,
+        at: Instant,
     },
     /// Answers on `settled` as soon as nothing of the lane is in flight; at once when there is no such lane.
     Settle {
@@ -45,6 +52,7 @@ struct Answer {
 /// A worker as the poll thread knows it. Dropping it ends the thread after what it has begun.
 pub(crate) struct Worker {
     commands: Sender<Command>,
+    changes: Sender<Change>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,12 +62,18 @@ impl Worker {
         // in them is bounded: batches by the bytes of records that the source lives with, answers by the effects in flight, of
         // which a lane makes no more when it has its share.
         let (commands, inbox) = unbounded();
+        let (changes, changed) = unbounded();
         let name = format!("worker-{number}");
         let thread = Builder::new().name(name.clone()).stack_size(THREAD_STACK_BYTES).spawn(move || {
             let _guard = PanicGuard { shared: shared.clone(), thread: name };
-            Running::new(number, shared, instances).run(&inbox);
+            Running::new(number, shared, instances).run(&inbox, &changed);
         })?;
-        Ok(Worker { commands, thread: Some(thread) })
+        Ok(Worker { commands, changes, thread: Some(thread) })
+    }
+
+    /// Where it takes another plan.
+    pub fn changes(&self) -> Sender<Change> {
+        self.changes.clone()
     }
 
     /// A worker that has ended, which a failure told of already, takes nothing any more.
@@ -98,15 +112,24 @@ struct Owned {
     slot: Arc<Slot>,
     /// Held back while the lane has more in flight than its share. Their records count in the source's budget, which pauses
     /// the partition.
-    held: VecDeque<Event>,
+    held: VecDeque<(Event, Instant)>,
+    /// When its last batch was done.
+    free_since: Instant,
     /// Who waits until it is settled.
     settled: Option<Sender<LaneKey>>,
+    /// While a new plan has to prove itself.
+    probation: Option<Box<Probation>>,
 }
 
 struct Running {
     number: usize,
     shared: Arc<Shared>,
     instances: Instances,
+    /// What lanes that begin now follow.
+    plans: Plans,
+    /// While a new plan has to prove itself: what it takes the place of, and who judges it.
+    trial: Option<(Plans, Arc<Trial>)>,
+    recent: Recent,
     lanes: HashMap<LaneKey, Owned>,
     effects: Vec<Effect>,
     answers: Sender<Answer>,
@@ -116,14 +139,20 @@ struct Running {
 impl Running {
     fn new(number: usize, shared: Arc<Shared>, instances: Instances) -> Self {
         let (answers, answered) = unbounded();
-        Running { number, shared, instances, lanes: HashMap::new(), effects: Vec::new(), answers, answered }
+        let (plans, lanes) = (Plans::both(shared.plan.clone()), HashMap::new());
+        let (trial, recent, effects) = (None, Recent::default(), Vec::new());
+        Running { number, shared, instances, plans, trial, recent, lanes, effects, answers, answered }
     }
 
-    /// Answers come first: they are short, and they free memory and positions.
-    fn run(mut self, inbox: &Receiver<Command>) {
+    /// Another plan comes first, then answers: they are short, and they free memory and positions.
+    fn run(mut self, inbox: &Receiver<Command>, changed: &Receiver<Change>) {
         let answered = self.answered.clone();
         loop {
             select_biased! {
+                recv(changed) -> change => match change {
+                    Ok(change) => self.change(change),
+                    Err(_) => return,
+                },
                 recv(answered) -> answer => match answer {
                     Ok(answer) => self.answer(answer),
                     Err(_) => return,
@@ -139,7 +168,7 @@ impl Running {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Assign { slot, resume } => self.assign(slot, resume),
-            Command::Event { lane, event } => self.take(lane, event),
+            Command::Event { lane, event, at } => self.take(lane, event, at),
             Command::Settle { lane, settled } => self.settle(lane, settled),
             Command::Drop(lane) => {
                 self.lanes.remove(&lane);
@@ -148,21 +177,26 @@ impl Running {
     }
 
     fn assign(&mut self, slot: Arc<Slot>, resume: Resume) {
-        let lane = Lane::new(self.shared.plan.clone(), slot.partition.clone(), resume, &mut self.effects);
+        let kind = self.kind_of(&slot.partition);
+        let plans = self.trial.as_ref().map_or(&self.plans, |(before, _)| before);
+        let lane = Lane::new(plans.of(kind).clone(), slot.partition.clone(), resume, &mut self.effects);
         match lane {
             Ok(lane) => {
                 let key = slot.key;
-                self.lanes.insert(key, Owned { lane, slot, held: VecDeque::new(), settled: None });
+                let (held, free_since) = (VecDeque::new(), Instant::now());
+                let owned = Owned { lane, slot, held, free_since, settled: None, probation: None };
+                self.lanes.insert(key, owned);
                 self.finish(key);
+                self.follow(key, kind);
             }
             Err(error) => self.fail(&slot, error),
         }
     }
 
     /// An event of the source: at once, or after those that are held back.
-    fn take(&mut self, lane: LaneKey, event: Event) {
+    fn take(&mut self, lane: LaneKey, event: Event, at: Instant) {
         let Some(owned) = self.lanes.get_mut(&lane) else { return };
-        owned.held.push_back(event);
+        owned.held.push_back((event, at));
         self.release(lane);
     }
 
@@ -174,12 +208,16 @@ impl Running {
 
     fn release(&mut self, lane: LaneKey) {
         while let Some(owned) = self.lanes.get_mut(&lane) {
-            if owned.slot.in_flight_bytes() >= self.shared.lane_bytes_max() {
+            if owned.slot.in_flight_bytes() >= self.shared.lane_bytes_max() || owned.lane.blocked().is_some() {
                 return;
             }
-            let Some(event) = owned.held.pop_front() else { return };
-            if let Event::Batch(_) = event {
+            let Some((event, at)) = owned.held.pop_front() else { return };
+            if let Event::Batch(batch) = &event {
                 owned.slot.unqueue();
+                self.shared.counters.waited(at.max(owned.free_since).elapsed());
+                if self.shared.plan.parts_topic() != Some(&owned.slot.partition.topic) {
+                    self.recent.keep(&owned.slot.partition, batch);
+                }
             }
             self.step(lane, event);
         }
@@ -193,15 +231,20 @@ impl Running {
             return;
         }
         let is_batch = matches!(event, Event::Batch(_));
+        if let Some(probation) = &mut owned.probation {
+            probation.events.push(event.clone());
+        }
         let begun = Instant::now();
         self.shared.step_begins(self.number, begun);
         let stepped = owned.lane.step(event, &mut self.instances, &mut self.effects);
         self.shared.step_ends(self.number);
         if is_batch {
-            self.shared.counters.batch(begun.elapsed());
+            owned.free_since = Instant::now();
+            self.shared.counters.batch(owned.free_since.duration_since(begun));
         }
         match stepped {
             Ok(()) => self.finish(lane),
+            Err(error) if owned.probation.is_some() => self.fail_trial(lane, &error),
             Err(error) => {
                 let slot = owned.slot.clone();
                 self.fail(&slot, error);
@@ -211,6 +254,7 @@ impl Running {
 
     /// The lane goes away: what is held back is read again by whoever gets it, what is in flight is waited for.
     fn settle(&mut self, lane: LaneKey, settled: Sender<LaneKey>) {
+        self.accept(lane);
         match self.lanes.get_mut(&lane) {
             Some(owned) if !owned.lane.is_settled() => {
                 owned.held.clear();
@@ -225,16 +269,21 @@ impl Running {
     /// What follows a step that went well: its position, its effects, its counts.
     fn finish(&mut self, lane: LaneKey) {
         let Some(owned) = self.lanes.get_mut(&lane) else { return };
+        if let Some(probation) = &mut owned.probation {
+            let tally = owned.lane.take_tally();
+            if let Some((_, trial)) = &self.trial {
+                trial.saw(&tally);
+            }
+            return probation.hold(tally, &mut self.effects, &owned.slot);
+        }
         match owned.lane.commitment() {
-            Ok(commitment) => owned.slot.publish(commitment, owned.lane.status()),
+            Ok(commitment) => owned.slot.publish(commitment, owned.lane.status(), owned.lane.blocked()),
             Err(error) => {
                 let slot = owned.slot.clone();
                 return self.fail(&slot, error);
             }
         }
-        for effect in self.effects.drain(..) {
-            perform(effect, &owned.slot, &*self.shared.shell, &self.answers);
-        }
+        perform_all(&mut self.effects, &owned.slot, &*self.shared.shell, &self.answers);
         self.shared.counters.add(&owned.lane.take_tally());
         if owned.lane.is_settled()
             && let Some(settled) = owned.settled.take()
@@ -251,6 +300,12 @@ impl Running {
             let _ = settled.send(slot.key);
         }
         self.shared.fail(PipelineError::Lane { partition: slot.partition.clone(), error });
+    }
+}
+
+fn perform_all(effects: &mut Vec<Effect>, slot: &Arc<Slot>, shell: &dyn Shell, answers: &Sender<Answer>) {
+    for effect in effects.drain(..) {
+        perform(effect, slot, shell, answers);
     }
 }
 

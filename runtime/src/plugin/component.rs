@@ -44,6 +44,12 @@ struct Inner {
 impl Component {
     /// Compiles the file and asks the component who it is. A file of some megabytes takes seconds.
     pub fn load(engine: &Engine, path: &Path) -> Result<Self, PluginError> {
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        Self::from_bytes(engine, &name, &Self::read(path)?)
+    }
+
+    /// The bytes of a component's file, unless they are too many.
+    pub fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
         let unreadable = |error| PluginError::Read { file: path.to_owned(), error };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         let size_bytes = std::fs::metadata(path).map_err(unreadable)?.len();
@@ -51,8 +57,7 @@ impl Component {
             let why = format!("it has {size_bytes} bytes, the limit is {COMPONENT_BYTES_MAX}");
             return Err(PluginError::Component { name: name.into_owned(), why });
         }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        Self::from_bytes(engine, &name, &bytes)
+        std::fs::read(path).map_err(unreadable)
     }
 
     pub fn from_bytes(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, PluginError> {

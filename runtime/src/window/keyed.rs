@@ -1,12 +1,16 @@
 //! The states of groups in the open windows of one output of one lane.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use crate::record::{EventTime, Offset, Slices};
 
 use super::{Tumbling, Window};
+
+/// So many states are replaced by one call.
+const REPLACED_AT_ONCE: usize = 4096;
 
 /// What a position must not pass: an offset, and the watermark before the record there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +58,7 @@ pub struct ClosedWindow {
 }
 
 /// Where the rows of a batch go, and the states that are there now: what `accumulate` is given.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Slots {
     /// For each row, its place in `states`.
     pub groups: Vec<u32>,
@@ -63,14 +67,14 @@ pub struct Slots {
     places: Vec<(EventTime, u32)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct OpenWindow {
     hold: Option<Hold>,
     index: HashMap<Box<[u8]>, u32>,
     groups: Vec<Group>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Group {
     state: GroupState,
     /// The batch that touched it last, and its place in that batch's slots.
@@ -78,11 +82,11 @@ struct Group {
     slot: u32,
 }
 
-/// Open windows by their start; groups are found by one look-up a record.
-#[derive(Debug)]
+/// Open windows by their start; groups are found by one look-up a record. Clones share a window until one of them changes it.
+#[derive(Clone, Debug)]
 pub struct KeyedWindows {
     tumbling: Tumbling,
-    windows: BTreeMap<EventTime, OpenWindow>,
+    windows: BTreeMap<EventTime, Arc<OpenWindow>>,
     batches: u64,
 }
 
@@ -117,7 +121,7 @@ impl KeyedWindows {
         let mut rows = rows.peekable();
         while let Some(row) = rows.peek() {
             let bounds = self.tumbling.window(row.time);
-            let window = self.windows.entry(bounds.start).or_default();
+            let window = Arc::make_mut(self.windows.entry(bounds.start).or_default());
             // Neighbours are mostly of one window, so the window is looked up once for a run of them.
             while let Some(row) = rows.next_if(|row| bounds.start <= row.time && row.time < bounds.end) {
                 let slot = window.slot(row.group, self.batches, bounds.start, slots);
@@ -128,29 +132,34 @@ impl KeyedWindows {
 
     /// Puts the states back that `accumulate` returned; a rejected row (in `taken`: 0) left no trace.
     pub fn store<'a>(&mut self, rows: impl Iterator<Item = FoldRow<'a>>, taken: &[u8], slots: &Slots, states: &Slices) {
-        for ((row, slot), taken) in rows.zip(&slots.groups).zip(taken) {
-            if *taken == 0 {
-                continue;
+        let mut rows =
+            rows.zip(&slots.groups).zip(taken).filter(|(_, taken)| **taken != 0).map(|(row, _)| row).peekable();
+        while let Some((_, slot)) = rows.peek() {
+            let (start, _) = slots.places[**slot as usize];
+            let Some(window) = self.windows.get_mut(&start).map(Arc::make_mut) else { break };
+            // Neighbours are mostly of one window, so the window is looked up once for a run of them.
+            while let Some((row, slot)) = rows.next_if(|(_, slot)| slots.places[**slot as usize].0 == start) {
+                window.count(&row, slots.places[*slot as usize].1);
             }
-            let (start, group) = slots.places[*slot as usize];
-            let Some(window) = self.windows.get_mut(&start) else { continue };
-            if window.hold.is_none() {
-                window.hold = Some(Hold { offset: row.offset, watermark: row.watermark });
-            }
-            let state = &mut window.groups[group as usize].state;
-            if state.count == 0 {
-                state.first = row.offset;
-            }
-            state.count += 1;
-            state.last = row.offset;
         }
         for (slot, (start, group)) in slots.places.iter().enumerate() {
-            if let Some(window) = self.windows.get_mut(start) {
-                let state = &mut window.groups[*group as usize].state.state;
-                state.clear();
-                state.extend_from_slice(states.get(slot));
+            if let Some(window) = self.windows.get_mut(start).map(Arc::make_mut) {
+                window.set(*group, states.get(slot));
             }
         }
+    }
+
+    /// Puts another state in the place of each, some thousand at a time.
+    pub fn replace_states<E>(&mut self, mut replace: impl FnMut(&Slices) -> Result<Slices, E>) -> Result<(), E> {
+        for window in self.windows.values_mut().map(Arc::make_mut) {
+            for groups in window.groups.chunks_mut(REPLACED_AT_ONCE) {
+                let states = replace(&groups.iter().map(|group| &group.state.state).collect())?;
+                for (group, state) in groups.iter_mut().zip(states.iter()) {
+                    group.state.state = state.to_vec();
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes out the windows that have ended by `watermark`, oldest first.
@@ -161,7 +170,7 @@ impl KeyedWindows {
             if window.end > watermark {
                 break;
             }
-            closed.push(entry.remove().into_closed(window));
+            closed.push(Arc::unwrap_or_clone(entry.remove()).into_closed(window));
         }
         closed
     }
@@ -173,6 +182,25 @@ impl KeyedWindows {
 }
 
 impl OpenWindow {
+    /// A record of a group was folded.
+    fn count(&mut self, row: &FoldRow<'_>, group: u32) {
+        if self.hold.is_none() {
+            self.hold = Some(Hold { offset: row.offset, watermark: row.watermark });
+        }
+        let state = &mut self.groups[group as usize].state;
+        if state.count == 0 {
+            state.first = row.offset;
+        }
+        state.count += 1;
+        state.last = row.offset;
+    }
+
+    fn set(&mut self, group: u32, bytes: &[u8]) {
+        let state = &mut self.groups[group as usize].state.state;
+        state.clear();
+        state.extend_from_slice(bytes);
+    }
+
     fn slot(&mut self, key: &[u8], batch: u64, start: EventTime, slots: &mut Slots) -> u32 {
         let group = match self.index.get(key) {
             Some(group) => *group,

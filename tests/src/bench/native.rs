@@ -3,16 +3,18 @@
 
 use std::io::Write;
 
-use tidegate::lane::{Instances, OutputInstances, Transform};
-use tidegate::plugin::{Aggregate, CallError, Enrich, Filter};
+use tidegate::lane::{Instances, PluginId};
+use tidegate::plugin::{Aggregate, CallError, Enrich, Filter, Instance};
 use tidegate::record::{Accumulated, Batch, Column, Output, Slices, StateSchema, Values, Verdicts};
 
-/// Those of `examples/clickstream`.
+/// Those of `examples/clickstream`, numbered as in its file.
 pub fn clickstream() -> Instances {
-    Instances {
-        transforms: vec![Transform::Filter(Box::new(RequireFields)), Transform::Enrich(Box::new(Stamp))],
-        outputs: vec![OutputInstances { transforms: Vec::new(), aggregate: Some(Box::new(Count)) }],
-    }
+    let instances = [
+        Instance::Filter(Box::new(RequireFields)),
+        Instance::Enrich(Box::new(Stamp)),
+        Instance::Aggregate(Box::new(Count)),
+    ];
+    (1..).map(PluginId).zip(instances).collect()
 }
 
 /// `require-fields`: keeps a row of which all columns are present.

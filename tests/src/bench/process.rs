@@ -59,3 +59,12 @@ pub fn terminate(child: &Child) -> anyhow::Result<()> {
     ensure!(sent.success(), "the process has ended before it was told to");
     Ok(())
 }
+
+/// What this process has in memory now.
+pub fn resident_bytes() -> anyhow::Result<u64> {
+    let pages = std::fs::read_to_string("/proc/self/statm").context("only Linux tells")?;
+    let pages: u64 = pages.split(' ').nth(1).context("the second number is what is resident")?.parse()?;
+    // SAFETY: it reads a constant of the system.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Ok(pages * page.unsigned_abs())
+}

@@ -98,7 +98,7 @@ fn run(plan: &Arc<Plan>, plugins: &Plugins, batches: Vec<RecordBatch>) -> anyhow
     let mut times = Vec::new();
     for batch in batches {
         let begun = Instant::now();
-        lane.step(Event::Batch(batch), &mut instances, &mut effects)?;
+        lane.step(Event::Batch(Arc::new(batch)), &mut instances, &mut effects)?;
         while let Some(effect) = effects.pop() {
             let answer = match effect {
                 Effect::Index { ticket, .. } => Event::Indexed { ticket, rejected: Vec::new() },

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tidegate::decode::Decoder;
-use tidegate::lane::{Effect, Event, Instances, Lane, Plan, Topology, Transform};
+use tidegate::lane::{Effect, Event, Instances, Lane, Plan, Topology};
 use tidegate::pipeline::{Loader, Plugins};
-use tidegate::plugin::{Aggregate, CallError, Enrich, Filter};
+use tidegate::plugin::{Aggregate, CallError, Enrich, Filter, Instance};
 use tidegate::record::{
     Accumulated, Batch, BatchBuilder, EventTime, Offset, Output, Partition, RecordBatch, Resume, Slices, StateSchema,
     Verdicts,
@@ -128,7 +128,7 @@ fn run(plan: &Arc<Plan>, instances: Instances) -> anyhow::Result<Stages> {
     let batches = batches();
     let (allocations, begun) = (ALLOCATIONS.load(Relaxed), Instant::now());
     for batch in batches {
-        lane.step(Event::Batch(batch), &mut instances, &mut effects)?;
+        lane.step(Event::Batch(Arc::new(batch)), &mut instances, &mut effects)?;
         while let Some(effect) = effects.pop() {
             let answer = match effect {
                 Effect::Index { ticket, .. } => Event::Indexed { ticket, rejected: Vec::new() },
@@ -172,16 +172,11 @@ struct Clock {
 struct Timed<I: ?Sized>(Arc<Clock>, Box<I>);
 
 fn timed(instances: Instances, clock: &Arc<Clock>) -> Instances {
-    let transform = |transform| match transform {
-        Transform::Filter(filter) => Transform::Filter(Box::new(Timed(clock.clone(), filter))),
-        Transform::Enrich(enrich) => Transform::Enrich(Box::new(Timed(clock.clone(), enrich))),
-    };
-    let Instances { transforms, outputs } = instances;
-    let outputs = outputs.into_iter().map(|mut output| {
-        output.aggregate = output.aggregate.take().map(|one| Box::new(Timed(clock.clone(), one)) as Box<dyn Aggregate>);
-        output
-    });
-    Instances { transforms: transforms.into_iter().map(transform).collect(), outputs: outputs.collect() }
+    instances.map(|instance| match instance {
+        Instance::Filter(filter) => Instance::Filter(Box::new(Timed(clock.clone(), filter))),
+        Instance::Enrich(enrich) => Instance::Enrich(Box::new(Timed(clock.clone(), enrich))),
+        Instance::Aggregate(aggregate) => Instance::Aggregate(Box::new(Timed(clock.clone(), aggregate))),
+    })
 }
 
 fn measured<T>(counter: &AtomicU64, call: impl FnOnce() -> T) -> T {

@@ -6,13 +6,11 @@ use std::time::Duration;
 use tidegate::config::{
     AggregateSettings, Auth, DeadLetterSettings, DecodeSettings, ElasticsearchSettings, Format, IndexPart,
     IndexPattern, KafkaSettings, LimitSettings, OnBreaker, OnDataLoss, OnFuture, OnLate, OnTrap, OnWrongType,
-    OutputSettings, PipelineSettings, PluginLimits, PluginSettings, Start, TimestampUnit, TransformSettings,
-    WatermarkSettings, WindowSettings,
+    OutputSettings, PipelineSettings, PluginLimits, PluginSettings, ReloadSettings, Start, TimestampUnit,
+    TransformSettings, WatermarkSettings, WindowSettings,
 };
-use tidegate::lane::{
-    Components, Described, Instances, OutputComponents, OutputInstances, StateDescription, Transform,
-};
-use tidegate::plugin::{Aggregate, CallError, Filter};
+use tidegate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
+use tidegate::plugin::{Aggregate, CallError, Filter, Instance};
 use tidegate::record::{Accumulated, Batch, Column, Field, Kind, Output, Ports, Slices, StateSchema, Values, Verdicts};
 
 use super::input::{MAX_FUTURE, OUT_OF_ORDER, OWN, TOPIC};
@@ -84,28 +82,29 @@ impl Aggregate for Fold {
     }
 }
 
+const KEEP: PluginId = PluginId(1);
+const SHORT: PluginId = PluginId(2);
+const OWN_FILTER: PluginId = PluginId(3);
+const LONG: PluginId = PluginId(4);
+
 /// The instances of a worker that runs this version of the shared filter.
 pub fn instances(version: u8) -> Instances {
-    let filter = |bit: u8| Transform::Filter(Box::new(KeepBit(1 << bit)));
-    let aggregate = || Some(Box::new(Fold) as Box<dyn Aggregate>);
-    Instances {
-        transforms: vec![filter(version)],
-        outputs: vec![
-            OutputInstances { transforms: vec![], aggregate: aggregate() },
-            OutputInstances { transforms: vec![filter(OWN)], aggregate: aggregate() },
-            OutputInstances::default(),
-        ],
-    }
+    let filter = |bit: u8| Instance::Filter(Box::new(KeepBit(1 << bit)));
+    let aggregate = || Instance::Aggregate(Box::new(Fold));
+    let instances = [(KEEP, filter(version)), (SHORT, aggregate()), (OWN_FILTER, filter(OWN)), (LONG, aggregate())];
+    instances.into_iter().collect()
 }
 
 pub fn components() -> Components {
     let field = |path: &str| Field { path: path.to_owned(), kind: Kind::Integer, required: true };
-    let filter = Described {
+    let filter = |id| Described {
+        id,
         ports: Ports { reads: vec![field("keep")], writes: vec![] },
         state: None,
         digest: "filter".to_owned(),
     };
-    let aggregate = Described {
+    let aggregate = |id| Described {
+        id,
         ports: Ports { reads: vec![field("id")], writes: vec![field("count"), field("sum")] },
         state: Some(StateDescription {
             schema: StateSchema { name: "fold".to_owned(), version: 1 },
@@ -114,10 +113,10 @@ pub fn components() -> Components {
         digest: "fold".to_owned(),
     };
     Components {
-        transforms: vec![filter.clone()],
+        transforms: vec![filter(KEEP)],
         outputs: vec![
-            OutputComponents { transforms: vec![], aggregate: Some(aggregate.clone()) },
-            OutputComponents { transforms: vec![filter], aggregate: Some(aggregate) },
+            OutputComponents { transforms: vec![], aggregate: Some(aggregate(SHORT)) },
+            OutputComponents { transforms: vec![filter(OWN_FILTER)], aggregate: Some(aggregate(LONG)) },
             OutputComponents::default(),
         ],
     }
@@ -193,5 +192,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
         ],
         dead_letters: DeadLetterSettings { topic: "dead".to_owned() },
         limits: LimitSettings { memory_bytes: 0, stack_bytes: 512 << 10, workers: 1 },
+        reload: ReloadSettings { watch: false },
+        included: Vec::new(),
     }
 }

@@ -190,7 +190,7 @@ impl World {
         let actor = &mut self.actors[actor];
         actor.read += take;
         actor.told_idle = false;
-        actor.step(Event::Batch(batch))
+        actor.step(Event::Batch(std::sync::Arc::new(batch)))
     }
 
     fn end(&self, partition: &Partition) -> usize {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::config::PipelineSettings;
 use crate::lane::Instances;
 use crate::pipeline::{Loader, PipelineError, VirtualPipeline};
-use crate::plugin::{Aggregate, InPieces};
+use crate::plugin::{InPieces, Instance};
 use crate::record::Partition;
 
 use super::input::{Input, Line};
@@ -88,8 +88,8 @@ impl Play<'_> {
 }
 
 fn in_pieces(instances: &mut Instances, states_max: usize) {
-    for output in &mut instances.outputs {
-        output.aggregate =
-            output.aggregate.take().map(|inner| -> Box<dyn Aggregate> { Box::new(InPieces::new(inner, states_max)) });
-    }
+    *instances = std::mem::take(instances).map(|instance| match instance {
+        Instance::Aggregate(inner) => Instance::Aggregate(Box::new(InPieces::new(inner, states_max))),
+        Instance::Filter(_) | Instance::Enrich(_) => instance,
+    });
 }

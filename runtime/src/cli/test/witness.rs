@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{PipelineSettings, PluginSettings, TransformSettings};
-use crate::lane::{Instances, Transform};
-use crate::plugin::{Aggregate, CallError, Enrich, Filter};
+use crate::lane::Instances;
+use crate::plugin::{Aggregate, CallError, Enrich, Filter, Instance};
 use crate::record::{Accumulated, Batch, Column, Output, ReasonKind, Rejection, Slices, StateSchema, Values, Verdicts};
 
 /// A value on a page is cut to so many characters.
@@ -55,34 +55,33 @@ pub(super) struct Guilty {
 impl Witnesses {
     pub fn attach(settings: &PipelineSettings, instances: &mut Instances) -> Witnesses {
         let mut witnesses = Witnesses::default();
-        witnesses.transforms("", &settings.transforms, &mut instances.transforms);
-        for (output, instances) in settings.outputs.iter().zip(&mut instances.outputs) {
+        witnesses.transforms("", &settings.transforms);
+        for output in &settings.outputs {
             let prefix = format!("output `{}`, ", output.name);
-            witnesses.transforms(&prefix, &output.transforms, &mut instances.transforms);
-            if let (Some(settings), Some(inner)) = (&output.aggregate, instances.aggregate.take()) {
-                let witness = witnesses.add(format!("{prefix}aggregate"), &settings.plugin);
-                instances.aggregate = Some(Box::new(Watched { inner, witness }));
+            witnesses.transforms(&prefix, &output.transforms);
+            if let Some(aggregate) = &output.aggregate {
+                witnesses.add(format!("{prefix}aggregate"), &aggregate.plugin);
             }
         }
+        let mut all = witnesses.0.iter().cloned();
+        *instances = std::mem::take(instances).map(|instance| match (all.next(), instance) {
+            (Some(witness), Instance::Filter(inner)) => Instance::Filter(Box::new(Watched { inner, witness })),
+            (Some(witness), Instance::Enrich(inner)) => Instance::Enrich(Box::new(Watched { inner, witness })),
+            (Some(witness), Instance::Aggregate(inner)) => Instance::Aggregate(Box::new(Watched { inner, witness })),
+            (None, instance) => instance,
+        });
         witnesses
     }
 
-    fn transforms(&mut self, prefix: &str, settings: &[TransformSettings], transforms: &mut Vec<Transform>) {
-        let watched = settings.iter().zip(std::mem::take(transforms)).map(|(settings, transform)| {
-            let witness = self.add(format!("{prefix}transform `{}`", settings.name), &settings.plugin);
-            match transform {
-                Transform::Filter(inner) => Transform::Filter(Box::new(Watched { inner, witness })),
-                Transform::Enrich(inner) => Transform::Enrich(Box::new(Watched { inner, witness })),
-            }
-        });
-        *transforms = watched.collect();
+    fn transforms(&mut self, prefix: &str, settings: &[TransformSettings]) {
+        for settings in settings {
+            self.add(format!("{prefix}transform `{}`", settings.name), &settings.plugin);
+        }
     }
 
-    fn add(&mut self, place: String, plugin: &PluginSettings) -> Witness {
+    fn add(&mut self, place: String, plugin: &PluginSettings) {
         let file = plugin.file.file_name().unwrap_or_default().to_string_lossy();
-        let witness = Witness { component: format!("{place} ({file})"), log: Arc::default() };
-        self.0.push(witness.clone());
-        witness
+        self.0.push(Witness { component: format!("{place} ({file})"), log: Arc::default() });
     }
 
     pub fn testify(self) -> Vec<Testimony> {

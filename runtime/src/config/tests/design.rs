@@ -214,6 +214,10 @@ fn every_key_is_read() {
                 stack_bytes: 1048576,
                 workers: 2,
             },
+            reload: ReloadSettings {
+                watch: false,
+            },
+            included: [],
         }
     "#]]
     .assert_debug_eq(&settings);

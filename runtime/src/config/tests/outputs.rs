@@ -72,7 +72,7 @@ fn windows_without_a_bound_for_disorder() {
 #[test]
 fn what_is_not_there_yet() {
     With {
-        root: "[checkpoint]\nevery = \"10s\"\n[reload]\nwatch = true\n[[transform]]\nplugin = \"a.wasm\"\n\
+        root: "[checkpoint]\nevery = \"10s\"\n[[transform]]\nplugin = \"a.wasm\"\n\
                limits = { deadlin = \"1s\" }",
         decode: "format = \"avro\"\ndefaults = { a = 1 }\nschema_version = \"v\"",
         watermark: "out_of_order = \"1m\"",
@@ -84,23 +84,21 @@ fn what_is_not_there_yet() {
     .wrong(expect![[r#"
         p.toml:2:1: `checkpoint` is not supported yet
             positions are committed to Kafka with what a restart needs; remove the section
-        p.toml:5:9: this value of `reload.watch` is not supported yet
-            a component is read once, at the start: restart the pipeline to deploy
-        p.toml:8:12: unknown key `deadlin` in [transform.limits]
+        p.toml:6:12: unknown key `deadlin` in [transform.limits]
             did you mean `deadline`?
-        p.toml:14:10: this value of `source.decode.format` is not supported yet
+        p.toml:12:10: this value of `source.decode.format` is not supported yet
             the only format is `json`
-        p.toml:15:12: `source.decode.defaults` is not supported yet
+        p.toml:13:12: `source.decode.defaults` is not supported yet
             set a missing field with a transform (`shape.wasm`)
-        p.toml:16:18: `source.decode.schema_version` is not supported yet
+        p.toml:14:18: `source.decode.schema_version` is not supported yet
             tell versions apart in a transform
-        p.toml:25:6: `output.id` is not supported yet
+        p.toml:23:6: `output.id` is not supported yet
             a window's id is made of the output, the window and the group; remove it
-        p.toml:28:22: `output.aggregate.window.sliding` is not supported yet
+        p.toml:26:22: `output.aggregate.window.sliding` is not supported yet
             the only windows are { tumbling = "1m" }
-        p.toml:29:8: this value of `output.aggregate.emit` is not supported yet
+        p.toml:27:8: this value of `output.aggregate.emit` is not supported yet
             a window's document is written when it closes: `on_close`, or nothing
-        p.toml:30:8: this value of `output.aggregate.late` is not supported yet
+        p.toml:28:8: this value of `output.aggregate.late` is not supported yet
             late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer"#]]);
     With {
         watermark: "out_of_order = \"1m\"",

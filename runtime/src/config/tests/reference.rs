@@ -29,7 +29,7 @@ the two apart. With `--sample FILE` or `--online` it says how often each field i
 without its last line break; `$${` stands for `${`. One that is not set is an error. No message and no log shows what was put
 in.
 
-A key that later versions bring is refused with what to do instead: `[checkpoint]`, `[reload] watch = true`, and those that are
+A key that later versions bring is refused with what to do instead: `[checkpoint]`, and those that are
 named below.
 ";
 

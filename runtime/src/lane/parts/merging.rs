@@ -1,6 +1,7 @@
 //! The windows of one output in a parts lane: for each window, group and source the greatest part, and what they merge to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -12,7 +13,7 @@ use crate::window::Tumbling;
 use super::sources::SourceKey;
 
 /// The greatest part of a source.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Held {
     revision: Revision,
     last: Offset,
@@ -22,7 +23,7 @@ struct Held {
 /// The parts of a group, in the order in which they are merged.
 type Group = BTreeMap<SourceKey, Held>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct MergingWindow {
     /// The oldest part of it.
     first: Offset,
@@ -40,11 +41,11 @@ pub(super) struct Incoming<'a> {
     pub state: &'a [u8],
 }
 
-/// The windows that are not released, by their start.
-#[derive(Debug)]
+/// The windows that are not released, by their start. Clones share a window until one of them changes it.
+#[derive(Clone, Debug)]
 pub(super) struct Merging {
     tumbling: Tumbling,
-    windows: BTreeMap<EventTime, MergingWindow>,
+    windows: BTreeMap<EventTime, Arc<MergingWindow>>,
     /// E: windows that ended by it are final, settled and gone.
     released: EventTime,
 }
@@ -74,11 +75,8 @@ impl Merging {
     /// Keeps the greatest part by (revision, last source offset that it covers), of equals the first. Whether the part at
     /// `offset` is it.
     pub fn keep(&mut self, start: EventTime, offset: Offset, part: &Incoming<'_>) -> bool {
-        let window = self.windows.entry(start).or_insert_with(|| MergingWindow {
-            first: offset,
-            groups: HashMap::new(),
-            pending: 0,
-        });
+        let empty = || Arc::new(MergingWindow { first: offset, groups: HashMap::new(), pending: 0 });
+        let window = Arc::make_mut(self.windows.entry(start).or_insert_with(empty));
         if !window.groups.contains_key(part.group) {
             window.groups.insert(part.group.into(), Group::new());
         }
@@ -135,15 +133,27 @@ impl Merging {
         Ok(Accumulated { states: states.iter().collect(), rejected })
     }
 
+    /// Puts another state in the place of each, a window at a time.
+    pub fn replace_states<E>(&mut self, mut replace: impl FnMut(&Slices) -> Result<Slices, E>) -> Result<(), E> {
+        for window in self.windows.values_mut().map(Arc::make_mut) {
+            let mut held: Vec<&mut Held> = window.groups.values_mut().flat_map(|group| group.values_mut()).collect();
+            let states = replace(&held.iter().map(|held| &held.state).collect())?;
+            for (held, state) in held.iter_mut().zip(states.iter()) {
+                held.state = state.to_vec();
+            }
+        }
+        Ok(())
+    }
+
     /// Something of a window was asked for, and it stays until that is settled.
     pub fn wait(&mut self, start: EventTime) {
-        if let Some(window) = self.windows.get_mut(&start) {
+        if let Some(window) = self.windows.get_mut(&start).map(Arc::make_mut) {
             window.pending += 1;
         }
     }
 
     pub fn settled(&mut self, start: EventTime) {
-        if let Some(window) = self.windows.get_mut(&start) {
+        if let Some(window) = self.windows.get_mut(&start).map(Arc::make_mut) {
             window.pending -= 1;
         }
     }

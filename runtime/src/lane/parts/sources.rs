@@ -163,7 +163,7 @@ impl Sources {
 }
 
 /// The sources as of now, and as of the position: what was said since the position is kept to move it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SourceHistory {
     pub now: Sources,
     as_of: Sources,

@@ -18,7 +18,7 @@ pub(super) struct MarkerWord {
     pub idle: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Closing {
     watermark: EventTime,
     hold: Option<Hold>,
@@ -41,7 +41,7 @@ enum Idleness {
 }
 
 /// The windows that have ended and are not released.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Closings {
     queue: VecDeque<Closing>,
     /// The number of the first in the queue.

@@ -23,8 +23,8 @@ impl SourceLane {
         let mut documents: Vec<(usize, DocumentBatch)> = Vec::new();
         let mut refused: Vec<Message> = Vec::new();
         let (mut hold, mut ended) = (None, false);
-        for (place, (output, instances)) in plan.outputs.iter().zip(&mut instances.outputs).enumerate() {
-            let (Some(aggregate), Some(instance)) = (&output.aggregate, &mut instances.aggregate) else { continue };
+        for (place, output) in plan.outputs.iter().enumerate() {
+            let Some(aggregate) = &output.aggregate else { continue };
             let Some(closed) = self.folding[place].as_mut().and_then(|folding| folding.close(watermark)) else {
                 continue;
             };
@@ -45,7 +45,8 @@ impl SourceLane {
                         broken: Vec::new(),
                         versions: groups.iter().map(|(_, state)| id::version(self.revision, state.last)).collect(),
                     };
-                    let rejected = emit(output, aggregate, &due, instance.as_mut(), &mut self.names, &mut batch)?;
+                    let instance = instances.aggregate(aggregate.plugin)?;
+                    let rejected = emit(output, aggregate, &due, instance, &mut self.names, &mut batch)?;
                     let letters = &plan.dead_letters;
                     rejected.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
                     refused.extend(rejected.iter().map(|one| letters.document(&self.partition, &output.name, one)));

@@ -18,7 +18,7 @@ pub(super) struct BatchTime<'a> {
     pub settled: Offset,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Folding {
     pub windows: KeyedWindows,
     /// E: windows that ended by it were emitted, and are not folded again.

@@ -1,0 +1,107 @@
+//! What is to be deployed: the components and settings as the files have them now, against those that serve.
+
+use std::collections::BTreeMap;
+
+use crate::config::{PipelineSettings, PluginSettings};
+use crate::pipeline::PipelineError;
+use crate::pipeline::components::{Deployed, Loader, Place, Plugins};
+
+use super::board::Board;
+use super::generation::Stage;
+
+/// A component, by the hash of its bytes, and its settings: one thing that can be deployed, or refused.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Pair {
+    pub digest: blake3::Hash,
+    pub settings: PluginSettings,
+}
+
+impl Pair {
+    pub fn of(deployed: &Deployed) -> Self {
+        Pair { digest: deployed.plugin.component().digest(), settings: deployed.settings.clone() }
+    }
+}
+
+/// What a pipeline would be made of.
+pub(super) struct Candidate {
+    pub plugins: Plugins,
+    /// The places that it changes, by name.
+    pub changed: Vec<String>,
+}
+
+/// What has been refused at each place: it is not tried again before it changes.
+#[derive(Default)]
+pub(super) struct Refusals(BTreeMap<String, Pair>);
+
+impl Refusals {
+    pub fn add(&mut self, name: &str, pair: Pair) {
+        self.0.insert(name.to_owned(), pair);
+    }
+
+    pub fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    fn has(&self, name: &str, pair: &Pair) -> bool {
+        self.0.get(name) == Some(pair)
+    }
+}
+
+/// Compiles and configures what has changed. A place whose pair is refused keeps the one that serves; one that is new cannot,
+/// and then all stays as it is. None: nothing is to be deployed.
+pub(super) fn candidate(
+    wanted: &PipelineSettings,
+    serving: &Plugins,
+    loader: &mut Loader,
+    refusals: &mut Refusals,
+    board: &Board,
+) -> Result<Option<Candidate>, PipelineError> {
+    let mut changed = Vec::new();
+    let plugins = Plugins::build(wanted, |place, settings| {
+        let name = place.name.clone();
+        let now = serving.at(&name).cloned();
+        let digest = match Loader::digest(&settings.file) {
+            Ok(digest) => digest,
+            Err(error) => match now {
+                Some(now) => {
+                    tracing::warn!(
+                        plugin = name.as_str(),
+                        "its file is away, the component that was in it goes on: {error}"
+                    );
+                    return Ok(now);
+                }
+                None => return Err(place.failed(error)),
+            },
+        };
+        let pair = Pair { digest, settings: settings.clone() };
+        if let Some(now) = now.as_ref().filter(|now| Pair::of(now) == pair || refusals.has(&name, &pair)) {
+            return Ok(now.clone());
+        }
+        board.seen(&name, &digest.to_hex());
+        match load(place, settings, loader, board) {
+            Ok(deployed) => {
+                changed.push(name);
+                Ok(deployed)
+            }
+            Err(error) => {
+                board.refused(&name, Stage::Refused, &error.to_string());
+                refusals.add(&name, pair);
+                now.ok_or(error)
+            }
+        }
+    })?;
+    let moved = !plugins.all().map(|one| &one.place).eq(serving.all().map(|one| &one.place));
+    Ok((moved || !changed.is_empty()).then_some(Candidate { plugins, changed }))
+}
+
+fn load(
+    place: Place,
+    settings: &PluginSettings,
+    loader: &mut Loader,
+    board: &Board,
+) -> Result<Deployed, PipelineError> {
+    let name = place.name.clone();
+    let component = loader.component(&settings.file).map_err(|cause| place.failed(cause))?;
+    board.reached(&name, Stage::Compiled, Some(&component.identity().version));
+    loader.deployed(place, settings, &component)
+}

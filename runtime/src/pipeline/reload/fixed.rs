@@ -1,0 +1,66 @@
+//! Which keys of a pipeline file cannot change while the pipeline runs.
+
+use crate::config::{OutputSettings, PipelineSettings};
+
+/// The first key that differs and needs a restart, as the file spells it.
+pub(super) fn differs(running: &PipelineSettings, wanted: &PipelineSettings) -> Option<String> {
+    let (kafka, decode, watermark) = (&running.kafka, &running.decode, &running.watermark);
+    let elasticsearch = &running.elasticsearch;
+    let keys = [
+        ("name", running.name == wanted.name),
+        ("source.kafka.brokers", kafka.brokers == wanted.kafka.brokers),
+        ("source.kafka.topics", kafka.topics == wanted.kafka.topics),
+        ("source.kafka.group", kafka.group == wanted.kafka.group),
+        ("source.kafka.start", kafka.start == wanted.kafka.start),
+        ("source.kafka.on_data_loss", kafka.on_data_loss == wanted.kafka.on_data_loss),
+        ("source.kafka.librdkafka", kafka.librdkafka == wanted.kafka.librdkafka),
+        ("source.kafka", kafka == &wanted.kafka),
+        ("source.decode.format", decode.format == wanted.decode.format),
+        ("source.decode.event_time", decode.event_time == wanted.decode.event_time),
+        ("source.decode.timestamp_unit", decode.timestamp_unit == wanted.decode.timestamp_unit),
+        ("source.decode.on_wrong_type", decode.on_wrong_type == wanted.decode.on_wrong_type),
+        ("source.decode", decode == &wanted.decode),
+        ("watermark.out_of_order", watermark.out_of_order == wanted.watermark.out_of_order),
+        ("watermark.idle_after", watermark.idle_after == wanted.watermark.idle_after),
+        ("watermark.idle_grace", watermark.idle_grace == wanted.watermark.idle_grace),
+        ("watermark.max_future", watermark.max_future == wanted.watermark.max_future),
+        ("watermark", watermark == &wanted.watermark),
+        ("sink.elasticsearch.urls", elasticsearch.urls == wanted.elasticsearch.urls),
+        ("sink.elasticsearch.auth", elasticsearch.auth == wanted.elasticsearch.auth),
+        ("sink.elasticsearch", elasticsearch == &wanted.elasticsearch),
+        ("dead_letters.topic", running.dead_letters == wanted.dead_letters),
+        ("limits.memory", running.limits.memory_bytes == wanted.limits.memory_bytes),
+        ("limits.stack", running.limits.stack_bytes == wanted.limits.stack_bytes),
+        ("limits.workers", running.limits.workers == wanted.limits.workers),
+        ("limits", running.limits == wanted.limits),
+        ("reload.watch", running.reload == wanted.reload),
+        ("output", names(&running.outputs) == names(&wanted.outputs)),
+    ];
+    let plain = keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key.to_owned());
+    plain.or_else(|| {
+        let mut outputs = running.outputs.iter().zip(&wanted.outputs);
+        outputs.find_map(|(running, wanted)| Some(format!("output `{}`, {}", wanted.name, output(running, wanted)?)))
+    })
+}
+
+fn names(outputs: &[OutputSettings]) -> Vec<&str> {
+    outputs.iter().map(|output| output.name.as_str()).collect()
+}
+
+fn output(running: &OutputSettings, wanted: &OutputSettings) -> Option<&'static str> {
+    let keys = [("index", running.index == wanted.index), ("id", running.id == wanted.id)];
+    let plain = keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key);
+    plain.or_else(|| match (&running.aggregate, &wanted.aggregate) {
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => Some("aggregate"),
+        (Some(running), Some(wanted)) => {
+            let keys = [
+                ("aggregate.group_by", running.group_by == wanted.group_by),
+                ("aggregate.window", running.window == wanted.window),
+                ("aggregate.late", running.late == wanted.late),
+                ("aggregate.partitioned_by_group", running.partitioned_by_group == wanted.partitioned_by_group),
+            ];
+            keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key)
+        }
+    })
+}

@@ -1,0 +1,261 @@
+//! Another plan, lane by lane, on probation: what it does takes effect when it is accepted. Until then each lane has a copy of
+//! itself from before, and the events since; rolling back is to let the copy do them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use crossbeam_channel::Sender;
+
+use crate::lane::{Effect, Event, Instances, Lane, LaneError, Plan, Tally};
+use crate::pipeline::slot::{InFlight, LaneKey, Slot};
+use crate::record::{Message, Partition, RecordBatch};
+
+use super::{Owned, Running, perform_all};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LaneKind {
+    Source,
+    Parts,
+}
+
+/// What a worker is told between two steps, by whoever deploys. Each is answered once.
+pub(crate) enum Change {
+    /// Copies of its lanes, where they are wanted, and its last batches of the source topics.
+    Show { lanes: bool, answer: Sender<Shown> },
+    /// Its lanes of this kind follow another plan from here on, on probation. An error: none of this worker's do for good, and
+    /// all are to be rolled back.
+    Swap {
+        kind: LaneKind,
+        plan: Arc<Plan>,
+        instances: Instances,
+        trial: Arc<Trial>,
+        answer: Sender<Result<(), LaneError>>,
+    },
+    /// The trial has ended: what was done on probation takes effect, or is undone and done again by the plan before.
+    Conclude { accepted: bool, answer: Sender<()> },
+}
+
+/// What another plan can be tried on.
+pub(crate) struct Shown {
+    pub lanes: Vec<(Partition, Lane)>,
+    pub recent: Vec<(Partition, Arc<RecordBatch>)>,
+}
+
+/// What lanes of each kind follow.
+#[derive(Clone)]
+pub(super) struct Plans {
+    source: Arc<Plan>,
+    parts: Arc<Plan>,
+}
+
+impl Plans {
+    pub fn both(plan: Arc<Plan>) -> Self {
+        Plans { source: plan.clone(), parts: plan }
+    }
+
+    pub fn of(&self, kind: LaneKind) -> &Arc<Plan> {
+        match kind {
+            LaneKind::Source => &self.source,
+            LaneKind::Parts => &self.parts,
+        }
+    }
+
+    fn set(&mut self, kind: LaneKind, plan: Arc<Plan>) {
+        match kind {
+            LaneKind::Source => self.source = plan,
+            LaneKind::Parts => self.parts = plan,
+        }
+    }
+}
+
+/// A lane on probation.
+pub(super) struct Probation {
+    before: Lane,
+    /// Since the swap, in order.
+    pub events: Vec<Event>,
+    effects: Vec<Effect>,
+    /// The effects' bytes count against the lane's share, like those in flight.
+    bytes: Vec<InFlight>,
+    tally: Tally,
+}
+
+impl Probation {
+    fn new(before: Lane) -> Self {
+        Probation { before, events: Vec::new(), effects: Vec::new(), bytes: Vec::new(), tally: Tally::default() }
+    }
+
+    /// Keeps what a step asked for.
+    pub fn hold(&mut self, tally: Tally, effects: &mut Vec<Effect>, slot: &Arc<Slot>) {
+        self.tally.add(&tally);
+        let bytes = effects.iter().map(bytes_of).sum();
+        if bytes > 0 {
+            self.bytes.push(slot.fly(bytes));
+        }
+        self.effects.append(effects);
+    }
+}
+
+fn bytes_of(effect: &Effect) -> usize {
+    match effect {
+        Effect::Index { documents, .. } => documents.bytes(),
+        Effect::Write { messages, .. } => messages.iter().map(Message::bytes).sum(),
+    }
+}
+
+/// What a plan on probation has been seen to do, over all lanes.
+pub(crate) struct Trial {
+    records: AtomicU64,
+    given_up: AtomicU64,
+    /// After so many records it can be judged.
+    enough: u64,
+    told: AtomicBool,
+    words: Sender<TrialWord>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum TrialWord {
+    /// It has seen as many records as it takes to judge.
+    Enough,
+    /// It cannot go on.
+    Failed(String),
+}
+
+impl Trial {
+    pub fn new(enough: u64, words: Sender<TrialWord>) -> Self {
+        Trial { records: AtomicU64::new(0), given_up: AtomicU64::new(0), enough, told: AtomicBool::new(false), words }
+    }
+
+    /// Records, and those that were given up because of a component.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.records.load(Relaxed), self.given_up.load(Relaxed))
+    }
+
+    pub(super) fn saw(&self, tally: &Tally) {
+        self.given_up.fetch_add(tally.given_up(), Relaxed);
+        let records = self.records.fetch_add(tally.records, Relaxed) + tally.records;
+        if records >= self.enough && !self.told.swap(true, Relaxed) {
+            let _ = self.words.send(TrialWord::Enough);
+        }
+    }
+
+    fn failed(&self, error: String) {
+        let _ = self.words.send(TrialWord::Failed(error));
+    }
+}
+
+impl Running {
+    pub(super) fn kind_of(&self, partition: &Partition) -> LaneKind {
+        match self.shared.plan.parts_topic() == Some(&partition.topic) {
+            true => LaneKind::Parts,
+            false => LaneKind::Source,
+        }
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        match change {
+            Change::Show { lanes, answer } => {
+                let wanted = self.lanes.values().filter(|_| lanes);
+                let lanes = wanted.map(|owned| (owned.slot.partition.clone(), owned.lane.clone()));
+                let _ = answer.send(Shown { lanes: lanes.collect(), recent: self.recent.all() });
+            }
+            Change::Swap { kind, plan, instances, trial, answer } => {
+                self.instances.extend(instances);
+                self.trial.get_or_insert_with(|| (self.plans.clone(), trial));
+                self.plans.set(kind, plan);
+                let _ = answer.send(self.swap(kind));
+            }
+            Change::Conclude { accepted, answer } => {
+                self.conclude(accepted);
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn swap(&mut self, kind: LaneKind) -> Result<(), LaneError> {
+        let keys: Vec<LaneKey> = self.lanes.keys().copied().collect();
+        for key in keys {
+            let of_kind = self.lanes.get(&key).is_some_and(|owned| self.kind_of(&owned.slot.partition) == kind);
+            if of_kind {
+                self.deploy(key, kind)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A lane that begins while a plan is on probation takes part.
+    pub(super) fn follow(&mut self, lane: LaneKey, kind: LaneKind) {
+        let Some((before, _)) = &self.trial else { return };
+        if Arc::ptr_eq(before.of(kind), self.plans.of(kind)) {
+            return;
+        }
+        if let Err(error) = self.deploy(lane, kind) {
+            self.tell_trial(&error);
+        }
+    }
+
+    /// On an error the lane is as it was.
+    fn deploy(&mut self, key: LaneKey, kind: LaneKind) -> Result<(), LaneError> {
+        let Some(owned) = self.lanes.get_mut(&key) else { return Ok(()) };
+        let before = owned.lane.clone();
+        let plan = self.plans.of(kind).clone();
+        if let Err(error) = owned.lane.deploy(plan, &mut self.instances, &mut self.effects) {
+            self.effects.clear();
+            owned.lane = before;
+            return Err(error);
+        }
+        owned.probation = Some(Box::new(Probation::new(before)));
+        self.finish(key);
+        self.release(key);
+        Ok(())
+    }
+
+    fn conclude(&mut self, accepted: bool) {
+        let Some((before, _)) = self.trial.take() else { return };
+        if !accepted {
+            self.plans = before;
+        }
+        let keys: Vec<LaneKey> = self.lanes.keys().copied().collect();
+        for key in keys {
+            match accepted {
+                true => self.accept(key),
+                false => self.roll_back(key),
+            }
+            self.release(key);
+        }
+        let named: Vec<_> = self.plans.source.plugins().chain(self.plans.parts.plugins()).collect();
+        self.instances.retain(|id| named.contains(&id));
+    }
+
+    /// What the lane did on probation takes effect.
+    pub(super) fn accept(&mut self, lane: LaneKey) {
+        let Some(Owned { slot, probation, .. }) = self.lanes.get_mut(&lane) else { return };
+        let Some(mut probation) = probation.take() else { return };
+        perform_all(&mut probation.effects, slot, &*self.shared.shell, &self.answers);
+        self.shared.counters.add(&probation.tally);
+        self.finish(lane);
+    }
+
+    /// The lane as it was does what came since.
+    fn roll_back(&mut self, lane: LaneKey) {
+        let Some(owned) = self.lanes.get_mut(&lane) else { return };
+        let Some(probation) = owned.probation.take() else { return };
+        let Probation { before, events, .. } = *probation;
+        owned.lane = before;
+        for event in events {
+            self.step(lane, event);
+        }
+    }
+
+    /// The lane broke on probation: it goes on as before, and the others will.
+    pub(super) fn fail_trial(&mut self, lane: LaneKey, error: &LaneError) {
+        self.effects.clear();
+        self.tell_trial(error);
+        self.roll_back(lane);
+    }
+
+    fn tell_trial(&self, error: &LaneError) {
+        if let Some((_, trial)) = &self.trial {
+            trial.failed(error.to_string());
+        }
+    }
+}

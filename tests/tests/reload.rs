@@ -1,0 +1,214 @@
+//! Components and settings change while the pipeline runs, on stand-ins: nothing is lost, doubled, or judged by something that
+//! is not whole.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::thread;
+
+use tidegate::pipeline::Stage;
+use tidegate_tests::reload::{GROUPS, LIMIT, Numbers, Plugins, guest, next_guest, touched};
+use tidegate_tests::wait_for;
+
+/// Numbers are produced in pieces of so many, while at most so many are not read.
+const PIECE: i64 = 5_000;
+const AHEAD: i64 = 30_000;
+/// The documents of a window.
+const WINDOW: usize = GROUPS as usize;
+const TALLIES: &str = "tallies.aggregate";
+
+#[test]
+fn settings_and_components_are_deployed_while_records_flow() {
+    let job = Numbers::new("flow");
+    let running = job.start();
+    assert_eq!(running.place("mark").serving.number, 1);
+    let produced = AtomicI64::new(0);
+    thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            while running.place("mark").serving.number < 10 {
+                let begin = produced.fetch_add(PIECE, Relaxed);
+                job.produce(begin..begin + PIECE);
+                // The broker forgets what lies too far back.
+                wait_for("the pipeline to follow", LIMIT, || {
+                    let read = running.handle.snapshot().counts.tally.records;
+                    (read as i64 + AHEAD > begin).then_some(())
+                });
+            }
+        });
+        deploy_nine(&job, &running);
+        load.join().expect("the load goes on to the end");
+    });
+    let produced = produced.into_inner() + 1;
+    job.produce(produced - 1..produced);
+    job.wait_for_documents(produced as usize);
+    let marks = job.marks();
+    assert!(marks.keys().copied().eq(0..produced), "every number once");
+    let seen: BTreeSet<&str> = marks.values().map(String::as_str).collect();
+    assert!(seen.is_subset(&["10", "2", "4", "6", "8", "one"].into_iter().collect()), "{seen:?}");
+    assert_eq!(marks.last_key_value().map(|(_, mark)| mark.as_str()), Some("10"));
+    assert_eq!(job.dead_letters(), 0);
+    running.drain();
+}
+
+/// Other settings and another component in turns.
+fn deploy_nine(job: &Numbers, running: &Running) {
+    for generation in 2..=10_u32 {
+        if generation % 2 == 0 {
+            let mark = format!(r#"settings = {{ mark = "{generation}" }}"#);
+            job.write(Plugins { mark: &mark, ..Plugins::default() });
+        } else {
+            job.put(&job.plugin("mark"), &touched(&guest("mark"), generation));
+        }
+        running.wait_settled("mark", u64::from(generation));
+    }
+}
+
+#[test]
+fn a_generation_that_gives_up_far_more_is_rolled_back_as_if_it_had_never_been() {
+    let job = Numbers::new("rolled-back");
+    let running = job.start();
+    job.produce(0..3000);
+    job.wait_for_documents(3000);
+    // The last live batches have an odd number of hits only: what is shown to the shadow is not what comes.
+    job.write(Plugins { mark: r#"settings = { mark = "two", reject = 2 }"#, ..Plugins::default() });
+    wait_for("probation", LIMIT, || {
+        let candidate = running.place("mark").candidate?;
+        (candidate.stage >= Stage::Probation).then_some(())
+    });
+    job.produce(3000..9000);
+    let why = running.wait_candidate("mark", 2, Stage::RolledBack);
+    assert!(why.starts_with("on probation it gave up ") && why.contains("the generation before 0.0 %"), "{why}");
+    job.wait_for_documents(9000);
+    assert!(job.marks().values().all(|mark| mark == "one"));
+    job.pass_time(9000);
+    wait_for("the window's tallies", LIMIT, || (job.documents("tallies").len() >= WINDOW).then_some(()));
+    let counted: u64 = job.documents("tallies").iter().map(|one| one["records"].as_u64().expect("a count")).sum();
+    assert_eq!((counted, job.dead_letters()), (9000, 0));
+    running.drain();
+}
+
+#[test]
+fn a_generation_that_traps_on_the_last_live_batches_never_serves() {
+    let job = Numbers::new("traps");
+    let running = job.start();
+    job.produce(0..1000);
+    job.wait_for_documents(1000);
+    job.write(Plugins { mark: r#"settings = { mark = "two", panic = 10 }"#, ..Plugins::default() });
+    let why = running.wait_candidate("mark", 2, Stage::Refused);
+    assert!(why.contains("it does not like"), "{why}");
+    job.produce(1000..2000);
+    job.wait_for_documents(2000);
+    assert!(job.marks().values().all(|mark| mark == "one"));
+    assert_eq!(running.place("mark").serving.number, 1);
+    running.drain();
+}
+
+#[test]
+fn a_version_that_wants_another_setting_is_deployed_in_either_order() {
+    let toned = Plugins { mark: r#"settings = { mark = "one", tone = "high" }"#, ..Plugins::default() };
+    for settings_first in [true, false] {
+        let job = Numbers::new(&format!("pair-{settings_first}"));
+        let running = job.start();
+        job.produce(0..10);
+        job.wait_for_documents(10);
+        let component = || job.put(&job.plugin("mark"), &fs::read(next_guest("mark")).expect("it is built"));
+        if settings_first {
+            job.write(toned)
+        } else {
+            component()
+        }
+        let why = running.wait_candidate("mark", 2, Stage::Refused);
+        assert!(why.contains("tone"), "in its own words: {why}");
+        if settings_first {
+            component()
+        } else {
+            job.write(toned)
+        }
+        running.wait_settled("mark", 3);
+        assert_eq!(running.place("mark").serving.version, "0.2.0");
+        job.produce(10..20);
+        job.wait_for_documents(20);
+        let marks = job.marks();
+        assert!(
+            marks.range(..10).all(|(_, mark)| mark == "one") && marks.range(10..).all(|(_, mark)| mark == "high one")
+        );
+        running.drain();
+    }
+}
+
+#[test]
+fn open_windows_go_over_to_another_state_once() {
+    let job = Numbers::new("migrates");
+    let running = job.start();
+    job.produce(0..1000);
+    job.wait_for_documents(1000);
+    job.put(&job.plugin("tally"), &fs::read(next_guest("tally")).expect("it is built"));
+    running.wait_settled(TALLIES, 2);
+    job.produce(1000..3000);
+    job.wait_for_documents(3000);
+    job.pass_time(3000);
+    wait_for("the window's tallies", LIMIT, || (job.documents("tallies").len() >= WINDOW).then_some(()));
+    let sum =
+        |field: &str| -> u64 { job.documents("tallies").iter().map(|one| one[field].as_u64().expect("a count")).sum() };
+    assert_eq!((sum("records"), sum("before")), (3000, 1000));
+
+    // Version 1 cannot read what version 2 wrote: there is no way back while windows are open.
+    job.put(&job.plugin("tally"), &fs::read(guest("tally")).expect("it is built"));
+    let why = running.wait_candidate(TALLIES, 3, Stage::Refused);
+    assert!(why.contains("tally 2") && why.contains("tally 1"), "{why}");
+    running.drain();
+}
+
+#[test]
+fn a_generation_is_rolled_back_by_hand_and_stays_away_until_its_file_changes() {
+    let job = Numbers::new("by-hand");
+    let running = job.start();
+    assert!(running.roll_back("mark").expect_err("there is none before").contains("no generation before"));
+    assert!(running.roll_back("nobody").expect_err("there is no such").contains("mark, tallies.aggregate"));
+    let two = Plugins { mark: r#"settings = { mark = "two" }"#, ..Plugins::default() };
+    job.write(two);
+    running.wait_settled("mark", 2);
+    running.roll_back("mark").expect("there is one before");
+    assert_eq!(running.place("mark").serving.number, 1);
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    assert!(job.marks().values().all(|mark| mark == "one"));
+    assert_eq!(running.reload().as_deref(), Ok("deployed: mark"));
+    assert_eq!(running.reload().as_deref(), Ok("nothing has changed"));
+    job.produce(10..20);
+    job.wait_for_documents(20);
+    assert!(job.marks().range(10..).all(|(_, mark)| mark == "two"));
+    running.drain();
+}
+
+#[test]
+fn what_cannot_be_taken_is_said_and_the_pipeline_goes_on() {
+    let job = Numbers::new("bad");
+    let running = job.start();
+    let whole = fs::read(guest("mark")).expect("it is built");
+    let tally = fs::read(guest("tally")).expect("it is built");
+    let cases: [(&[u8], &str); 4] = [
+        (&whole[..whole.len() / 2], "it is cut short"),
+        (b"", ""),
+        (b"\0asm\x01\0\0\0", "carries no component type"),
+        (&tally, "an aggregate belongs into [output.aggregate]"),
+    ];
+    for (generation, (bytes, words)) in (2..).zip(cases) {
+        job.put(&job.plugin("mark"), bytes);
+        let why = running.wait_candidate("mark", generation, Stage::Refused);
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    fs::remove_file(job.plugin("mark")).expect("it is there");
+    job.write(Plugins { more: "[dead_letters]\ntopic = \"elsewhere\"", ..Plugins::default() });
+    let refused = || running.handle.snapshot().reload.file_refused;
+    let why = wait_for("a refusal", LIMIT, refused);
+    assert!(why.contains("`dead_letters.topic` cannot change while the pipeline runs"), "{why}");
+    job.write(Plugins { more: "[nonsense]", ..Plugins::default() });
+    wait_for("a refusal", LIMIT, || refused().filter(|why| why.contains("nonsense")));
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    job.write(Plugins::default());
+    wait_for("no refusal", LIMIT, || refused().is_none().then_some(()));
+    assert_eq!(running.place("mark").serving.number, 1);
+    running.drain();
+}
