@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::thread;
 
 use tidegate::pipeline::Stage;
-use tidegate_tests::reload::{GROUPS, LIMIT, Numbers, Plugins, guest, next_guest, touched};
+use tidegate_tests::reload::{GROUPS, LIMIT, Numbers, Plugins, Running, guest, next_guest, touched};
 use tidegate_tests::wait_for;
 
 /// Numbers are produced in pieces of so many, while at most so many are not read.
