@@ -19,6 +19,8 @@ eval "$settings"
 $WASM_CARGO build --release --target wasm32-unknown-unknown
 for manifest in */Cargo.toml; do
     name=$(sed -n 's/^name *= *"\(.*\)"/\1/p' "$manifest" | head -n 1)
-    built="$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/$(echo "$name" | tr - _).wasm"
+    # Packages of two workspaces may have one name: their libraries then have names of their own.
+    library=$(sed -n '/^\[lib\]/,/^\[dep/s/^name *= *"\(.*\)"/\1/p' "$manifest")
+    built="$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/${library:-${name//-/_}}.wasm"
     cmp -s "$built" "$out/$name.wasm" || { cp "$built" "$out/.$name.new" && mv "$out/.$name.new" "$out/$name.wasm"; }
 done

@@ -3,10 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::thread;
 
+use tidegate::console::Console;
 use tidegate::pipeline::Stage;
+use tidegate_tests::program::binary;
 use tidegate_tests::reload::{GROUPS, LIMIT, Numbers, Plugins, Running, guest, next_guest, touched};
 use tidegate_tests::wait_for;
 
@@ -210,5 +214,34 @@ fn what_cannot_be_taken_is_said_and_the_pipeline_goes_on() {
     job.write(Plugins::default());
     wait_for("no refusal", LIMIT, || refused().is_none().then_some(()));
     assert_eq!(running.place("mark").serving.number, 1);
+    running.drain();
+}
+
+#[test]
+fn the_commands_ask_and_tell_the_running_pipeline() {
+    let job = Numbers::new("commands");
+    let running = job.start();
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let console = Console::start(local, running.handle.clone()).expect("a free port is there");
+    let tidegate = |arguments: &[&str]| {
+        let mut command = Command::new(binary());
+        let done = command.args(arguments).env("TIDEGATE_CONSOLE", console.address().to_string()).output();
+        let done = done.expect("the program starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (done.status.code(), text(&done.stdout), text(&done.stderr))
+    };
+    job.write(Plugins { mark: r#"settings = { mark = "two" }"#, ..Plugins::default() });
+    running.wait_settled("mark", 2);
+    let (code, shown, _) = tidegate(&["status"]);
+    assert!(
+        code == Some(0) && shown.lines().any(|line| line.starts_with("mark") && line.contains("settled")),
+        "{shown}"
+    );
+    let (code, said, _) = tidegate(&["rollback", "mark"]);
+    assert!(code == Some(0) && said.starts_with("rolled back: mark"), "{said}");
+    assert!(tidegate(&["status"]).1.contains("mark, generation 2: rolled back: by hand"));
+    assert_eq!(tidegate(&["reload"]).1, "deployed: mark\n");
+    let (code, _, why) = tidegate(&["rollback", "nobody"]);
+    assert!(code == Some(1) && why.contains("there is no plugin=`nobody`"), "{why}");
     running.drain();
 }
