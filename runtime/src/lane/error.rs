@@ -53,7 +53,7 @@ pub enum LaneError {
     Fingerprint { output: String },
 
     #[error(
-        "the parts topic holds states of output=`{output}` with schema={found}, the aggregate here writes {known} and \
+        "states of output=`{output}` have schema=`{found}`, the aggregate here writes `{known}` and \
          cannot take them over{why}"
     )]
     StateSchema { output: String, found: String, known: String, why: String },

@@ -22,6 +22,8 @@ pub enum PipelineError {
     Misplaced { place: String, kind: &'static str, hint: &'static str },
     #[error("the pipeline does not fit together: {0}")]
     Plan(LaneError),
+    #[error("`{key}` cannot change while the pipeline runs; restart it, or put the key back")]
+    Fixed { key: String },
     #[error("partition=`{partition}`: {error}")]
     Lane { partition: Partition, error: LaneError },
     #[error(transparent)]
@@ -43,7 +45,7 @@ impl HasKind for PipelineError {
             PipelineError::Source(error) => error.kind(),
             PipelineError::Sink(error) => error.kind(),
             PipelineError::Plugin { cause, .. } => cause.kind(),
-            PipelineError::Misplaced { .. } => ErrorKind::Config,
+            PipelineError::Misplaced { .. } | PipelineError::Fixed { .. } => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
             PipelineError::Write(error) => error.kind(),
             PipelineError::Unfinished { .. } => ErrorKind::Unavailable,

@@ -23,6 +23,7 @@ use hashbrown::HashMap;
 use tokio::sync::oneshot;
 
 pub use board::{PlaceStatus, ReloadStatus};
+pub(super) use fixed::differs as fixed;
 pub use generation::{Generation, Stage};
 
 use super::PipelineError;
@@ -208,14 +209,12 @@ impl Running {
     fn read_file(&mut self) -> Result<(), String> {
         let Some(origin) = &self.origin else { return Ok(()) };
         let refused = match (origin.load)() {
-            Ok(settings) => match fixed::differs(&self.settings, &settings) {
+            Ok(settings) => match fixed(&self.settings, &settings) {
                 None => {
                     self.wanted = settings;
                     None
                 }
-                Some(key) => {
-                    Some(format!("`{key}` cannot change while the pipeline runs; restart it, or put the key back"))
-                }
+                Some(key) => Some(PipelineError::Fixed { key }.to_string()),
             },
             Err(errors) => Some(errors.to_string()),
         };

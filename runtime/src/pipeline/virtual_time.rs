@@ -11,6 +11,7 @@ use crate::lane::{Effect, Event, Instances, Lane, Plan, Tally, Topology};
 use crate::record::{BatchBuilder, Commitment, EventTime, Message, Offset, Partition, RecordBatch, Resume};
 
 mod cut;
+mod deploy;
 mod index;
 
 pub use index::VirtualIndex;
@@ -32,6 +33,11 @@ pub struct VirtualRecord {
 /// A pipeline, the topics that it reads and writes, and its index.
 pub struct VirtualPipeline {
     plan: Arc<Plan>,
+    /// What the pipeline began with, and what can be deployed after it, in order.
+    plans: Vec<Arc<Plan>>,
+    deployed: usize,
+    settings: PipelineSettings,
+    topology: Topology,
     instances: Instances,
     /// Source topics and the parts topic.
     topics: BTreeMap<Partition, Vec<VirtualRecord>>,
@@ -83,9 +89,13 @@ impl VirtualPipeline {
         }
         let described = plugins.describe();
         let cut = Cut::new(batch_records, described.reads("$received"));
-        let plan = Plan::new(settings, &described, topology).map_err(PipelineError::Plan)?;
+        let plan = Arc::new(Plan::new(settings, &described, topology.clone()).map_err(PipelineError::Plan)?);
         let mut pipeline = VirtualPipeline {
-            plan: Arc::new(plan),
+            plan: plan.clone(),
+            plans: vec![plan],
+            deployed: 0,
+            settings: settings.clone(),
+            topology,
             instances: plugins.instantiate()?,
             topics,
             committed: BTreeMap::new(),
@@ -153,6 +163,8 @@ impl VirtualPipeline {
         self.index = VirtualIndex::default();
         self.dead_letters.clear();
         self.tally = Tally::default();
+        self.deployed = 0;
+        self.plan = self.plans.first().expect("it began with one").clone();
         self.begin()
     }
 

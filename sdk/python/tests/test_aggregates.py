@@ -23,7 +23,7 @@ class Slowest:
     slowest: int | None = None
 
 
-@aggregate(state=2)
+@aggregate(state=2, schema="latency")
 @dataclass
 class Latency:
     slowest: int | None = None
@@ -61,9 +61,9 @@ class Aggregates(unittest.TestCase):
     def test_older_states_are_migrated(self):
         configured = glue_of(Latency).configure("{}")
         old = Slices([0, 0, 9], b'{"max":7}')
-        self.assertEqual(configured.migrate("Latency", 1, old).bytes, b'{"slowest":null,"hosts":[]}{"slowest":7,"hosts":[]}')
-        self.assertIs(configured.migrate("Latency", 2, old), old)
-        for name, version in [("Other", 1), ("Latency", 3)]:
+        self.assertEqual(configured.migrate("latency", 1, old).bytes, b'{"slowest":null,"hosts":[]}{"slowest":7,"hosts":[]}')
+        self.assertIs(configured.migrate("latency", 2, old), old)
+        for name, version in [("Latency", 1), ("latency", 3)]:
             with self.assertRaises(ValueError):
                 configured.migrate(name, version, old)
         self.assertEqual([field.path for field in EMIT_READS], ["$window_start", "$window_end"])

@@ -25,8 +25,9 @@ class Window:
     end: Timestamp
 
 
-def aggregate(*, state):
-    """A dataclass that is the state of one group in one window; `state` is the version of its layout.
+def aggregate(*, state, schema=None):
+    """A dataclass that is the state of one group in one window; `state` is the version of its layout, `schema` the name of it where
+    the class's own may change.
 
     Each of its fields has a default and holds what JSON can: numbers, texts, booleans, None, lists, dicts. Its methods are
     `add(self, row)`, which raises `Reject` before it changes anything; `merge(self, later)`; and `emit(self, window)`, which gives
@@ -37,7 +38,7 @@ def aggregate(*, state):
     def decorate(cls):
         if not dataclasses.is_dataclass(cls):
             raise TypeError(f"{cls.__name__}: write @dataclass between @aggregate(state={state}) and the class")
-        cls.__tidegate__ = AggregateGlue(cls, state)
+        cls.__tidegate__ = AggregateGlue(cls, schema or cls.__name__, state)
         return cls
 
     return decorate
@@ -46,31 +47,31 @@ def aggregate(*, state):
 class AggregateGlue(Glue):
     kind = "aggregate"
 
-    def __init__(self, cls, version):
-        for name in ("add", "merge", "emit"):
-            if not inspect.isfunction(getattr(cls, name, None)):
-                raise TypeError(f"{cls.__name__}: an aggregate has a method `{name}`")
+    def __init__(self, cls, name, version):
+        for method in ("add", "merge", "emit"):
+            if not inspect.isfunction(getattr(cls, method, None)):
+                raise TypeError(f"{cls.__name__}: an aggregate has a method `{method}`")
         try:
             cls()
         except TypeError as error:
             raise TypeError(f"{cls.__name__}: each field of a state has a default: {error}") from None
         super().__init__(cls, cls.add, None)
-        self.version = version
+        self.name, self.version = name, version
         self.writes = written_type(cls.emit)
 
     def bind(self, _):
         return self.plugin
 
     def configured(self, cls, reader, writer, ports):
-        return Aggregate(cls, self.version, reader, writer, self.writes, ports)
+        return Aggregate(cls, self.name, self.version, reader, writer, self.writes, ports)
 
 
 class Aggregate:
     """An aggregate with its settings."""
 
-    def __init__(self, cls, version, reader, writer, written, ports):
+    def __init__(self, cls, name, version, reader, writer, written, ports):
         self._cls, self._reader, self._writer, self._written = cls, reader, writer, written
-        self.name, self.version, self.ports = cls.__name__, version, ports
+        self.name, self.version, self.ports = name, version, ports
         self._names = [field.name for field in dataclasses.fields(cls)]
 
     def accumulate(self, states, groups, batch):

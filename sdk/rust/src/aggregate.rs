@@ -13,7 +13,8 @@ use crate::{Field, Kind, Reject, Timestamp};
 /// The state of one group in one window, for `#[aggregate(state = 1)]`.
 ///
 /// It begins as `Default` and is kept as bytes, written with postcard, between calls; the number is its version. A
-/// change of its fields is a new version.
+/// change of its fields is a new version. States are those of the package; `schema = "name"` in the brackets names them
+/// where the package is renamed.
 pub trait Aggregate: Default + Serialize + DeserializeOwned {
     /// What is read of each record: a struct with `#[derive(Fields)]`, or `()`.
     type Row<'a>;
@@ -81,7 +82,7 @@ impl OldState<'_> {
 
 /// What `#[aggregate]` implements.
 pub trait AggregateGlue: Sized + 'static {
-    const NAME: &'static str;
+    const STATE_NAME: &'static str;
     const STATE_VERSION: u32;
     type Settings: DeserializeOwned;
     type State: Default + Serialize + DeserializeOwned;
@@ -199,8 +200,8 @@ impl<P: AggregateGlue> Configured<P> {
     }
 
     pub(crate) fn migrate(&self, name: &str, version: u32, states: &Slices) -> Result<Slices, String> {
-        if name != P::NAME {
-            return Err(format!("states of `{name}` cannot be read by `{}`", P::NAME));
+        if name != P::STATE_NAME {
+            return Err(format!("states of `{name}` cannot be read by `{}`", P::STATE_NAME));
         }
         if version == P::STATE_VERSION {
             return Ok(states.clone());

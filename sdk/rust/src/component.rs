@@ -63,7 +63,7 @@ impl<P: AggregateGlue> Instance<P> {
     }
 
     pub fn describe_state(&self) -> aggregate_interface::Description {
-        let state = aggregate_interface::StateSchema { name: P::NAME.to_owned(), version: P::STATE_VERSION };
+        let state = aggregate_interface::StateSchema { name: P::STATE_NAME.to_owned(), version: P::STATE_VERSION };
         aggregate_interface::Description { state, emit_reads: emit_reads() }
     }
 

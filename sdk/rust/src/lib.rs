@@ -73,4 +73,6 @@ mod pages {
     struct Settings;
     #[doc = include_str!("../../../docs/testing.md")]
     struct Testing;
+    #[doc = include_str!("../../../docs/state.md")]
+    struct State;
 }

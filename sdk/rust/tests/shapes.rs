@@ -190,7 +190,7 @@ mod aggregate_with_settings {
         bounds: Vec<f64>,
     }
 
-    #[aggregate(state = 1)]
+    #[aggregate(state = 1, schema = "counts-up-to")]
     impl Histogram {
         fn new(settings: Settings) -> Result<Self, String> {
             if !settings.bounds.is_sorted() {

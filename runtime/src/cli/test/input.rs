@@ -12,9 +12,14 @@ use crate::record::EventTime;
 /// What a line says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Line {
-    Record { partition: i32, record: VirtualRecord },
+    Record {
+        partition: i32,
+        record: VirtualRecord,
+    },
     Idle(i32),
     Restart,
+    /// The next pipeline file is deployed.
+    Deploy,
 }
 
 /// What comes in, in order.
@@ -23,11 +28,13 @@ pub(super) struct Input {
     /// Of each source topic.
     pub partitions: i32,
     pub lines: Vec<Line>,
+    /// The pipeline files that are deployed on the way, in order.
+    pub deployed: Vec<String>,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Input { partitions: 1, lines: Vec::new() }
+        Input { partitions: 1, lines: Vec::new(), deployed: Vec::new() }
     }
 }
 
@@ -35,6 +42,7 @@ impl Default for Input {
 enum Written {
     Line(Line),
     Partitions(i32),
+    Deploy(String),
 }
 
 #[derive(Deserialize)]
@@ -43,6 +51,7 @@ struct Wire {
     partitions: Option<i32>,
     idle: Option<i32>,
     restart: Option<bool>,
+    deploy: Option<String>,
     #[serde(default)]
     partition: i32,
     #[serde(default, deserialize_with = "given")]
@@ -74,6 +83,10 @@ pub(super) fn read_input(text: &str) -> Result<Input> {
                 return Err(anyhow!("a topic has one partition or more, and the first line says so"))
                     .with_context(here);
             }
+            Written::Deploy(file) => {
+                input.deployed.push(file);
+                input.lines.push(Line::Deploy);
+            }
             Written::Line(line) => {
                 in_range(&line, input.partitions).with_context(here)?;
                 input.lines.push(line);
@@ -89,18 +102,19 @@ fn in_range(line: &Line, partitions: i32) -> Result<()> {
             "there is no such partition=`{partition}`; the first line says how many there are: {{\"partitions\": {}}}",
             partition.saturating_add(1).max(1)
         ),
-        Line::Record { .. } | Line::Idle(_) | Line::Restart => Ok(()),
+        Line::Record { .. } | Line::Idle(_) | Line::Restart | Line::Deploy => Ok(()),
     }
 }
 
 fn read_line(line: &str, timestamp: &mut Option<EventTime>) -> Result<Written> {
     let wire: Wire = serde_json::from_str(line)?;
     let object: serde_json::Map<String, Value> = serde_json::from_str(line)?;
-    match (wire.partitions, wire.idle, wire.restart) {
-        (Some(count), None, None) if object.len() == 1 => return Ok(Written::Partitions(count)),
-        (None, Some(partition), None) if object.len() == 1 => return Ok(Written::Line(Line::Idle(partition))),
-        (None, None, Some(true)) if object.len() == 1 => return Ok(Written::Line(Line::Restart)),
-        (None, None, None) => {}
+    match (wire.partitions, wire.idle, wire.restart, &wire.deploy) {
+        (Some(count), None, None, None) if object.len() == 1 => return Ok(Written::Partitions(count)),
+        (None, Some(partition), None, None) if object.len() == 1 => return Ok(Written::Line(Line::Idle(partition))),
+        (None, None, Some(true), None) if object.len() == 1 => return Ok(Written::Line(Line::Restart)),
+        (None, None, None, Some(file)) if object.len() == 1 => return Ok(Written::Deploy(file.clone())),
+        (None, None, None, None) => {}
         _ => bail!("an event stands alone in its line"),
     }
     match &wire.timestamp {

@@ -37,7 +37,8 @@ impl fmt::Display for Mode {
 }
 
 pub(super) struct Play<'a> {
-    pub settings: &'a PipelineSettings,
+    /// Those that it begins with, then those that the input deploys.
+    pub settings: &'a [PipelineSettings],
     pub input: &'a Input,
     pub loader: &'a mut Loader,
     /// Makes an error fit to be kept in a file.
@@ -58,8 +59,11 @@ impl Play<'_> {
     }
 
     fn pipeline(&mut self, mode: Mode, attach: impl FnOnce(&mut Instances)) -> Result<VirtualPipeline, PipelineError> {
-        let mut pipeline =
-            VirtualPipeline::start(self.settings, self.input.partitions, mode.batch_records, self.loader)?;
+        let (first, deployed) = self.settings.split_first().expect("a scenario begins with a pipeline");
+        let mut pipeline = VirtualPipeline::start(first, self.input.partitions, mode.batch_records, self.loader)?;
+        for settings in deployed {
+            pipeline.prepare(settings, self.loader)?;
+        }
         if mode.batch_records < usize::MAX {
             in_pieces(pipeline.instances(), mode.batch_records);
         }
@@ -73,7 +77,7 @@ impl Play<'_> {
     }
 
     fn play(&self, pipeline: &mut VirtualPipeline) -> Result<(), PipelineError> {
-        let Some(topic) = self.settings.kafka.topics.first() else { return Ok(()) };
+        let Some(topic) = self.settings.first().and_then(|first| first.kafka.topics.first()) else { return Ok(()) };
         for line in &self.input.lines {
             match line {
                 Line::Record { partition, record } => {
@@ -81,6 +85,7 @@ impl Play<'_> {
                 }
                 Line::Idle(partition) => pipeline.idle(&Partition::new(topic, *partition))?,
                 Line::Restart => pipeline.restart()?,
+                Line::Deploy => pipeline.deploy()?,
             }
         }
         pipeline.settle()

@@ -49,12 +49,18 @@ impl Scenario {
 
     /// An error is for what is wrong with the scenario itself.
     pub fn judge(&self, loader: &mut Loader) -> Result<Verdict> {
-        let settings = match self.settings() {
-            Ok(settings) => settings,
+        let mut settings = match self.settings() {
+            Ok(settings) => vec![settings],
             Err(error) => return self.ends(self.error(&error)),
         };
         let has_input = self.folder.join(INPUT).exists() || !self.folder.join(ERROR).exists();
         let input = if has_input { self.input()? } else { Input::default() };
+        for file in &input.deployed {
+            match self.load(file, None) {
+                Ok(deployed) => settings.push(deployed),
+                Err(error) => return self.ends(self.error(&error)),
+            }
+        }
         let mut play = Play { settings: &settings, input: &input, loader, shorten: &|error| self.shortened(error) };
         let outcome = play.run(Mode::FIRST)?;
         let unsteady = steady::judge(&mut play, &outcome)?;
@@ -76,9 +82,12 @@ impl Scenario {
 
     /// As its pipeline file says, with `${NAME}` taken from the environment.
     pub fn settings(&self) -> Result<PipelineSettings, String> {
+        self.load(PIPELINE, self.plugins.as_deref())
+    }
+
+    fn load(&self, file: &str, plugins: Option<&Path>) -> Result<PipelineSettings, String> {
         let environment = |name: &str| std::env::var(name).ok();
-        let file = self.folder.join(PIPELINE);
-        PipelineSettings::load(&file, &environment, self.plugins.as_deref()).map_err(|error| error.to_string())
+        PipelineSettings::load(&self.folder.join(file), &environment, plugins).map_err(|error| error.to_string())
     }
 
     fn ends(&self, outcome: Outcome) -> Result<Verdict> {

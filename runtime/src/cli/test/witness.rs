@@ -32,7 +32,7 @@ struct Witness {
     log: Arc<Mutex<Log>>,
 }
 
-/// One for each component, in the order of the pipeline file.
+/// One for each component, in the order of the pipeline files.
 #[derive(Default)]
 pub(super) struct Witnesses(Vec<Witness>);
 
@@ -53,16 +53,9 @@ pub(super) struct Guilty {
 }
 
 impl Witnesses {
-    pub fn attach(settings: &PipelineSettings, instances: &mut Instances) -> Witnesses {
+    pub fn attach(settings: &[PipelineSettings], instances: &mut Instances) -> Witnesses {
         let mut witnesses = Witnesses::default();
-        witnesses.transforms("", &settings.transforms);
-        for output in &settings.outputs {
-            let prefix = format!("output `{}`, ", output.name);
-            witnesses.transforms(&prefix, &output.transforms);
-            if let Some(aggregate) = &output.aggregate {
-                witnesses.add(format!("{prefix}aggregate"), &aggregate.plugin);
-            }
-        }
+        settings.iter().for_each(|settings| witnesses.pipeline(settings));
         let mut all = witnesses.0.iter().cloned();
         *instances = std::mem::take(instances).map(|instance| match (all.next(), instance) {
             (Some(witness), Instance::Filter(inner)) => Instance::Filter(Box::new(Watched { inner, witness })),
@@ -71,6 +64,17 @@ impl Witnesses {
             (None, instance) => instance,
         });
         witnesses
+    }
+
+    fn pipeline(&mut self, settings: &PipelineSettings) {
+        self.transforms("", &settings.transforms);
+        for output in &settings.outputs {
+            let prefix = format!("output `{}`, ", output.name);
+            self.transforms(&prefix, &output.transforms);
+            if let Some(aggregate) = &output.aggregate {
+                self.add(format!("{prefix}aggregate"), &aggregate.plugin);
+            }
+        }
     }
 
     fn transforms(&mut self, prefix: &str, settings: &[TransformSettings]) {

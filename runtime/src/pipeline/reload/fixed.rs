@@ -3,7 +3,7 @@
 use crate::config::{OutputSettings, PipelineSettings};
 
 /// The first key that differs and needs a restart, as the file spells it.
-pub(super) fn differs(running: &PipelineSettings, wanted: &PipelineSettings) -> Option<String> {
+pub(in crate::pipeline) fn differs(running: &PipelineSettings, wanted: &PipelineSettings) -> Option<String> {
     let (kafka, decode, watermark) = (&running.kafka, &running.decode, &running.watermark);
     let elasticsearch = &running.elasticsearch;
     let keys = [

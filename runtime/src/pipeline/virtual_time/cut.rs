@@ -15,7 +15,7 @@ pub(super) struct Cut {
     records_max: usize,
     /// `$received` is one for a batch, and here it is the records' timestamp: where somebody reads it, records of
     /// different ones are apart.
-    by_timestamp: bool,
+    pub by_timestamp: bool,
 }
 
 /// A batch that grows.

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::parse::Parser;
-use syn::{Error, ImplItem, ItemImpl, LitInt, Result, Type};
+use syn::{Error, ImplItem, ItemImpl, LitInt, LitStr, Result, Type};
 
 use crate::plugin::{
     Configure, ROW, Side, check_writable, configure_impl, configure_plain, exports, method, needed, output_side,
@@ -14,6 +14,12 @@ use crate::types::with_lifetime;
 const ADD: &str = "fn add(&self, state: &mut State, row: Row<'_>) -> Result<(), Reject>";
 const MERGE: &str = "fn merge(&self, state: &mut State, later: State)";
 const EMIT: &str = "fn emit(&self, state: &State, window: &Window) -> Vec<Out>";
+
+/// What stands in the brackets.
+struct Schema {
+    name: Option<LitStr>,
+    version: LitInt,
+}
 
 /// The parts in which the two forms differ.
 struct Form {
@@ -29,7 +35,8 @@ struct Form {
 }
 
 pub fn expand(attributes: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let version = state_version(attributes)?;
+    let Schema { name, version } = schema(attributes)?;
+    let name = name.map_or_else(|| quote!(env!("CARGO_PKG_NAME")), |name| quote!(#name));
     let block: ItemImpl = syn::parse2(item).map_err(|error| {
         Error::new(error.span(), "`#[aggregate]` stands before `impl Aggregate for …`, or before an impl")
     })?;
@@ -47,7 +54,7 @@ pub fn expand(attributes: TokenStream, item: TokenStream) -> Result<TokenStream>
         #writable
 
         impl ::tidegate_sdk::glue::AggregateGlue for __TidegatePlugin {
-            const NAME: &'static str = env!("CARGO_PKG_NAME");
+            const STATE_NAME: &'static str = #name;
             const STATE_VERSION: u32 = #version;
             type Settings = #settings;
             type State = #state;
@@ -96,24 +103,32 @@ pub fn expand(attributes: TokenStream, item: TokenStream) -> Result<TokenStream>
     })
 }
 
-fn state_version(attributes: TokenStream) -> Result<LitInt> {
-    let mut version = None;
+fn schema(attributes: TokenStream) -> Result<Schema> {
+    let (mut name, mut version) = (None, None);
     let parser = syn::meta::parser(|meta| {
-        if !meta.path.is_ident("state") {
-            return Err(meta.error("known here: state = 1"));
+        if meta.path.is_ident("state") {
+            let number: LitInt = meta.value()?.parse()?;
+            number.base10_parse::<u32>()?;
+            version = Some(number);
+        } else if meta.path.is_ident("schema") {
+            let text: LitStr = meta.value()?.parse()?;
+            if text.value().is_empty() {
+                return Err(Error::new(text.span(), "a schema has a name"));
+            }
+            name = Some(text);
+        } else {
+            return Err(meta.error("known here: state = 1, schema = \"name\""));
         }
-        let number: LitInt = meta.value()?.parse()?;
-        number.base10_parse::<u32>()?;
-        version = Some(number);
         Ok(())
     });
     parser.parse2(attributes)?;
-    version.ok_or_else(|| {
+    let version = version.ok_or_else(|| {
         Error::new(
             proc_macro2::Span::call_site(),
             "the version of the state is missing: `#[aggregate(state = 1)]`; count it up when the state's fields change",
         )
-    })
+    })?;
+    Ok(Schema { name, version })
 }
 
 /// `impl Aggregate for State`.

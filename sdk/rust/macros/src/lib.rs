@@ -42,7 +42,8 @@ pub fn enrich(attributes: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes an aggregate of `impl Aggregate for State`, or, where the logic needs settings, of an impl with `new(settings)`,
 /// `add(&self, &mut State, row)`, `merge(&self, &mut State, State)` and `emit(&self, &State, &Window)`.
 ///
-/// `#[aggregate(state = 1)]`: the version of the state's layout.
+/// `#[aggregate(state = 1)]`: the version of the state's layout. `schema = "name"` names it where the package's name, which is the
+/// default, may change.
 #[proc_macro_attribute]
 pub fn aggregate(attributes: TokenStream, item: TokenStream) -> TokenStream {
     aggregate::expand(attributes.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()

@@ -62,7 +62,7 @@ impl<P: AggregateGlue> Plugin for AggregateTest<P> {
     fn migrate(self, settings: &str, version: u32, state: &[u8]) -> Result<Vec<Value>, String> {
         let configured = Configured::<P>::aggregate_plugin(settings)?;
         let states = Slices { offsets: vec![0, state.len() as u32], bytes: state.to_vec() };
-        let states = configured.migrate(P::NAME, version, &states)?;
+        let states = configured.migrate(P::STATE_NAME, version, &states)?;
         Ok(Fold { configured: &configured, records: &[] }.emit(&states))
     }
 }
