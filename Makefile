@@ -2,6 +2,7 @@
 
 SERVERS ?= auto
 PYTHON ?= auto
+JAVASCRIPT ?= auto
 C ?= auto
 SEEDS ?= 50000
 CARGO ?= cargo
@@ -14,7 +15,7 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
-	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; PYTHON, C likewise'
+	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; PYTHON, JAVASCRIPT, C likewise'
 	@echo 'make check    clippy, rustfmt, cargo deny'
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
@@ -43,6 +44,7 @@ test: components
 	@$(CARGO) build --workspace --bins --tests
 	@$(CARGO) test --workspace
 	@scripts/language-tests.sh python $(PYTHON)
+	@scripts/language-tests.sh javascript $(JAVASCRIPT)
 	@scripts/language-tests.sh c $(C)
 	@SERVERS=$(SERVERS) scripts/server-tests.sh
 
@@ -64,6 +66,7 @@ soak:
 bench: build
 	@scripts/prerequisites.sh --install servers
 	@scripts/python.sh tests/guests/python target/guests || [ $$? = 3 ] # bench-border says what it leaves out
+	@scripts/javascript.sh tests/guests/javascript target/guests || [ $$? = 3 ]
 	@for name in $(BENCHES); do $(TARGET)/release/bench-$$name || exit 1; done
 
 demo: build

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests of plugins in a language other than Rust, with the components that scripts/LANGUAGE.sh builds.
-#   language-tests.sh python|c [auto|required|none]
+#   language-tests.sh python|javascript|c [auto|required|none]
 # auto (default): where the language's tools cannot be used the tests are left out, and this says so. required: that is a failure.
 # none: they are left out.
 set -euo pipefail
@@ -10,9 +10,11 @@ language="$1"
 wanted="${2:-auto}"
 
 left_out() {
+    local tests
+    tests=$(sed -n "/^mod $language {/,/^}/p" tests/tests/languages.rs | sed -n '/#\[ignore/{n;s/^ *fn \([a-z_0-9]*\)().*/\1/p;}' | paste -sd' ' -)
     cat >&2 <<TEXT
 
-  !! LEFT OUT: the tests of plugins in $language ($(sed -n '/#\[ignore/{n;s/^fn \([a-z_0-9]*\)().*/\1/p;}' "tests/tests/$language.rs" | paste -sd' ' -))
+  !! LEFT OUT: the tests of plugins in $language ($tests)
   !! because $1
 TEXT
 }
@@ -32,4 +34,4 @@ elif [ "$failed" != 0 ]; then
     echo "$why" >&2
     exit 1
 fi
-cargo test --workspace --test "$language" -- --ignored
+cargo test --workspace --test languages -- --ignored "$language::"

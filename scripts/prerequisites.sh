@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Says what is missing on this machine to build, test or lint Tidegate: one line for each thing, with the command that
 # installs it on Debian and on macOS. Quiet, and exit code 0, when all is there.
-#   prerequisites.sh [--install] build|python|c|servers|lint...
+#   prerequisites.sh [--install] build|python|c|javascript|servers|lint...
 # --install: as root on Debian, installs what is missing with apt-get; cargo-deny and wit-bindgen go to $TIDEGATE_TOOLS.
 set -euo pipefail
 
@@ -77,6 +77,12 @@ need_c() {
             lacks wit-bindgen '' 'scripts/prerequisites.sh --install c'
         fi
     fi
+}
+
+need_javascript() {
+    local release
+    release=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p')
+    { [ -n "$release" ] && [ "$release" -ge 18 ] && have npm; } || lacks 'Node.js 18 or newer with npm' 'nodejs npm' 'brew install node'
 }
 
 need_servers() {

@@ -52,26 +52,32 @@ fn main() -> anyhow::Result<()> {
         print_ratio(what, spread, "≤ 20");
     }
     require_fields(&engine, rounds)?;
-    python(&engine, rounds)
+    languages(&engine, rounds)
 }
 
-/// Reference plugins, and the same in Python, on the same columns.
-fn python(engine: &Engine, rounds: usize) -> anyhow::Result<()> {
+/// Reference plugins, and the same in other languages, on the same columns.
+fn languages(engine: &Engine, rounds: usize) -> anyhow::Result<()> {
     let types = (0..ROWS).map(|row| if row % 3 == 0 { "purchase" } else { "page_view" });
     let event_type = column(Values::Slices(types.map(str::to_owned).collect()), Vec::new());
     let integers = |value: fn(u32) -> i64| column(Values::Integers((0..ROWS).map(value).collect()), Vec::new());
     let topic = column(Values::Slices((0..ROWS).map(|_| "streaming-events".to_owned()).collect()), Vec::new());
     let origin =
         vec![integers(|_| 1_700_000_000_000_000), topic, integers(|_| 2), integers(|row| 1_000_000 + i64::from(row))];
-    for (name, counterpart, settings, columns) in [
-        ("where", "where-text", r#"{"field": "event_type", "equals": "purchase"}"#, vec![event_type]),
-        ("stamp", "stamp-text", "{}", origin),
-    ] {
+    for (name, settings, columns) in
+        [("where", r#"{"field": "event_type", "equals": "purchase"}"#, vec![event_type]), ("stamp", "{}", origin)]
+    {
         let batch = Batch { rows: ROWS, columns };
-        let in_python = root().join(format!("target/guests/{counterpart}.wasm"));
-        for (language, file) in [("Rust", components().join(format!("{name}.wasm"))), ("Python", in_python)] {
-            if !file.exists() && language == "Python" {
-                println!("  left out: {name} in Python; scripts/python.sh tests/guests/python target/guests builds it");
+        let guest = |language: &str| root().join(format!("target/guests/{name}-{language}.wasm"));
+        for (language, file) in [
+            ("Rust", components().join(format!("{name}.wasm"))),
+            ("Python", guest("text")),
+            ("JavaScript", guest("javascript")),
+        ] {
+            if !file.exists() && language != "Rust" {
+                let script = language.to_lowercase();
+                println!(
+                    "  left out: {name} in {language}; scripts/{script}.sh tests/guests/{script} target/guests builds it"
+                );
                 continue;
             }
             let mut call = call(&load(engine, &file, settings)?, &batch)?;
