@@ -40,7 +40,7 @@ pub use artefact::encode;
 pub use component::{Component, Identity};
 pub use configured::{Instance, Plugin, StateDescription};
 pub use engine::{Engine, EngineSettings};
-pub use inspect::{Configured, FieldDescription, Inspection, State, inspect};
+pub use inspect::{Configured, FieldDescription, Inspection, State, inspect, inspect_bytes};
 pub use interface::{Import, PluginKind};
 pub use limits::THREAD_STACK_BYTES;
 pub use pieces::InPieces;
@@ -72,11 +72,12 @@ pub trait Aggregate: Send {
     /// Adds row i to the state of group `groups[i]`; an empty state is a new group. A row that makes its state larger
     /// than the limit is rejected.
     fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError>;
-    /// State by state; `right` comes later. A pair on which a call breaks is rejected, and its state is `left`.
+    /// State by state; `right` comes later. A pair on which a call breaks, or which makes a state larger than the limit, is
+    /// rejected, and its state is `left`.
     fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError>;
     /// The fields of the documents of each state; `context` has a row for each state.
     fn emit(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError>;
-    /// Turns states that an older version wrote into this version's.
+    /// Turns states that an older version wrote into this version's. One that is larger than the limit breaks the contract.
     fn migrate(&mut self, from: &StateSchema, states: &Slices) -> Result<Result<Slices, String>, CallError>;
 }
 

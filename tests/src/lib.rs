@@ -3,11 +3,14 @@
 
 pub mod bench;
 pub mod clicks;
+pub mod counting;
+pub mod evil;
 pub mod fold;
 pub mod guide;
 pub mod index;
 pub mod kafka;
 pub mod program;
+pub mod puppet;
 pub mod reload;
 pub mod servers;
 pub mod simulation;

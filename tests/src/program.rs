@@ -40,6 +40,11 @@ impl Program {
         wait_for("the program to end", STOP_LIMIT, || self.child.try_wait().expect("it is our child"))
     }
 
+    /// The exit that comes by itself.
+    pub fn wait(mut self) -> ExitStatus {
+        wait_for("the program to end", STOP_LIMIT, || self.child.try_wait().expect("it is our child"))
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.assert_running();

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use super::PipelineError;
 use crate::config::{OnTrap, OutputSettings, PipelineSettings, PluginSettings};
 use crate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
-use crate::plugin::{Component, Engine, EngineSettings, Plugin, PluginError, PluginKind};
+use crate::plugin::{Component, Engine, EngineSettings, Plugin, PluginError, PluginKind, UsageCounts};
 
 /// The pipeline's plugins, in the order of its file; cheap to clone.
 #[derive(Clone, Debug)]
@@ -119,6 +119,11 @@ impl Plugins {
                 })
                 .collect(),
         }
+    }
+
+    /// What each has taken so far, by its place.
+    pub fn usage(&self) -> impl Iterator<Item = (&str, UsageCounts)> {
+        self.all().map(|deployed| (deployed.place.name.as_str(), deployed.plugin.usage().read()))
     }
 
     /// One of each, for one thread.

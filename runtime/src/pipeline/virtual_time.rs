@@ -68,7 +68,7 @@ impl VirtualPipeline {
     }
 
     /// As [`VirtualPipeline::start`], of plugins that are loaded.
-    pub(crate) fn of(
+    pub fn of(
         settings: &PipelineSettings,
         plugins: &Plugins,
         partitions: i32,

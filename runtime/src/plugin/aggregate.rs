@@ -128,6 +128,29 @@ impl AggregateInstance {
         )
     }
 
+    /// Takes those back that merging has made too large.
+    fn without_large(&self, left: &Slices, merged: Accumulated) -> Accumulated {
+        let bytes_max = self.0.plugin().limits().state_bytes_max;
+        if merged.states.iter().all(|state| state.len() <= bytes_max) {
+            return merged;
+        }
+        let mut whole = Accumulated { states: Slices::default(), rejected: merged.rejected };
+        for (row, state) in merged.states.iter().enumerate() {
+            let is_large = state.len() > bytes_max;
+            whole.states.push(if is_large { left.get(row) } else { state });
+            let is_rejected = whole.rejected.iter().any(|rejection| rejection.row as usize == row);
+            if is_large && !is_rejected {
+                let reason = format!(
+                    "merged, the state of its group would have {} bytes, the limit is {bytes_max}",
+                    state.len()
+                );
+                whole.rejected.push(Rejection { row: row as u32, reason: Reason::new(ReasonKind::Plugin, reason) });
+            }
+        }
+        whole.rejected.sort_unstable_by_key(|rejection| rejection.row);
+        whole
+    }
+
     /// The documents of all states but those on which a call breaks.
     fn emit_contained(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
         let plugin = self.0.plugin().clone();
@@ -175,7 +198,7 @@ impl Aggregate for AggregateInstance {
             split::append(&mut whole.states, &merged.states);
             whole.rejected.extend(split::shifted(merged.rejected, start));
         }
-        Ok(whole)
+        Ok(self.without_large(left, whole))
     }
 
     fn emit(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
@@ -187,6 +210,7 @@ impl Aggregate for AggregateInstance {
 
     fn migrate(&mut self, from: &StateSchema, states: &Slices) -> Result<Result<Slices, String>, CallError> {
         let mut whole = Slices::default();
+        let bytes_max = self.0.plugin().limits().state_bytes_max;
         for chunk in split::chunks(states.iter().map(<[u8]>::len), states_bytes_max(&self.0)) {
             let piece = split::range(states, chunk);
             let schema = StateSchemaParam { name: &from.name, version: from.version };
@@ -194,7 +218,7 @@ impl Aggregate for AggregateInstance {
                 self.0.deadline(),
                 |live, guest| live.call(|store| guest.call_migrate(store, schema, crossing::slices(&piece))),
                 |answer| match answer {
-                    Ok(states) => contract::states(states, piece.len()).map(Ok),
+                    Ok(states) => contract::migrated(states, piece.len(), bytes_max).map(Ok),
                     Err(words) => Ok(Err(super::cut(&words, WORDS_BYTES_MAX).to_owned())),
                 },
             )?;

@@ -11,7 +11,7 @@ use wasmtime::component::{InstancePre, Linker};
 use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plugin};
 use super::host::{self, Host};
 use super::interface::{self, Import, PluginKind, Served};
-use super::limits::{COMPONENT_BYTES_MAX, Limits};
+use super::limits::{COMPONENT_BYTES_MAX, Limits, SCHEMA_BYTES_MAX};
 use super::live::{Interface, Live};
 use super::{CallError, Engine, Plugin, PluginError, Usage, artefact, wasi};
 use crate::config::PluginSettings;
@@ -97,6 +97,7 @@ impl Component {
         let identity: Identity = live.describe().map_err(broken("failed in `describe`"))?.into();
         super::named("itself", &identity.name).map_err(refuse)?;
         super::named("its version", &identity.version).map_err(refuse)?;
+        judge_schema(&identity.settings_schema).map_err(refuse)?;
         Ok(Component(Arc::new(Inner {
             engine: engine.clone(),
             file,
@@ -154,6 +155,17 @@ impl Component {
 
     pub(super) fn start(&self, limits: &Limits, usage: &Arc<Usage>) -> Result<Live, CallError> {
         Live::start(&self.0.engine, &self.0.pre, &self.0.file, limits, usage)
+    }
+}
+
+/// Others show it, and make forms of it.
+fn judge_schema(schema: &str) -> Result<(), String> {
+    if schema.len() > SCHEMA_BYTES_MAX {
+        return Err(format!("its settings schema has {} bytes, the limit is {SCHEMA_BYTES_MAX}", schema.len()));
+    }
+    match serde_json::from_str::<serde::de::IgnoredAny>(schema) {
+        Err(error) if !schema.is_empty() => Err(format!("its settings schema is not JSON: {error}")),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -284,92 +296,5 @@ mod tests {
                 let _ = filter.filter(&Batch { rows: 3, columns: Vec::new() });
             }
         }
-    }
-
-    #[test]
-    fn the_plugins_own_words_say_what_is_wrong_with_its_settings() {
-        let component =
-            Component::from_bytes(guests::engine(), "test", &filter().build("filter-plugin")).expect("loads");
-        let error = component.configure("\"text\"").expect_err("refused");
-        expect!["the plugin `test` does not accept its settings: text is not an object"].assert_eq(&error.to_string());
-    }
-
-    #[test]
-    fn ports_are_judged() {
-        let ports = |writes: &[_]| Guest::new(&[], writes).filter("", &Verdicts::default()).build("filter-plugin");
-        check(
-            &ports(&[field("a", Kind::Text)]),
-            expect!["it is a filter and says that it writes `a`; only `enrich` can"],
-        );
-        let ports = |writes: &[_]| Guest::new(&[], writes).enrich(&Default::default()).build("enrich-plugin");
-        check(&ports(&[field("", Kind::Text)]), expect!["the path of field 0 that it writes is empty"]);
-        check(&ports(&[field("a", Kind::Presence)]), expect!["it writes `a` as presence, which is not a value"]);
-        check(
-            &ports(&[field("$key", Kind::Text)]),
-            expect!["it writes `$key`; paths that begin with `$` are the record's own"],
-        );
-        check(&ports(&[field("a", Kind::Text), field("a", Kind::Json)]), expect!["it writes `a` twice"]);
-        check(&ports(&vec![field("a", Kind::Text); 1025]), expect!["it writes 1025 fields, the limit is 1024"]);
-    }
-
-    const OURS: &str = include_str!("../../../wit/tidegate.wit");
-
-    #[test]
-    fn another_world_another_version_and_a_foreign_import_are_refused_by_name() {
-        let text = filter().enrich(&Default::default()).text("");
-        let both = "package test:test; world both { include tidegate:plugin/filter-plugin@0.1.0; \
-                    export tidegate:plugin/enrich@0.1.0; }";
-        check(
-            &guests::module(&text, Some(both), "both"),
-            expect![
-                "it exports `filter`, `enrich` at once, so it is not clear what it is for; make a component of each"
-            ],
-        );
-
-        let text = r#"(module (func (export "run")))"#;
-        let other = "package test:test; world other { export run: func(); }";
-        check(
-            &guests::module(text, Some(other), "other"),
-            expect![
-                "it exports none of tidegate:plugin/filter, enrich and aggregate (its exports: `run`); build it against one of the worlds `filter-plugin`, `enrich-plugin` and `aggregate-plugin`"
-            ],
-        );
-
-        let newer = OURS.replace("@0.1.0", "@0.2.0");
-        let text = filter().text("").replace("@0.1.0", "@0.2.0");
-        check(
-            &guests::module(&text, Some(&newer), "filter-plugin"),
-            expect![
-                "it is built for tidegate:plugin@0.2.0, and this runtime takes tidegate:plugin@0.1.0; build it against that version, or use a runtime that knows its own"
-            ],
-        );
-
-        let text = filter().text(r#"(import "acme:db/query@1.0.0" "run" (func))"#);
-        let foreign = "package test:test; world foreign { include tidegate:plugin/filter-plugin@0.1.0; \
-                       import acme:db/query@1.0.0; } package acme:db@1.0.0 { interface query { run: func(); } }";
-        check(
-            &guests::module(&text, Some(foreign), "foreign"),
-            expect![
-                "it imports `acme:db/query@1.0.0`, which this runtime does not have; a component may import tidegate:plugin/log, and wasi:… which is answered but gives nothing"
-            ],
-        );
-    }
-
-    #[test]
-    fn an_interface_of_other_types_is_refused() {
-        let wit = OURS.replace("filter: func(batch: batch) -> verdicts;", "filter: func(batch: batch) -> u32;");
-        let text = filter().text("").replace("cabi_post_tidegate:plugin/filter@0.1.0#filter", "unused");
-        let mut resolve = wit_parser::Resolve::default();
-        let package = resolve.push_str("tidegate.wit", &wit).expect("parses");
-        let world = resolve.select_world(&[package], Some("filter-plugin")).expect("is there");
-        let mut bytes = wat::parse_str(text).expect("valid text");
-        wit_component::embed_component_metadata(&mut bytes, &resolve, world, wit_component::StringEncoding::UTF8)
-            .expect("embeds");
-        check(
-            &bytes,
-            expect![
-                "its interface `filter` has other types than this runtime's: failed to convert function to given type: type mismatch with results: expected `record` found `u32`"
-            ],
-        );
     }
 }

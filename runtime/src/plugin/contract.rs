@@ -50,6 +50,16 @@ pub(super) fn states(answer: data::SlicesResult, count: usize) -> Result<Slices,
     slices(answer, count).map_err(|what| format!("states: {what}"))
 }
 
+/// Of `migrate`, where no record could be blamed for a state that is too large.
+pub(super) fn migrated(answer: data::SlicesResult, count: usize, bytes_max: usize) -> Result<Slices, String> {
+    let states = states(answer, count)?;
+    let most = states.iter().map(<[u8]>::len).max().unwrap_or_default();
+    if most > bytes_max {
+        return Err(format!("a migrated state has {most} bytes, the limit is {bytes_max}"));
+    }
+    Ok(states)
+}
+
 fn check_rows(from: &[u32], rows: u32, rejected: &[Rejection]) -> Result<(), String> {
     if let Some(at) = from.windows(2).position(|pair| pair[0] > pair[1]) {
         return Err(format!("`rows` does not ascend: {} comes before {}", from[at], from[at + 1]));

@@ -1,10 +1,12 @@
 //! What there is to know of a component without running a pipeline.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Component, Engine, Identity, Import, PluginError, PluginKind};
+use super::limits::{Limits, START_DEADLINE};
+use super::{Component, Engine, Identity, Import, Plugin, PluginError, PluginKind};
 use crate::record::Field;
 
 /// The answer of `tidegate inspect`.
@@ -50,8 +52,22 @@ pub struct FieldDescription {
 
 /// Loads a component and configures it, with `{}` where no settings are given: then it is no error that it wants some.
 pub fn inspect(engine: &Engine, path: &Path, settings: Option<&str>) -> Result<Inspection, PluginError> {
-    let component = Component::load(engine, path)?;
-    let (configured, wants_settings) = match (component.configure(settings.unwrap_or("{}")), settings) {
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    inspect_bytes(engine, &name, &Component::read(path)?, settings, START_DEADLINE)
+}
+
+/// The same of a file's bytes, whatever they are; each step that the component takes has so much CPU time.
+pub fn inspect_bytes(
+    engine: &Engine,
+    name: &str,
+    bytes: &[u8],
+    settings: Option<&str>,
+    start_deadline: Duration,
+) -> Result<Inspection, PluginError> {
+    let within = |limits| Limits { start_deadline, ..limits };
+    let component = Component::from_bytes_within(engine, name, bytes, &within(Limits::describing()))?;
+    let configured = Plugin::new(component.clone(), settings.unwrap_or("{}"), within(Limits::default()));
+    let (configured, wants_settings) = match (configured, settings) {
         (Ok(plugin), _) => (
             Some(Configured {
                 reads: describe(&plugin.ports().reads),

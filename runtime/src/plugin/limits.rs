@@ -15,6 +15,11 @@ pub(super) const PATH_BYTES_MAX: usize = 1024;
 /// The names that a component gives itself, its version and its state; they are in tables, and the last in every part.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 
+/// What a component says of its settings, as JSON Schema.
+pub(super) const SCHEMA_BYTES_MAX: usize = 1 << 20;
+/// The longest that an instance may take to start and to be configured: tables are built and interpreters boot then.
+pub(super) const START_DEADLINE: Duration = Duration::from_secs(10);
+
 /// A JavaScript engine boots with 67 MiB.
 const DESCRIBING_BYTES_MAX: usize = 128 << 20;
 /// What a thread that calls components has of stack: four times the most that `[limits] stack` may say, as wasmtime asks for.
@@ -25,8 +30,7 @@ pub const THREAD_STACK_BYTES: usize = 8 << 20;
 pub(super) struct Limits {
     /// CPU time of the longest batch call.
     pub deadline: Duration,
-    /// The longest that an instance may take to start and to be configured: tables are built and interpreters boot
-    /// then.
+    /// CPU time of a start, and of each call that configures or describes.
     pub start_deadline: Duration,
     /// All linear memories of an instance together. Growing beyond it traps.
     pub memory_bytes_max: usize,
@@ -57,7 +61,7 @@ impl From<&PluginLimits> for Limits {
     fn from(limits: &PluginLimits) -> Self {
         Limits {
             deadline: limits.deadline,
-            start_deadline: Duration::from_secs(10),
+            start_deadline: START_DEADLINE,
             memory_bytes_max: limits.memory_bytes_max,
             retire_at_bytes: limits.retire_at_bytes,
             output_bytes_max: limits.output_bytes_max,

@@ -79,7 +79,7 @@ impl Live {
                 let place = Place::default();
                 Ok(Live { store, pre, instance, plugin, deadline, clock, place, calls: 0, memory_bytes_first })
             }
-            Err(error) => Err(failure(&error, store.data_mut(), deadline)),
+            Err(error) => Err(failure(&error, store.data_mut(), deadline, false)),
         }
     }
 
@@ -135,7 +135,7 @@ impl Live {
         host.begin_call();
         call(&mut self.store).map_err(|error| {
             self.place = place(&error);
-            failure(&error, self.store.data_mut(), self.deadline)
+            failure(&error, self.store.data_mut(), self.deadline, true)
         })
     }
 }
@@ -167,8 +167,8 @@ fn place(error: &wasmtime::Error) -> Place {
     Place(hasher.finish())
 }
 
-/// Why a call did not come back; `deadline` is the one that it had.
-fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration) -> CallError {
+/// Why a call did not come back; `deadline` is the one that it had. `called`: the guest had started.
+fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration, called: bool) -> CallError {
     if let Some(Crowded { bytes, bytes_max }) = error.downcast_ref::<Crowded>() {
         return CallError::Crowded { bytes: *bytes, bytes_max: *bytes_max };
     }
@@ -182,18 +182,27 @@ fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration) -> Call
         (None, Some(_)) => error.root_cause().to_string(),
         (None, None) => format!("{error:#}"),
     };
+    let is_malformed =
+        called && error.downcast_ref::<Trap>().is_none() && error.downcast_ref::<WasmBacktrace>().is_none();
     // wasmtime has no public type for it; a test holds its words.
     if cause.contains("fuel allocated for hostcalls has been exhausted") {
         return CallError::Contract("it hands over more bytes in one call than its output limit".into());
     }
+    // Nothing of the guest ran: what it answered, or where it says that there is room, is to blame.
+    if is_malformed {
+        return CallError::Contract(format!("its values cannot be read or written: {cause}"));
+    }
     let cause = cause.strip_prefix("wasm trap: ").unwrap_or(&cause);
     let trace = Trace::of(error);
-    let cause = match host.last_words() {
-        Some(words) => format!("{cause}; its last words: {}", super::cut(&words, LAST_WORDS_BYTES_MAX)),
-        None => cause.to_owned(),
+    let (cause, frames) = match host.last_words() {
+        Some(words) => (
+            format!("{cause}; its last words: {}", super::cut(&words, LAST_WORDS_BYTES_MAX)),
+            trace.short_after_words(),
+        ),
+        None => (cause.to_owned(), trace.short()),
     };
     tell(host, &cause, &trace);
-    CallError::Trap(cause + &trace.short())
+    CallError::Trap(cause + &frames)
 }
 
 /// In the log, once for each cause and now and then.

@@ -7,7 +7,7 @@ use wit_parser::Resolve;
 
 use super::Engine;
 use super::limits::Limits;
-use crate::record::{Column, Field, Kind, Output, Rejection, Slices, Values, Verdicts};
+use crate::record::{Field, Kind, Rejection, Verdicts};
 
 /// Where the answers begin; the heap begins at 1 MiB.
 const BASE: u32 = 1024;
@@ -88,12 +88,6 @@ impl Guest {
         self
     }
 
-    pub fn enrich(mut self, answer: &Output) -> Self {
-        let answer = self.output(answer);
-        self.function("enrich", "enrich", "(param i32 i32 i32) (result i32)", &format!("(i32.const {answer})"));
-        self
-    }
-
     pub fn function(&mut self, interface: &str, name: &str, signature: &str, body: &str) {
         let full = format!("tidegate:plugin/{interface}@0.1.0#{name}");
         self.functions.push_str(&format!(
@@ -154,52 +148,5 @@ impl Guest {
             words.extend([rejection.row, reason.0, reason.1]);
         }
         (self.words(&words), rejections.len() as u32)
-    }
-
-    fn offsets(&mut self, offsets: &[u32]) -> (u32, u32) {
-        (self.words(offsets), offsets.len() as u32)
-    }
-
-    fn slices(&mut self, slices: &Slices) -> [u32; 4] {
-        let (offsets, bytes) = (self.offsets(&slices.offsets), self.bytes(&slices.bytes));
-        [offsets.0, offsets.1, bytes.0, bytes.1]
-    }
-
-    fn column(&mut self, column: &Column) -> [u32; 7] {
-        let values = match &column.values {
-            Values::Presence => [0, 0, 0, 0, 0],
-            Values::Booleans(values) => {
-                let values = self.bytes(values);
-                [1, values.0, values.1, 0, 0]
-            }
-            Values::Integers(values) => {
-                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                [2, self.bytes(&bytes).0, values.len() as u32, 0, 0]
-            }
-            Values::Floats(values) => {
-                let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                [3, self.bytes(&bytes).0, values.len() as u32, 0, 0]
-            }
-            Values::Slices(values) => {
-                let [offsets, count, bytes, len] = self.slices(values);
-                [4, offsets, count, bytes, len]
-            }
-        };
-        let present = self.bytes(&column.present);
-        [values[0], values[1], values[2], values[3], values[4], present.0, present.1]
-    }
-
-    pub fn output(&mut self, output: &Output) -> u32 {
-        let rows = match &output.rows {
-            Some(rows) => {
-                let rows = self.offsets(rows);
-                [1, rows.0, rows.1]
-            }
-            None => [0, 0, 0],
-        };
-        let columns: Vec<u32> = output.columns.iter().flat_map(|column| self.column(column)).collect();
-        let columns = (self.words(&columns), output.columns.len() as u32);
-        let rejected = self.rejections(&output.rejected);
-        self.words(&[rows[0], rows[1], rows[2], columns.0, columns.1, rejected.0, rejected.1])
     }
 }

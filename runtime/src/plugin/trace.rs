@@ -35,8 +35,18 @@ impl Trace {
 
     /// The author's functions in a few words, with something in front where there are any.
     pub fn short(&self) -> String {
+        self.short_of(|_| true)
+    }
+
+    /// The same beside last words that say what happened. Functions outside of any module are then those of an interpreter,
+    /// wherever it was when it gave up.
+    pub fn short_after_words(&self) -> String {
+        self.short_of(|frame| frame.name.contains("::"))
+    }
+
+    fn short_of(&self, wanted: impl Fn(&Frame) -> bool) -> String {
         let own = |frame: &&Frame| !MACHINERY.iter().any(|start| frame.name.trim_start_matches('<').starts_with(start));
-        let named = self.0.iter().filter(|frame| !frame.name.is_empty()).filter(own);
+        let named = self.0.iter().filter(|frame| !frame.name.is_empty() && wanted(frame)).filter(own);
         let mut frames: Vec<String> = named.map(Frame::to_string).collect();
         frames.dedup();
         frames.truncate(SHORT_FRAMES);
@@ -121,13 +131,15 @@ mod tests {
             frame("<core::option::Option<T>>::unwrap", Some("option.rs:1")),
             frame("", None),
             frame("orders::total", Some("src/lib.rs:7")),
+            frame("_PyEval_EvalFrameDefault", None),
             frame("<orders::Plugin as tidegate_sdk::Filter>::filter", None),
             frame("tidegate:plugin/filter@0.1.0#filter", None),
         ]);
         assert_eq!(
-            trace.short(),
+            trace.short_after_words(),
             "; in orders::total (src/lib.rs:7), in <orders::Plugin as tidegate_sdk::Filter>::filter"
         );
+        assert!(trace.short().contains("in _PyEval_EvalFrameDefault"));
         assert!(trace.to_string().contains("\n    at a function without a name\n    at orders::total (src/lib.rs:7)"));
         assert_eq!(Trace::default().short(), "");
     }
