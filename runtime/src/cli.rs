@@ -1,11 +1,13 @@
 //! Commands, exit codes, printing. A command's arguments and body are in a file of its own; nothing here knows the domain.
 
+mod bench;
 mod build;
 mod check;
 mod columns;
 mod demo;
 mod deployed;
 mod exit;
+mod input;
 mod inspect;
 mod log;
 mod new;
@@ -56,6 +58,8 @@ enum Command {
     Rollback(deployed::RollbackArgs),
     /// Shows what a component is, reads, writes and wants
     Inspect(inspect::InspectArgs),
+    /// Measures what a component costs a record, beside one that does nothing
+    Bench(bench::BenchArgs),
     /// Runs scenarios: what comes in, and what must be there in the end, with the real components and without servers
     Test(test::TestArgs),
 }
@@ -69,6 +73,7 @@ impl Command {
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
+            Command::Bench(_) => LevelFilter::WARN, // its log would be in the way of its figures
         }
     }
 }
@@ -93,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(args),
         Command::Check(args) => check::run(args),
         Command::Inspect(args) => args.run(),
+        Command::Bench(args) => bench::run(args),
         Command::Test(args) => test::run(args),
     };
     match result {

@@ -21,6 +21,7 @@ mod interface;
 mod isolate;
 mod limits;
 mod live;
+mod noop;
 mod pace;
 mod pieces;
 mod pool;
@@ -37,12 +38,15 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use artefact::encode;
+pub use clock::cpu_time;
 pub use component::{Component, Identity};
 pub use configured::{Instance, Plugin, StateDescription};
+pub use crossing::Crossing;
 pub use engine::{Engine, EngineSettings};
 pub use inspect::{Configured, FieldDescription, Inspection, State, inspect, inspect_bytes};
 pub use interface::{Import, PluginKind};
 pub use limits::THREAD_STACK_BYTES;
+pub use noop::noop;
 pub use pieces::InPieces;
 pub use usage::{Usage, UsageCounts};
 

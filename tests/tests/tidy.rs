@@ -30,10 +30,11 @@ const ROOMS: [Room; 11] = [
 ];
 
 /// Crates and modules that only some rooms may name.
-const FOREIGN: [(&str, &[&str]); 17] = [
+const FOREIGN: [(&str, &[&str]); 18] = [
     ("rdkafka", &["source"]),
     ("wasmtime", &["plugin"]),
     ("wit_component", &["plugin"]),
+    ("wat", &["plugin"]),
     ("elasticsearch", &["sink"]),
     ("reqwest", &["sink", "cli"]),
     ("hyper", &["sink"]),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::build::BuildError;
 use super::check::Problems;
+use super::input::InputError;
 use super::new::NewError;
 use super::test::{Failed, TestError};
 use crate::config::ConfigErrors;
@@ -90,6 +91,7 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         ask::<ConsoleError>,
         ask::<Problems>,
         ask::<BuildError>,
+        ask::<InputError>,
         ask::<NewError>,
         ask::<TestError>,
     ];

@@ -2,7 +2,6 @@
 
 mod compare;
 mod find;
-mod input;
 mod outcome;
 mod play;
 mod scenario;

@@ -18,7 +18,7 @@ const FINE_FOR: Duration = Duration::from_millis(50);
 
 /// What the calling thread has had of its core. A thread that others keep from running is not blamed for it, and one that waits
 /// stands still.
-pub(super) fn cpu_time() -> Duration {
+pub fn cpu_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a timespec that lives through the call, which only writes it.
     let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };

@@ -4,13 +4,13 @@ use std::fmt;
 
 use anyhow::Result;
 
+use crate::cli::input::{Input, Line};
 use crate::config::PipelineSettings;
 use crate::lane::Instances;
 use crate::pipeline::{Loader, PipelineError, VirtualPipeline};
 use crate::plugin::{InPieces, Instance};
 use crate::record::Partition;
 
-use super::input::{Input, Line};
 use super::outcome::Outcome;
 
 /// How the input is played. What comes out must not depend on it.

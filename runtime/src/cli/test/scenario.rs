@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
+use crate::cli::input::{Input, read_input};
 use crate::config::PipelineSettings;
 use crate::pipeline::Loader;
 
 use super::compare::{self, Difference};
-use super::input::{Input, read_input};
 use super::outcome::Outcome;
 use super::play::{Mode, Play};
 use super::steady::{self, Unsteady};
@@ -126,7 +126,7 @@ impl Scenario {
         let text = fs::read_to_string(self.folder.join(INPUT)).with_context(|| {
             format!("a scenario has an {INPUT}, with the records that come in; or an {ERROR}, where it does not start")
         })?;
-        read_input(&text)
+        read_input(&text, INPUT)
     }
 
     fn read(&self, file: &str) -> Option<String> {

@@ -1,17 +1,81 @@
-//! `input.ndjson` of a scenario, line by line.
+//! What comes in: `input.ndjson` of a scenario, or a sample of records as they are, line by line.
+
+use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::pipeline::VirtualRecord;
-use crate::record::EventTime;
+use crate::record::{ErrorKind, EventTime, HasKind};
+
+/// The arguments that name a file of records.
+#[derive(Args, Clone, Debug)]
+pub struct InputFile {
+    /// Records that come in, as a scenario's `input.ndjson` has them
+    #[arg(long, value_name = "FILE", conflicts_with = "sample")]
+    input: Option<PathBuf>,
+    /// In place of it: records as they are, one JSON value a line
+    #[arg(long, value_name = "FILE")]
+    sample: Option<PathBuf>,
+}
+
+/// Why there are no records.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    #[error("cannot read the records: {error}; file=`{}`", file.display())]
+    Read { file: PathBuf, error: std::io::Error },
+    #[error(
+        "a line is not what a scenario's input has: {what}; records as they are, one JSON value a line, are given with --sample"
+    )]
+    Line { what: String },
+    #[error("there are no records to begin with; give some with --input FILE or --sample FILE")]
+    Unnamed,
+    #[error("no record of the file reaches the component{0}")]
+    Unusable(String),
+    #[error("there are no records in the file; file=`{}`", .0.display())]
+    Empty(PathBuf),
+}
+
+impl HasKind for InputError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Config
+    }
+}
+
+impl InputFile {
+    /// None where no file is named.
+    pub fn read(&self) -> Result<Option<Input>, InputError> {
+        let (file, is_sample) = match (&self.input, &self.sample) {
+            (Some(file), _) => (file, false),
+            (None, Some(file)) => (file, true),
+            (None, None) => return Ok(None),
+        };
+        let text = fs::read(file).map_err(|error| InputError::Read { file: file.clone(), error })?;
+        let input = if is_sample { sample(&text) } else { scenario(&text, &file.display().to_string())? };
+        if input.records().next().is_none() { Err(InputError::Empty(file.clone())) } else { Ok(Some(input)) }
+    }
+}
+
+fn scenario(text: &[u8], name: &str) -> Result<Input, InputError> {
+    read_input(&String::from_utf8_lossy(text), name).map_err(|error| InputError::Line { what: format!("{error:#}") })
+}
+
+/// Lines that are no JSON are records as well.
+fn sample(text: &[u8]) -> Input {
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let record = |line: &[u8]| VirtualRecord { value: Some(line.to_vec()), ..VirtualRecord::default() };
+    let lines = lines.map(|line| Line::Record { partition: 0, record: record(line) }).collect();
+    Input { lines, ..Input::default() }
+}
 
 /// What a line says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Line {
+pub enum Line {
     Record {
         partition: i32,
         record: VirtualRecord,
@@ -24,12 +88,21 @@ pub(super) enum Line {
 
 /// What comes in, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Input {
+pub struct Input {
     /// Of each source topic.
     pub partitions: i32,
     pub lines: Vec<Line>,
     /// The pipeline files that are deployed on the way, in order.
     pub deployed: Vec<String>,
+}
+
+impl Input {
+    pub fn records(&self) -> impl Iterator<Item = &VirtualRecord> {
+        self.lines.iter().filter_map(|line| match line {
+            Line::Record { record, .. } => Some(record),
+            Line::Idle(_) | Line::Restart | Line::Deploy => None,
+        })
+    }
 }
 
 impl Default for Input {
@@ -72,11 +145,12 @@ fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Resu
     T::deserialize(from).map(Some)
 }
 
-pub(super) fn read_input(text: &str) -> Result<Input> {
+/// `name` is the file's, for messages.
+pub(super) fn read_input(text: &str, name: &str) -> Result<Input> {
     let mut timestamp = Some(EventTime::from_micros(0));
     let mut input = Input::default();
     for (place, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let here = || format!("input.ndjson:{}: {line}", place + 1);
+        let here = || format!("{name}:{}: {line}", place + 1);
         match read_line(line, &mut timestamp).with_context(here)? {
             Written::Partitions(count) if place == 0 && count > 0 => input.partitions = count,
             Written::Partitions(_) => {
@@ -150,4 +224,19 @@ fn value(wire: &Wire) -> Result<Option<Vec<u8>>> {
 fn base64_bytes(text: &str) -> Result<Vec<u8>> {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.decode(text).context("base64")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_records_as_they_are_and_a_line_that_is_none_of_a_scenario_says_where() {
+        let records = sample(b"{\"a\": 1}\r\n\nno JSON\n");
+        let values: Vec<_> = records.records().filter_map(|record| record.value.clone()).collect();
+        assert_eq!(values, [b"{\"a\": 1}".to_vec(), b"no JSON".to_vec()]);
+        let error = scenario(b"{\"value\": 1}\n{\"a\": 1}\n", "events.ndjson").expect_err("no line of a scenario");
+        let said = error.to_string();
+        assert!(said.contains("events.ndjson:2: {\"a\": 1}: unknown field `a`") && said.contains("--sample"), "{said}");
+    }
 }
