@@ -6,6 +6,7 @@ mod check;
 mod columns;
 mod demo;
 mod deployed;
+mod dev;
 mod exit;
 mod input;
 mod inspect;
@@ -13,6 +14,7 @@ mod log;
 mod new;
 mod pipeline_file;
 mod run;
+mod stand_ins;
 pub mod test;
 
 use std::io::Write;
@@ -47,6 +49,8 @@ enum Command {
     New(new::NewArgs),
     /// Builds plugins written in Rust to components
     Build(build::BuildArgs),
+    /// Runs a pipeline while its plugins are written: what is saved is built, and served by the next batch
+    Dev(dev::DevArgs),
     /// Checks a pipeline file and its components, and shows who reads and writes which field
     #[command(visible_alias = "validate")]
     Check(check::CheckArgs),
@@ -68,7 +72,7 @@ impl Command {
     /// From which level on lines are logged, unless the environment says otherwise.
     fn level(&self) -> LevelFilter {
         match self {
-            Command::Demo(_) | Command::Test(_) => LevelFilter::ERROR, // they show by themselves what goes on
+            Command::Demo(_) | Command::Test(_) | Command::Dev(_) => LevelFilter::ERROR, // they show by themselves what goes on
             Command::Status(_) | Command::Reload(_) | Command::Rollback(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Inspect(args) => args.run(),
         Command::Bench(args) => bench::run(args),
+        Command::Dev(args) => dev::run(args),
         Command::Test(args) => test::run(args),
     };
     match result {

@@ -60,7 +60,12 @@ pub fn follow(page: &str) {
             ("sh", None) => {
                 let says = blocks.next_if(|next| next.language == "text" && next.file.is_none());
                 let says = says.map(|says| says.body).unwrap_or_default();
-                match block.body.trim().strip_prefix("tidegate ").filter(|line| line.ends_with("--watch")) {
+                match block
+                    .body
+                    .trim()
+                    .strip_prefix("tidegate ")
+                    .filter(|line| line.ends_with("--watch") || *line == "dev")
+                {
                     Some(arguments) => desk.watch(arguments, &says, &what),
                     None => desk.run(&block.body, &says, &what),
                 }
@@ -149,6 +154,7 @@ impl Desk {
     fn watch(&self, arguments: &str, says: &str, what: &str) {
         let mut command = Command::new(binary());
         command.current_dir(&self.here).args(arguments.split_whitespace()).stdout(Stdio::piped());
+        command.env("CARGO_TARGET_DIR", plugin_target()).env("RUSTUP_AUTO_INSTALL", "0");
         let mut child = command.spawn().expect("it can be run");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
         let unsaid = says.lines().find(|expected| !lines.any(|line| is_like(expected, &line)));

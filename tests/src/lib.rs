@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod clicks;
 pub mod counting;
+pub mod dev;
 pub mod evil;
 pub mod fold;
 pub mod guide;

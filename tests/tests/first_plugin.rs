@@ -73,7 +73,8 @@ fn bench_puts_a_component_beside_one_that_does_nothing_and_says_what_it_cannot_u
     assert_eq!(lines[0], "where 0.1.0: filter, in calls of 10 records, of 4 records in the file");
     assert!(said.contains("  left out: 1 record, "), "{said}");
     let cells = |name: &str| -> Vec<f64> {
-        let line = lines.iter().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}: {said}"));
+        let line =
+            lines.iter().rev().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}: {said}"));
         line.split_whitespace().filter_map(|cell| cell.parse().ok()).collect()
     };
     let (ours, noop, ratio) = (cells("where "), cells("no-op "), cells("ratio "));

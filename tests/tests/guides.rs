@@ -37,3 +37,8 @@ fn what_a_lane_says_that_waits_is_on_the_page() {
     };
     assert!(page.contains(&format!("partition=`orders.parts-0`: {newer}")), "{newer}");
 }
+
+#[test]
+fn writing_a_plugin_while_its_pipeline_runs() {
+    follow("docs/dev.md");
+}

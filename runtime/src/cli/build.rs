@@ -12,7 +12,8 @@ mod cargo;
 mod graph;
 mod trips;
 
-use cargo::{Artefact, Crate};
+use cargo::Artefact;
+pub(super) use cargo::{Crate, Profile};
 
 #[derive(Args)]
 pub struct BuildArgs {
@@ -71,13 +72,32 @@ fn listed(hints: &[String]) -> String {
 pub fn run(args: &BuildArgs) -> anyhow::Result<()> {
     let engine = super::engine()?;
     for folder in &args.folders {
-        cargo::manifest_is_there(folder)?;
-        cargo::target_is_there(folder)?;
+        ready(folder)?;
         let crates = Crate::find(folder)?;
-        for artefact in cargo::build(folder, &crates).map_err(|failure| explain(folder, &crates, failure))? {
-            let line = publish(&engine, &artefact, folder, &args.out)?;
-            super::print(&line);
-        }
+        build(&engine, folder, &crates, Profile::Release, &args.out, |line| eprintln!("{line}"), super::print)?;
+    }
+    Ok(())
+}
+
+/// Looks for a crate in the folder, and for what it takes to build it.
+pub(super) fn ready(folder: &Path) -> Result<(), BuildError> {
+    cargo::manifest_is_there(folder)?;
+    cargo::target_is_there(folder)
+}
+
+/// Builds the crates and puts their components into `out`; `say` is given cargo's messages, `built` a line for each component.
+pub(super) fn build(
+    engine: &Engine,
+    folder: &Path,
+    crates: &[Crate],
+    profile: Profile,
+    out: &Path,
+    say: impl FnMut(&str) + Send,
+    mut built: impl FnMut(&str),
+) -> anyhow::Result<()> {
+    let artefacts = cargo::build(folder, crates, profile, say).map_err(|failure| explain(folder, crates, failure))?;
+    for artefact in artefacts {
+        built(&publish(engine, &artefact, folder, out)?);
     }
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! Text for people: columns as wide as their widest cell, numbers of things.
 
+use crate::pipeline::Snapshot;
+use crate::record::ReasonKind;
+
 /// Rows of the same number of cells; the first is the head.
 pub(super) struct Columns {
     rows: Vec<Vec<String>>,
@@ -43,6 +46,27 @@ impl Columns {
 /// `1 record`, `2 records`.
 pub(super) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// How many there are of each reason.
+pub(super) fn dead_letters(snapshot: &Snapshot) -> String {
+    let counts = ReasonKind::ALL.iter().zip(snapshot.counts.tally.dead_letters);
+    let told: Vec<String> =
+        counts.filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{kind} {}", grouped(count))).collect();
+    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+}
+
+/// 1,234,567.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `tidegate demo`: a pipeline on a click stream that is made up, with stand-ins for Kafka and Elasticsearch or on real
 //! ones, for a minute. What runs is what `tidegate run` runs.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,12 +10,11 @@ use tokio::runtime::Runtime;
 
 use super::PipelineFile;
 use super::run::stop_on_signals;
-use crate::config::{Auth, IndexPart, PipelineSettings};
-use crate::lane::Plan;
+use super::stand_ins::StandIns;
+use crate::config::{IndexPart, PipelineSettings};
 use crate::pipeline::{self, Handle, Phase, PipelineError, RunOptions};
 use crate::record::EventTime;
-use crate::sink::stand_in::StandInIndex;
-use crate::source::{StandInBroker, Writer};
+use crate::source::Writer;
 
 mod clicks;
 mod screen;
@@ -51,12 +49,6 @@ pub struct DemoArgs {
     elasticsearch: Option<String>,
 }
 
-/// Servers inside this process; they end with it.
-struct StandIns {
-    _broker: StandInBroker,
-    _index: StandInIndex,
-}
-
 pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let mut settings = args.pipeline.load()?;
     let runtime = Runtime::new().context("no threads for requests")?;
@@ -66,13 +58,18 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
             settings.elasticsearch.urls = vec![url.clone()];
             None
         }
-        (None, _) | (_, None) => Some(StandIns::start(&mut settings, &runtime)?),
+        (None, _) | (_, None) => {
+            let stand_ins = StandIns::start(&settings, PARTITIONS, &runtime)?;
+            stand_ins.addresses.stand_in(&mut settings);
+            Some(stand_ins)
+        }
     };
     let index = fixed_index(&settings)?;
     super::print(&screen::introduction(&settings, stand_ins.is_some(), SPEED));
 
     let handle = Handle::new();
-    stop_on_signals(&handle).context("signals cannot be waited for")?;
+    let stop = handle.clone();
+    stop_on_signals(move || stop.stop()).context("signals cannot be waited for")?;
     let running = {
         let (settings, handle) = (settings.clone(), handle.clone());
         thread::Builder::new()
@@ -121,24 +118,6 @@ fn show(settings: &PipelineSettings, index: &str, handle: &Handle, runtime: &Run
         thread::sleep(TICK.saturating_sub(begun.elapsed().saturating_sub(elapsed)));
     }
     Ok(())
-}
-
-impl StandIns {
-    fn start(settings: &mut PipelineSettings, runtime: &Runtime) -> anyhow::Result<Self> {
-        let parts = Plan::parts_topic_of(settings);
-        let mut topics: Vec<(&str, i32)> =
-            settings.kafka.topics.iter().map(|topic| (topic.as_str(), PARTITIONS)).collect();
-        topics.push((&settings.dead_letters.topic, 1));
-        topics.extend(parts.as_deref().map(|topic| (topic, PARTITIONS)));
-        let broker = StandInBroker::start(&topics)?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let index = runtime.block_on(StandInIndex::start(address)).context("the stand-in index cannot listen")?;
-        settings.kafka.brokers = broker.bootstrap();
-        settings.kafka.librdkafka.clear();
-        settings.elasticsearch.urls = vec![index.url()];
-        (settings.elasticsearch.auth, settings.elasticsearch.ca) = (Auth::None, None);
-        Ok(StandIns { _broker: broker, _index: index })
-    }
 }
 
 /// The index of the first output with windows.

@@ -33,6 +33,8 @@ pub enum InputError {
         "a line is not what a scenario's input has: {what}; records as they are, one JSON value a line, are given with --sample"
     )]
     Line { what: String },
+    #[error("there is no pipeline.toml here, nor one in a folder of scenarios; name the pipeline file")]
+    NoPipeline,
     #[error("there are no records to begin with; give some with --input FILE or --sample FILE")]
     Unnamed,
     #[error("no record of the file reaches the component{0}")]
@@ -48,6 +50,11 @@ impl HasKind for InputError {
 }
 
 impl InputFile {
+    /// A scenario's.
+    pub fn of(file: PathBuf) -> Self {
+        InputFile { input: Some(file), sample: None }
+    }
+
     /// None where no file is named.
     pub fn read(&self) -> Result<Option<Input>, InputError> {
         let (file, is_sample) = match (&self.input, &self.sample) {

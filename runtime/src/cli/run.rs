@@ -28,7 +28,8 @@ pub struct RunArgs {
 pub fn run(args: &RunArgs) -> anyhow::Result<()> {
     let settings = args.pipeline.load()?;
     let handle = Handle::new();
-    stop_on_signals(&handle).context("signals cannot be waited for")?;
+    let stop = handle.clone();
+    stop_on_signals(move || stop.stop()).context("signals cannot be waited for")?;
     let console = args.console.map(|address| Console::start(address, handle.clone())).transpose()?;
     if let Some(console) = &console {
         tracing::info!(address = %console.address(), "the console listens");
@@ -49,9 +50,8 @@ const EXIT_BY_SIGINT: i32 = 130;
 const EXIT_BY_SIGTERM: i32 = 143;
 
 /// Returns when the signals are caught; the thread that waits for them lives as long as the process.
-pub(super) fn stop_on_signals(handle: &Handle) -> io::Result<()> {
+pub(super) fn stop_on_signals(stop: impl Fn() + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let handle = handle.clone();
     let (caught, is_caught) = mpsc::channel();
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
@@ -68,7 +68,7 @@ pub(super) fn stop_on_signals(handle: &Handle) -> io::Result<()> {
             };
             let name = next(&mut terminate, &mut interrupt).await.0;
             tracing::info!("{name}: draining; another signal ends the process at once");
-            handle.stop();
+            stop();
             let (name, code) = next(&mut terminate, &mut interrupt).await;
             tracing::warn!("{name} again: what is in flight is read again after the next start");
             std::process::exit(code);

@@ -45,6 +45,12 @@ impl Handle {
         let _ = self.0.stop.try_send(());
     }
 
+    /// After it has stopped: another pipeline is to be run with this handle.
+    pub fn begin_again(&self) {
+        let _ = self.0.stopped.try_recv();
+        *self.lock() = State::default();
+    }
+
     /// The pipeline now. Before it runs and after it, all counts but the phase are as they were last.
     pub fn snapshot(&self) -> Snapshot {
         let (phase, shared) = {

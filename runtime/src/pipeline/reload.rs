@@ -83,6 +83,8 @@ pub(crate) struct Serving {
     pub plugins: Plugins,
     pub loader: Loader,
     pub workers: Vec<Sender<Change>>,
+    /// How long a plan is on probation where few records come.
+    pub probation: Duration,
 }
 
 pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Reload> {
@@ -90,7 +92,7 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
     let (stop, stopped) = bounded(0);
     let board = Arc::new(Board::new(serving.settings.reload.watch, &serving.plugins));
     let running = Running {
-        lanes: Lanes::new(shared, serving.workers),
+        lanes: Lanes::new(shared, serving.workers, serving.probation),
         watch: if serving.settings.reload.watch { Watch::new() } else { Watch::nothing() },
         files: Files::default(),
         wanted: serving.settings.clone(),
@@ -300,6 +302,7 @@ impl Running {
         }
         self.before.retain(|name, _| plugins.at(name).is_some());
         self.board.settled(&plugins, changed);
+        self.board.serves(&plugins);
         self.plugins = plugins;
         self.lanes.accepted();
         let needed: Vec<_> =
@@ -334,6 +337,7 @@ impl Running {
             Ok(Verdict::Accepted) => {
                 self.refusals.add(name, Pair::of(&serving));
                 self.board.rolled_back(name);
+                self.board.serves(&plugins);
                 self.before.insert(name.to_owned(), serving);
                 self.plugins = plugins;
                 self.lanes.accepted();

@@ -25,6 +25,9 @@ use crate::source::{Source, SourceConfig, Writer};
 /// Orchestrators kill after 30 s by default; it ends a little before.
 const DRAIN_TIME: Duration = Duration::from_secs(25);
 
+/// Long enough for a slow topic to show something, short enough to wait for.
+const PROBATION: Duration = Duration::from_secs(1);
+
 /// Threads for requests to the index: they wait and compress, and compete with the workers for cores.
 const REQUEST_THREADS: usize = 2;
 
@@ -37,11 +40,13 @@ pub struct RunOptions {
     pub drain_time: Duration,
     /// Where the settings came from, for changes of them while the pipeline runs.
     pub origin: Option<Arc<Origin>>,
+    /// How long another version of a component is on probation where few records come.
+    pub probation: Duration,
 }
 
 impl Default for RunOptions {
     fn default() -> Self {
-        RunOptions { accept_removed: Vec::new(), drain_time: DRAIN_TIME, origin: None }
+        RunOptions { accept_removed: Vec::new(), drain_time: DRAIN_TIME, origin: None, probation: PROBATION }
     }
 }
 
@@ -94,6 +99,7 @@ impl Running {
             plugins,
             loader,
             workers: workers.iter().map(Worker::changes).collect(),
+            probation: options.probation,
         };
         let config = SourceConfig {
             kafka: settings.kafka.clone(),

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::trace::Causes;
 use crate::record::{Output, ReasonKind, Rejection, Verdicts};
 
@@ -22,7 +24,7 @@ pub struct Usage {
 }
 
 /// [`Usage`] at some moment; the counts may be some calls apart from each other.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Debug)]
 pub struct UsageCounts {
     /// Calls of the component that carry rows or states, those included that broke.
     pub calls: u64,

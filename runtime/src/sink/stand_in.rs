@@ -70,6 +70,16 @@ impl StandInIndex {
         self.store.documents(index)
     }
 
+    /// The index and the JSON of the few documents that were written last, the newest at the end.
+    pub fn newest(&self) -> Vec<(String, Vec<u8>)> {
+        self.store.newest()
+    }
+
+    /// Makes room: forgets what every index with more documents holds.
+    pub fn forget_above(&self, documents_max: usize) {
+        self.store.forget_above(documents_max);
+    }
+
     pub fn indices(&self) -> Vec<String> {
         self.store.names()
     }

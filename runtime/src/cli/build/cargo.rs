@@ -16,6 +16,8 @@ pub struct Crate {
     /// As cargo names it.
     pub id: String,
     pub name: String,
+    /// Where its manifest is.
+    pub folder: PathBuf,
 }
 
 /// A plugin crate and its file, a core module or a component.
@@ -80,7 +82,10 @@ fn plugins(metadata: &str, folder: &Path) -> Result<Vec<Crate>, BuildError> {
         package.manifest_path.starts_with(folder) && types.any(|kind| kind == "cdylib")
     };
     let found = metadata.packages.into_iter().filter(is_plugin);
-    Ok(found.map(|package| Crate { id: package.id, name: package.name }).collect())
+    let folder = |manifest: PathBuf| manifest.parent().map(Path::to_owned).unwrap_or_default();
+    Ok(found
+        .map(|package| Crate { id: package.id, name: package.name, folder: folder(package.manifest_path) })
+        .collect())
 }
 
 /// Looks for a crate in the folder.
@@ -106,10 +111,47 @@ fn libraries_are_there(folder: &Path, environment: Option<(&str, &str)>) -> Resu
     Ok(std::fs::read_dir(libraries).is_ok_and(|mut entries| entries.next().is_some()))
 }
 
-/// Builds the crates; cargo's messages go to stderr as they come.
-pub fn build(folder: &Path, crates: &[Crate]) -> Result<Vec<Artefact>, Failure> {
+/// What is built: what one runs, or what one looks at for a moment while one writes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Profile {
+    Release,
+    /// Built soon rather than well: what is compiled again is only the crate that has changed, in pieces that are kept, and not
+    /// optimised. What does not change is optimised once.
+    Quick,
+}
+
+/// What cargo is told of [`Profile::Quick`], which no manifest has.
+const QUICK: [&str; 8] = [
+    "inherits = \"release\"",
+    "opt-level = 0",
+    "incremental = true",
+    "codegen-units = 16",
+    "lto = false",
+    "debug = false",
+    "strip = \"debuginfo\"",
+    "package.\"*\".opt-level = 2",
+];
+const QUICK_NAME: &str = "tidegate-dev";
+
+/// Builds the crates; `say` is given cargo's messages, line by line, as they come.
+pub fn build(
+    folder: &Path,
+    crates: &[Crate],
+    profile: Profile,
+    mut say: impl FnMut(&str) + Send,
+) -> Result<Vec<Artefact>, Failure> {
     let mut command = Command::new("cargo");
-    command.current_dir(folder).env(NO_INSTALL.0, NO_INSTALL.1).args(["build", "--release", "--target", TARGET]);
+    command.current_dir(folder).env(NO_INSTALL.0, NO_INSTALL.1).args(["build", "--target", TARGET]);
+    match profile {
+        Profile::Release => drop(command.arg("--release")),
+        Profile::Quick => {
+            // The environment would have the last word.
+            command.args(["--profile", QUICK_NAME]).env("CARGO_INCREMENTAL", "1");
+            for setting in QUICK {
+                command.args(["--config", &format!("profile.{QUICK_NAME}.{setting}")]);
+            }
+        }
+    }
     command.args(["--message-format", "json-render-diagnostics"]);
     command.args(["--color", if std::io::stderr().is_terminal() { "always" } else { "never" }]);
     for found in crates {
@@ -117,19 +159,21 @@ pub fn build(folder: &Path, crates: &[Crate]) -> Result<Vec<Artefact>, Failure> 
     }
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(Failure::NoCargo)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let said = std::thread::spawn(move || stderr.map(shown).unwrap_or_default());
-    let lines = stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok));
-    let artefacts: Vec<Artefact> = lines.filter_map(|line| artefact(&line, crates)).collect();
-    let said = said.join().unwrap_or_default();
+    let (artefacts, said) = std::thread::scope(|scope| {
+        let said = scope.spawn(|| stderr.map(|stderr| heard(stderr, &mut say)).unwrap_or_default());
+        let lines = stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok));
+        let artefacts: Vec<Artefact> = lines.filter_map(|line| artefact(&line, crates)).collect();
+        (artefacts, said.join().unwrap_or_default())
+    });
     let status = child.wait().map_err(Failure::NoCargo)?;
     if status.success() { Ok(artefacts) } else { Err(Failure::Said(said)) }
 }
 
-/// Passes lines on to our stderr, and keeps them.
-fn shown(stderr: impl std::io::Read) -> String {
+/// Passes lines on, and keeps them.
+fn heard(stderr: impl std::io::Read, say: &mut impl FnMut(&str)) -> String {
     let mut said = String::new();
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        eprintln!("{line}");
+        say(&line);
         said += &line;
         said.push('\n');
     }
@@ -173,12 +217,15 @@ mod tests {
         ];
         let metadata = serde_json::json!({"packages": packages, "version": 1}).to_string();
         let found = plugins(&metadata, Path::new("/w/plugins")).expect("read");
-        assert_eq!(found, [Crate { id: "id of count".into(), name: "count".into() }]);
+        assert_eq!(
+            found,
+            [Crate { id: "id of count".into(), name: "count".into(), folder: "/w/plugins/count".into() }]
+        );
     }
 
     #[test]
     fn the_file_of_a_plugin_is_told_from_other_messages() {
-        let crates = [Crate { id: "p".into(), name: "count".into() }];
+        let crates = [Crate { id: "p".into(), name: "count".into(), folder: PathBuf::new() }];
         let line = |id: &str, file: &str| {
             serde_json::json!({"reason": "compiler-artifact", "package_id": id, "filenames": ["/t/x.rlib", file]})
                 .to_string()

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::cli::columns::{dead_letters, grouped};
 use crate::config::PipelineSettings;
 use crate::pipeline::Snapshot;
-use crate::record::{EventTime, ReasonKind};
+use crate::record::EventTime;
 
 /// A document of the demonstration's pipeline.
 #[derive(Deserialize)]
@@ -122,29 +123,9 @@ fn source_records(snapshot: &Snapshot) -> u64 {
     snapshot.counts.tally.records
 }
 
-fn dead_letters(snapshot: &Snapshot) -> String {
-    let counts = ReasonKind::ALL.iter().zip(snapshot.counts.tally.dead_letters);
-    let told: Vec<String> =
-        counts.filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{kind} {}", grouped(count))).collect();
-    if told.is_empty() { "none".to_owned() } else { told.join(", ") }
-}
-
 /// 18:35:00 of an RFC 3339 time.
 fn time_of_day(time: &str) -> &str {
     time.get(11..19).unwrap_or(time)
-}
-
-/// 1,234,567.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

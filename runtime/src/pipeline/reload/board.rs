@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::generation::{Generation, Stage};
 use crate::pipeline::components::{Deployed, Plugins};
+use crate::plugin::UsageCounts;
 
 /// The generations of one place.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
@@ -19,6 +20,8 @@ pub struct PlaceStatus {
     pub before: Option<Generation>,
     /// The newest one that does not serve: on its way, refused, or rolled back.
     pub candidate: Option<Generation>,
+    /// What the one that serves has done and taken.
+    pub usage: UsageCounts,
     numbered: u64,
 }
 
@@ -36,17 +39,31 @@ pub struct ReloadStatus {
     pub rolled_back: u64,
 }
 
-#[derive(Default)]
-pub(super) struct Board(Mutex<ReloadStatus>);
+pub(super) struct Board {
+    status: Mutex<ReloadStatus>,
+    serving: Mutex<Plugins>,
+}
 
 impl Board {
     pub fn new(watching: bool, plugins: &Plugins) -> Self {
         let places = plugins.all().map(|deployed| PlaceStatus::new(deployed, 1)).collect();
-        Board(Mutex::new(ReloadStatus { watching, places, ..ReloadStatus::default() }))
+        let status = Mutex::new(ReloadStatus { watching, places, ..ReloadStatus::default() });
+        Board { status, serving: Mutex::new(plugins.clone()) }
     }
 
     pub fn status(&self) -> ReloadStatus {
-        self.lock().clone()
+        let mut status = self.lock().clone();
+        for deployed in self.serving.lock().unwrap_or_else(PoisonError::into_inner).all() {
+            if let Some(place) = status.at(&deployed.place.name) {
+                place.usage = deployed.plugin.usage().read();
+            }
+        }
+        status
+    }
+
+    /// These serve.
+    pub fn serves(&self, plugins: &Plugins) {
+        *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = plugins.clone();
     }
 
     /// Another generation of a place begins its way.
@@ -143,7 +160,7 @@ impl Board {
     }
 
     fn lock(&self) -> MutexGuard<'_, ReloadStatus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,6 +178,7 @@ impl PlaceStatus {
             serving: Generation::settled(number, deployed),
             before: None,
             candidate: None,
+            usage: deployed.plugin.usage().read(),
             numbered: number,
         }
     }

@@ -14,8 +14,6 @@ use crate::record::Partition;
 
 /// After so many records a plan on probation is judged.
 const RECORDS: u64 = 1000;
-/// Where fewer come, it is judged after this time: what it does waits as long.
-const TIME: Duration = Duration::from_secs(1);
 /// A plan that looks bad by too few records to tell is looked at for longer.
 const TIME_IN_DOUBT: Duration = Duration::from_secs(10);
 /// Fewer records than these prove nothing.
@@ -36,11 +34,13 @@ pub(super) struct Lanes {
     workers: Vec<Sender<Change>>,
     /// The counts when the plan that serves was accepted.
     since: Counts,
+    /// Where fewer records come than prove something, a plan is judged after this time: what it does waits as long.
+    probation: Duration,
 }
 
 impl Lanes {
-    pub fn new(shared: Arc<Shared>, workers: Vec<Sender<Change>>) -> Self {
-        Lanes { shared, workers, since: Counts::default() }
+    pub fn new(shared: Arc<Shared>, workers: Vec<Sender<Change>>, probation: Duration) -> Self {
+        Lanes { shared, workers, since: Counts::default(), probation }
     }
 
     /// The last batches, and copies of all lanes where those are wanted: while they are held, windows that change are copied.
@@ -119,7 +119,7 @@ impl Lanes {
 
     fn judge(&self, trial: &Trial, words: &Receiver<TrialWord>, stop: &Receiver<()>) -> Verdict {
         let begun = Instant::now();
-        let mut until = begun + TIME;
+        let mut until = begun + self.probation;
         loop {
             let enough = match heard(words, stop, until) {
                 Heard::Stop => return Verdict::Stopped,

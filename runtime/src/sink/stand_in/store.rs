@@ -1,6 +1,6 @@
 //! What the stand-in index holds: documents with versions, in memory. Deleted ones keep their version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -14,9 +14,13 @@ pub struct StoredDocument {
     pub source: Vec<u8>,
 }
 
+/// How many of the newest writes are remembered in their order.
+const NEWEST_MAX: usize = 8;
+
 #[derive(Debug, Default)]
 pub(super) struct Store {
     indices: Mutex<BTreeMap<String, Index>>,
+    newest: Mutex<VecDeque<(String, Vec<u8>)>>,
     pub templates: Mutex<BTreeMap<String, Value>>,
 }
 
@@ -57,12 +61,12 @@ pub(super) enum Written {
 
 impl Store {
     /// Without `source` it deletes.
-    pub fn write(&self, index: &str, id: &str, version: Version, source: Option<&[u8]>) -> Written {
+    pub fn write(&self, name: &str, id: &str, version: Version, source: Option<&[u8]>) -> Written {
         let mut indices = self.lock();
-        if !indices.contains_key(index) {
-            indices.insert(index.into(), Index::default());
+        if !indices.contains_key(name) {
+            indices.insert(name.into(), Index::default());
         }
-        let Some(index) = indices.get_mut(index) else { return Written::NotFound { version: 0 } };
+        let Some(index) = indices.get_mut(name) else { return Written::NotFound { version: 0 } };
         let stored = index.documents.get(id);
         let present = stored.is_some_and(|stored| stored.source.is_some());
         let before = stored.map(|stored| stored.version);
@@ -80,12 +84,34 @@ impl Store {
             Version::Internal | Version::Create => before.map_or(1, |before| before + 1),
         };
         index.documents.insert(id.into(), Stored { version, source: source.map(<[u8]>::to_vec) });
+        drop(indices);
+        if let Some(source) = source {
+            self.remember(name, source);
+        }
         match (source.is_some(), present) {
             (true, false) => Written::Created { version },
             (true, true) => Written::Updated { version },
             (false, true) => Written::Deleted { version },
             (false, false) => Written::NotFound { version },
         }
+    }
+
+    fn remember(&self, index: &str, source: &[u8]) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest.len() == NEWEST_MAX {
+            newest.pop_front();
+        }
+        newest.push_back((index.to_owned(), source.to_vec()));
+    }
+
+    /// The index and the JSON of the documents that were written last, the newest at the end.
+    pub fn newest(&self) -> Vec<(String, Vec<u8>)> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Forgets what every index with more documents holds.
+    pub fn forget_above(&self, documents_max: usize) {
+        self.lock().retain(|_, index| index.documents.len() <= documents_max);
     }
 
     /// False where it is there already.
