@@ -5,13 +5,14 @@ PYTHON ?= auto
 JAVASCRIPT ?= auto
 C ?= auto
 SEEDS ?= 50000
+SECONDS ?= 60
 CARGO ?= cargo
 BENCHES ?= border lane isolation drain sink reload dev
 # The plugins are a workspace of their own; a shared target folder is divided between the two.
 PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup test check demo bench soak mutants components build prerequisites clean
+.PHONY: help setup test check demo bench soak fuzz mutants components build prerequisites clean
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
@@ -21,6 +22,7 @@ help:
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
 	@echo 'make mutants  takes one rule of the protocol out at a time: does the simulation find it?'
 	@echo 'make soak     the simulation with many more seeds: SEEDS=50000, or as many as you like'
+	@echo 'make fuzz     components and what they give back, made of bytes at random, for SECONDS=60 each'
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
 
 setup:
@@ -62,6 +64,10 @@ mutants: components
 
 soak:
 	@SEEDS=$(SEEDS) $(CARGO) test --workspace --test simulation -- --nocapture
+
+fuzz: components
+	@scripts/prerequisites.sh --install fuzz
+	@scripts/fuzz.sh $(SECONDS)
 
 bench: build
 	@scripts/prerequisites.sh --install servers

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Says what is missing on this machine to build, test or lint Tidegate: one line for each thing, with the command that
 # installs it on Debian and on macOS. Quiet, and exit code 0, when all is there.
-#   prerequisites.sh [--install] build|python|c|javascript|servers|lint...
-# --install: as root on Debian, installs what is missing with apt-get; cargo-deny and wit-bindgen go to $TIDEGATE_TOOLS.
+#   prerequisites.sh [--install] build|python|c|javascript|servers|lint|fuzz...
+# --install: as root on Debian, installs what is missing with apt-get; cargo-deny, cargo-fuzz and wit-bindgen go to $TIDEGATE_TOOLS.
 set -euo pipefail
 
 rust_needed=1.95
 cargo_deny_version=0.20.2
+cargo_fuzz_version=0.13.2
 wit_bindgen_version=0.61.1
 tools="${TIDEGATE_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tidegate/tools}"
 install=no
@@ -104,6 +105,19 @@ need_lint() {
             cargo install --quiet --locked cargo-deny --version "$cargo_deny_version" --root "$tools"
         else
             lacks cargo-deny '' "cargo install --locked cargo-deny --version $cargo_deny_version"
+        fi
+    fi
+}
+
+need_fuzz() {
+    need_build
+    PATH="$tools/bin:$PATH"
+    if ! have cargo-fuzz; then
+        if [ "$install" = yes ]; then
+            echo "installing cargo-fuzz $cargo_fuzz_version into $tools" >&2
+            cargo install --quiet --locked cargo-fuzz --version "$cargo_fuzz_version" --root "$tools"
+        else
+            lacks cargo-fuzz '' "cargo install --locked cargo-fuzz --version $cargo_fuzz_version"
         fi
     fi
 }

@@ -73,6 +73,17 @@ impl Script {
         Script { answer: IMAGE + 8, image: image.to_vec(), ..Script::does(Deed::Answer) }
     }
 
+    /// The answer begins so many bytes later.
+    pub fn answered_after(self, bytes: u32) -> Self {
+        let answer = self.answer.wrapping_add(bytes);
+        Script { answer, ..self }
+    }
+
+    /// After how many bytes of its memory the answer begins, and that memory.
+    pub fn answered(&self) -> (u32, &[u8]) {
+        (self.answer - (IMAGE + 8), &self.image)
+    }
+
     /// Words of memory.
     pub fn raw_words(words: &[u32]) -> Self {
         Script::answers(|image| image.words(words))
