@@ -41,6 +41,7 @@ build: components
 	@$(CARGO) build --release --workspace --bins
 
 # One call builds all that the tests need, the program included, so that both runs below find it fresh.
+test: export TIDEGATE_CACHE = $(TARGET)/code-cache
 test: components
 	@cd plugins && CARGO_TARGET_DIR=$(PLUGIN_TARGET) $(CARGO) test --quiet
 	@$(CARGO) build --workspace --bins --tests

@@ -41,6 +41,16 @@ pub use writer::{Writer, WriterStatus};
 /// What Kafka's client may read ahead, at least and at most: more than a few batches for each worker only costs memory.
 const FETCH_BYTES: (usize, usize) = (1 << 20, 16 << 20);
 
+/// How a partition goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Course {
+    Onward,
+    /// Its lane takes nothing: nothing is read.
+    Stalled,
+    /// Its lane has begun anew: from here.
+    Again(Offset),
+}
+
 /// What the source tells, and asks. All calls are made on the poll thread; all but `revoked` return at once.
 ///
 /// For each partition: `assigned`, then any number of `batch` and `idle`, then `revoked`; after that it may be assigned again.
@@ -51,6 +61,9 @@ pub trait Receiver: Send {
     /// May the next batch be handed over (nothing waits in the lane's queue)? Until then records collect in the batch;
     /// when that is full it comes unasked.
     fn ready(&self, partition: &Partition) -> bool;
+
+    /// How the partition goes on; asked several times a second.
+    fn course(&mut self, partition: &Partition) -> Course;
 
     /// The next records of the partition. The batch holds a permit of the partition's budget: dropping it frees the bytes.
     fn batch(&mut self, partition: &Partition, batch: RecordBatch);

@@ -1,6 +1,6 @@
 //! A pipeline of numbers, on stand-ins, whose components and settings change while it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -19,20 +19,27 @@ use crate::kafka::{Kafka, Record};
 use crate::wait_for;
 use crate::workspace::{root, scratch};
 
-pub const TOPIC: &str = "numbers";
 pub const PARTITIONS: i32 = 3;
 pub const LIMIT: Duration = Duration::from_secs(120);
 /// Groups of the windows.
 pub const GROUPS: i64 = 16;
+/// All groups together.
+pub const NUMBERS_PER_WINDOW: i64 = RECORDS_PER_SECOND * 60;
 /// Records a second of event time: a window of a minute holds 60,000.
 const RECORDS_PER_SECOND: i64 = 1000;
+/// Of the first one.
+const FIRST_MILLIS: i64 = 1_740_830_400_000;
 
 /// The broker, the index, the folder of the pipeline file and its components.
 pub struct Numbers {
+    /// Of the pipeline.
+    pub name: String,
+    pub topic: String,
+    pub brokers: String,
     pub kafka: Kafka,
     pub folder: PathBuf,
     index: StandInIndex,
-    broker: StandInBroker,
+    _broker: Option<StandInBroker>,
     _runtime: Runtime,
 }
 
@@ -55,15 +62,29 @@ impl Default for Plugins<'_> {
 
 impl Numbers {
     pub fn new(test: &str) -> Numbers {
-        let topics = [(TOPIC, PARTITIONS), ("numbers-job.dead-letters", 1), ("numbers-job.parts", PARTITIONS)];
+        let topics = [("numbers", PARTITIONS), ("numbers-job.dead-letters", 1), ("numbers-job.parts", PARTITIONS)];
         let broker = StandInBroker::start(&topics).expect("the stand-in broker starts");
+        let brokers = broker.bootstrap();
+        Numbers::with(test, "numbers".to_owned(), brokers, Some(broker))
+    }
+
+    /// On a Kafka that runs, with topics of its own.
+    pub fn on(brokers: &str, test: &str) -> Numbers {
+        let topic = format!("numbers-{test}-{}", std::process::id());
+        let job = Numbers::with(test, topic, brokers.to_owned(), None);
+        job.kafka.create_topic(&job.topic, PARTITIONS);
+        job.kafka.create_topic(&job.dead_letter_topic(), 1);
+        job
+    }
+
+    fn with(test: &str, topic: String, brokers: String, broker: Option<StandInBroker>) -> Numbers {
         let runtime = Runtime::new().expect("a runtime can be built");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let index = runtime.block_on(StandInIndex::start(address)).expect("the stand-in index starts");
         let folder = scratch(&format!("reload-{test}"));
         fs::create_dir(folder.join("plugins")).expect("the scratch folder is writable");
-        let kafka = Kafka::new(&broker.bootstrap());
-        let job = Numbers { kafka, folder, index, broker, _runtime: runtime };
+        let (name, kafka) = (format!("{topic}-job"), Kafka::new(&brokers));
+        let job = Numbers { name, topic, brokers, kafka, folder, index, _broker: broker, _runtime: runtime };
         for name in ["mark", "tally"] {
             fs::copy(guest(name), job.plugin(name)).expect("the guests are built");
         }
@@ -75,6 +96,16 @@ impl Numbers {
         self.folder.join("pipeline.toml")
     }
 
+    /// The pipeline file and its components once more, in a folder of their own: another instance of the pipeline.
+    pub fn second_file(&self) -> PathBuf {
+        let folder = self.folder.join("second");
+        fs::create_dir_all(folder.join("plugins")).expect("the scratch folder is writable");
+        for file in ["pipeline.toml", "plugins/mark.wasm", "plugins/tally.wasm"] {
+            fs::copy(self.folder.join(file), folder.join(file)).expect("it is copied");
+        }
+        folder.join("pipeline.toml")
+    }
+
     pub fn plugin(&self, name: &str) -> PathBuf {
         self.folder.join("plugins").join(format!("{name}.wasm"))
     }
@@ -83,14 +114,15 @@ impl Numbers {
     pub fn write(&self, plugins: Plugins<'_>) {
         let Plugins { mark, tally, documents, more } = plugins;
         let documents = if documents { "[[output]]\nname = \"all\"\nindex = \"all\"" } else { "" };
-        let (brokers, url) = (self.broker.bootstrap(), self.index.url());
+        let Numbers { name, topic, brokers, .. } = self;
+        let url = self.index.url();
         let text = format!(
             r#"
-            name = "numbers-job"
+            name = "{name}"
             plugins = "plugins"
             [source.kafka]
             brokers = "{brokers}"
-            topics = ["{TOPIC}"]
+            topics = ["{topic}"]
             [source.decode]
             event_time = "time"
             [watermark]
@@ -130,17 +162,13 @@ impl Numbers {
     /// Numbers of one partition each, in order, with a time that goes by them.
     pub fn produce(&self, numbers: std::ops::Range<i64>) {
         let records: Vec<Record> = numbers.map(record).collect();
-        self.kafka.produce(TOPIC, &records);
+        self.kafka.produce(&self.topic, &records);
     }
 
     /// Lets time pass for all partitions, so that the windows of all numbers up to `n` close.
     pub fn pass_time(&self, n: i64) {
         let minutes = n / (RECORDS_PER_SECOND * 60) + 3;
         self.produce_at(minutes * RECORDS_PER_SECOND * 60);
-    }
-
-    pub fn brokers(&self) -> String {
-        self.broker.bootstrap()
     }
 
     fn produce_at(&self, n: i64) {
@@ -152,6 +180,15 @@ impl Numbers {
     pub fn documents(&self, index: &str) -> Vec<Value> {
         let documents = self.index.documents(index);
         documents.iter().map(|one| serde_json::from_slice(&one.source).expect("a document is JSON")).collect()
+    }
+
+    /// What each window and group has counted.
+    pub fn tallies(&self) -> BTreeMap<(String, String), i64> {
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let documents = self.documents("tallies");
+        let read =
+            |one: &Value| ((text(&one["window_start"]), text(&one["g"])), one["records"].as_i64().expect("a count"));
+        documents.iter().map(read).collect()
     }
 
     pub fn document_count(&self) -> usize {
@@ -166,8 +203,21 @@ impl Numbers {
         self.documents("all").iter().map(read).collect()
     }
 
+    fn dead_letter_topic(&self) -> String {
+        format!("{}.dead-letters", self.name)
+    }
+
     pub fn dead_letters(&self) -> usize {
-        self.kafka.read_all("numbers-job.dead-letters").len()
+        self.kafka.read_all(&self.dead_letter_topic()).len()
+    }
+
+    /// Those that are dead letters, once each.
+    pub fn given_up(&self) -> BTreeSet<i64> {
+        let number = |letter: Record| {
+            let value: Value = serde_json::from_slice(&letter.value?).ok()?;
+            value["n"].as_i64()
+        };
+        self.kafka.read_all(&self.dead_letter_topic()).into_iter().filter_map(number).collect()
     }
 
     pub fn wait_for_documents(&self, count: usize) {
@@ -180,14 +230,15 @@ impl Numbers {
 }
 
 fn record(n: i64) -> Record {
-    let millis = 1_740_830_400_000 + n * 1000 / RECORDS_PER_SECOND;
+    let (partition, timestamp_millis, value) = number(n);
+    Record { partition, timestamp_millis, value: Some(value.into_bytes()), ..Record::default() }
+}
+
+/// The record of a number: its partition, its time in milliseconds, its value.
+pub fn number(n: i64) -> (i32, i64, String) {
+    let millis = FIRST_MILLIS + n * 1000 / RECORDS_PER_SECOND;
     let value = format!(r#"{{"n":{n},"time":{millis},"g":"g{}"}}"#, n % GROUPS);
-    Record {
-        partition: i32::try_from(n % i64::from(PARTITIONS)).expect("few"),
-        timestamp_millis: millis,
-        value: Some(value.into_bytes()),
-        ..Record::default()
-    }
+    (i32::try_from(n % i64::from(PARTITIONS)).expect("few"), millis, value)
 }
 
 /// A guest as a component.
@@ -207,10 +258,10 @@ fn built(folder: &str, name: &str) -> PathBuf {
 }
 
 /// The same component with other bytes.
-pub fn touched(component: &Path, number: u32) -> Vec<u8> {
+pub fn touched(component: &Path, number: u64) -> Vec<u8> {
     let mut bytes = fs::read(component).expect("it is built");
     // A custom section: an id, a length, the length of its name, its name, its content.
-    bytes.extend([0, 6, 1, b'n']);
+    bytes.extend([0, 10, 1, b'n']);
     bytes.extend(number.to_le_bytes());
     bytes
 }
@@ -233,7 +284,10 @@ impl Running {
     /// The pipeline of a file, which starts.
     pub fn begin(file: PathBuf) -> Running {
         let its = file.clone();
-        let load = move || PipelineSettings::load(&its, &|_| None, None);
+        let cache =
+            std::env::var("TIDEGATE_CACHE").unwrap_or_else(|_| file.with_file_name("code").display().to_string());
+        let environment = move |name: &str| (name == "TIDEGATE_CACHE").then(|| cache.clone());
+        let load = move || PipelineSettings::load(&its, &environment, None);
         let settings = load().unwrap_or_else(|errors| panic!("{errors}"));
         let origin = Arc::new(Origin { file, load: Box::new(load) });
         let options = RunOptions { origin: Some(origin), ..RunOptions::default() };

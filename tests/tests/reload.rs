@@ -11,7 +11,7 @@ use std::thread;
 use tidegate::console::Console;
 use tidegate::pipeline::Stage;
 use tidegate_tests::program::binary;
-use tidegate_tests::reload::{GROUPS, LIMIT, Numbers, Plugins, Running, guest, next_guest, touched};
+use tidegate_tests::reload::{GROUPS, LIMIT, Numbers, PARTITIONS, Plugins, Running, guest, next_guest, touched};
 use tidegate_tests::wait_for;
 
 /// Numbers are produced in pieces of so many, while at most so many are not read.
@@ -56,14 +56,14 @@ fn settings_and_components_are_deployed_while_records_flow() {
 
 /// Other settings and another component in turns.
 fn deploy_nine(job: &Numbers, running: &Running) {
-    for generation in 2..=10_u32 {
+    for generation in 2..=10 {
         if generation % 2 == 0 {
             let mark = format!(r#"settings = {{ mark = "{generation}" }}"#);
             job.write(Plugins { mark: &mark, ..Plugins::default() });
         } else {
             job.put(&job.plugin("mark"), &touched(&guest("mark"), generation));
         }
-        running.wait_settled("mark", u64::from(generation));
+        running.wait_settled("mark", generation);
     }
 }
 
@@ -104,6 +104,33 @@ fn a_generation_that_traps_on_the_last_live_batches_never_serves() {
     job.wait_for_documents(2000);
     assert!(job.marks().values().all(|mark| mark == "one"));
     assert_eq!(running.place("mark").serving.number, 1);
+    running.drain();
+}
+
+#[test]
+fn a_pipeline_whose_component_fails_holds_its_position_until_a_better_one_is_deployed() {
+    let job = Numbers::new("stalls");
+    let failing = "settings = { mark = \"bad\", panic = 1 }\non_breaker = \"stall\"";
+    job.write(Plugins { mark: failing, ..Plugins::default() });
+    let running = job.start();
+    job.produce(0..9000);
+    let stalled = || running.handle.snapshot().waiting.iter().filter(|why| why.contains("deploy a better")).count();
+    wait_for("all lanes to stall", LIMIT, || (stalled() == PARTITIONS as usize).then_some(()));
+    // More comes than a batch holds: none of it may be read past.
+    job.produce(9000..24_000);
+    let given_up = running.handle.snapshot().counts.dead_letters();
+    assert!(given_up < 1000 * PARTITIONS as u64, "{given_up} before the breaker had judged");
+
+    job.write(Plugins { mark: r#"settings = { mark = "good" }"#, ..Plugins::default() });
+    running.wait_settled("mark", 2);
+    // One that was given up may be read again, and then it is a document too.
+    wait_for("all numbers", LIMIT, || {
+        let (marks, given_up) = (job.marks(), job.given_up());
+        (0..24_000).all(|n| marks.contains_key(&n) || given_up.contains(&n)).then_some(())
+    });
+    assert_eq!(stalled(), 0);
+    assert!(job.marks().values().all(|mark| mark == "good"));
+    assert_eq!(job.given_up().len() as u64, given_up, "none is given up any more");
     running.drain();
 }
 

@@ -1,5 +1,6 @@
 //! The click-stream example on a real Kafka and a real Elasticsearch, undisturbed, terminated and killed: the index equals
-//! a plain fold of the input, document by document, and every record is accounted for.
+//! a plain fold of the input, document by document, and every record is accounted for. And two instances of one group on a real
+//! Kafka, which are updated one after the other.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +12,9 @@ use tidegate_tests::fold::{Expected, Window, fold, window_of};
 use tidegate_tests::index::Index;
 use tidegate_tests::kafka::{Kafka, Record};
 use tidegate_tests::program::{Program, components};
+use tidegate_tests::reload::{
+    GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, next_guest,
+};
 use tidegate_tests::servers::Servers;
 use tidegate_tests::wait_for;
 use tidegate_tests::workspace::{root, scratch};
@@ -207,4 +211,59 @@ fn sigkill_halfway_and_a_restart_do_not_show() {
     let mut program = job.start();
     job.wait_until_as_expected(&mut program);
     assert_eq!(program.terminate().code(), Some(0), "SIGTERM is a clean end");
+}
+
+/// The first of them to be updated writes states that the other does not know: the other's lanes of the parts topic wait for its
+/// own update. Whichever is the first, the windows are whole. (The index is the stand-in: this is about the group and its parts.)
+#[test]
+#[ignore = "needs real servers: make test SERVERS=required"]
+fn a_rolling_update_to_another_state_schema_loses_and_doubles_nothing() {
+    let waited: Vec<bool> = [0, 1].into_iter().map(updated_one_after_the_other).collect();
+    assert!(waited.contains(&true), "no lane had to wait: nothing was shown");
+}
+
+/// Whether the second to be updated had to wait.
+fn updated_one_after_the_other(first: usize) -> bool {
+    let job = Numbers::on(&Servers::get().kafka, &format!("rolling-{first}"));
+    job.write(Plugins { documents: false, ..Plugins::default() });
+    let files = [job.file(), job.second_file()];
+    let instances = [Running::of(files[0].clone()), Running::of(files[1].clone())];
+    let lanes = |instance: &Running, parts: bool| {
+        let lanes = instance.handle.snapshot().lanes;
+        lanes.iter().filter(|lane| lane.parts == parts).count()
+    };
+    wait_for("both to have partitions", LIMIT, || {
+        let counts = instances.each_ref().map(|instance| lanes(instance, true) + lanes(instance, false));
+        (counts.iter().sum::<usize>() == 2 * NUMBERS_PARTITIONS as usize && !counts.contains(&0)).then_some(())
+    });
+    let records = || instances.iter().map(|one| one.handle.snapshot().counts.tally.records).sum::<u64>();
+    let update = |number: usize| {
+        let plugin = files[number].with_file_name("plugins").join("tally.wasm");
+        job.put(&plugin, &fs::read(next_guest("tally")).expect("it is built"));
+        instances[number].wait_settled("tallies.aggregate", 2);
+    };
+    let half = NUMBERS_PER_WINDOW / 2;
+    job.produce(0..half);
+    wait_for("the first half window", LIMIT, || (records() >= half as u64).then_some(()));
+
+    update(first);
+    let (updated, other) = (&instances[first], &instances[1 - first]);
+    let must_wait = lanes(updated, false) > 0 && lanes(other, true) > 0;
+    let windows = 2;
+    job.produce(half..windows * NUMBERS_PER_WINDOW);
+    job.pass_time(windows * NUMBERS_PER_WINDOW);
+    if must_wait {
+        wait_for("a lane to wait for its update", LIMIT, || {
+            other.handle.snapshot().waiting.iter().any(|why| why.contains("deploy")).then_some(())
+        });
+    }
+    update(1 - first);
+    let tallies = wait_for("the windows", LIMIT, || {
+        let tallies = job.tallies();
+        (tallies.len() as i64 >= windows * GROUPS).then_some(tallies)
+    });
+    assert!(tallies.values().all(|count| *count == NUMBERS_PER_WINDOW / GROUPS), "{tallies:?}");
+    assert_eq!(instances.each_ref().map(|one| one.handle.snapshot().counts.dead_letters()), [0, 0]);
+    instances.into_iter().for_each(Running::drain);
+    must_wait
 }

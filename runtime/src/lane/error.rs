@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::config::OnBreaker;
 use crate::plugin::CallError;
 use crate::record::{ErrorKind, HasKind};
 
@@ -63,6 +64,11 @@ pub enum LaneError {
 }
 
 impl LaneError {
+    /// Whether the lane is to begin anew at its position when a better component is there (`on_breaker = "stall"`).
+    pub(crate) fn waits_for_better(&self) -> bool {
+        matches!(self, LaneError::Call { error: CallError::Failing { on_breaker: OnBreaker::Stall, .. }, .. })
+    }
+
     /// Whether nothing is wrong but the plan: the lane goes on where it is as soon as one is deployed that fits.
     pub(super) fn waits_for_deployment(&self) -> bool {
         matches!(self, LaneError::Fingerprint { .. } | LaneError::StateSchema { .. })

@@ -7,7 +7,8 @@ use crate::lane::Tally;
 use crate::record::ReasonKind;
 
 /// Upper bounds of the buckets of `tidegate_batch_seconds` and `tidegate_batch_wait_seconds`.
-pub const BATCH_SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+pub const BATCH_SECONDS: [f64; 13] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 #[derive(Default, Debug)]
 pub(crate) struct Counters {
@@ -118,7 +119,7 @@ mod tests {
             counters.batch(Duration::from_micros(micros));
         }
         let counts = counters.read();
-        assert_eq!((counts.batches[0], counts.batches[1], counts.batches[12]), (2, 1, 1));
+        assert_eq!((counts.batches[0], counts.batches[1], counts.batches[13]), (2, 1, 1));
         assert_eq!(counts.batch_count(), 4);
         assert_eq!(counters.take_batch_max(), Duration::from_secs(6));
         assert_eq!(counters.take_batch_max(), Duration::ZERO);

@@ -179,7 +179,10 @@ impl Running {
         match request {
             Request::Reload { answer } => {
                 self.refusals.forget();
-                let _ = answer.send(self.deploy());
+                let deployed = self.deploy();
+                let woken = self.lanes.wake();
+                let also = if woken > 0 { format!("; lanes that stalled begin again: {woken}") } else { String::new() };
+                let _ = answer.send(deployed.map(|deployed| deployed + &also));
             }
             Request::RollBack { name, answer } => {
                 let _ = answer.send(self.roll_back(&name));

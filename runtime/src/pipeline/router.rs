@@ -13,7 +13,7 @@ use super::slot::{LaneKey, Slot};
 use super::worker::{Command, Worker};
 use crate::lane::Event;
 use crate::record::{Commitment, Partition, RecordBatch, Resume};
-use crate::source::{Receiver, Refusal, SourceError};
+use crate::source::{Course, Receiver, Refusal, SourceError};
 
 /// How often the shell is asked to hurry while a revocation waits: documents that a lane makes in between would wait for a
 /// full bulk.
@@ -56,6 +56,19 @@ impl Router {
         }
     }
 
+    fn begin(&mut self, partition: Partition, resume: Resume) {
+        let worker = self.least_loaded(&partition.topic);
+        self.keys += 1;
+        let slot = Slot::new(LaneKey(self.keys), partition.clone(), worker);
+        self.tell(&slot, Command::Assign { slot: slot.clone(), resume });
+        if let Some(old) = self.lanes.insert(partition, slot) {
+            // The old lane stalled, or was assigned twice without a revocation: it must not go on beside the new one.
+            old.leave();
+            self.tell(&old, Command::Drop(old.key));
+        }
+        self.changed();
+    }
+
     /// The lanes have changed.
     fn changed(&mut self) {
         self.shared.set_lanes(self.lanes.values().cloned().collect());
@@ -85,16 +98,7 @@ impl Router {
 impl Receiver for Router {
     /// The lane begins on its worker; when it cannot, the pipeline stops by that failure.
     fn assigned(&mut self, partition: Partition, resume: Resume) -> Result<(), Refusal> {
-        let worker = self.least_loaded(&partition.topic);
-        self.keys += 1;
-        let slot = Slot::new(LaneKey(self.keys), partition.clone(), worker);
-        self.tell(&slot, Command::Assign { slot: slot.clone(), resume });
-        if let Some(old) = self.lanes.insert(partition, slot) {
-            // Assigned twice without a revocation: the old lane must not go on beside the new one.
-            old.leave();
-            self.tell(&old, Command::Drop(old.key));
-        }
-        self.changed();
+        self.begin(partition, resume);
         Ok(())
     }
 
@@ -102,6 +106,17 @@ impl Receiver for Router {
     fn ready(&self, partition: &Partition) -> bool {
         let Some(slot) = self.lanes.get(partition) else { return false };
         slot.queued_batches() == 0 && !slot.is_gone()
+    }
+
+    /// A lane that stalled begins anew at its position when it shall: its partition is read again from there.
+    fn course(&mut self, partition: &Partition) -> Course {
+        let Some(slot) = self.lanes.get(partition).filter(|slot| slot.is_stalled()) else { return Course::Onward };
+        let Some(Commitment { offset, metadata }) = slot.commitment().filter(|_| slot.is_awake()) else {
+            return Course::Stalled;
+        };
+        tracing::info!(%partition, %offset, "a lane that stalled begins again");
+        self.begin(partition.clone(), Resume::at(offset, metadata, &self.shared.plan.initial_metadata()));
+        Course::Again(offset)
     }
 
     fn batch(&mut self, partition: &Partition, batch: RecordBatch) {

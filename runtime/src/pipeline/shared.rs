@@ -73,6 +73,13 @@ impl Shared {
         *lock(&self.lanes) = lanes;
     }
 
+    /// Lanes that stalled begin anew; how many.
+    pub fn wake_lanes(&self) -> usize {
+        let lanes = lock(&self.lanes);
+        let stalled = lanes.iter().filter(|slot| slot.is_stalled());
+        stalled.inspect(|slot| slot.wake()).count()
+    }
+
     pub fn lane_bytes_max(&self) -> usize {
         self.lane_bytes_max.load(Relaxed)
     }

@@ -21,6 +21,10 @@ pub(crate) struct Slot {
     in_flight_bytes: AtomicUsize,
     /// The lane is not to do anything more: it was lost, or it failed.
     gone: AtomicBool,
+    /// The lane failed, and may begin anew with a better component.
+    stalled: AtomicBool,
+    /// It shall.
+    awake: AtomicBool,
     published: Mutex<Published>,
 }
 
@@ -43,6 +47,8 @@ impl Slot {
             queued_batches: AtomicUsize::new(0),
             in_flight_bytes: AtomicUsize::new(0),
             gone: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
+            awake: AtomicBool::new(false),
             published: Mutex::default(),
         })
     }
@@ -75,6 +81,25 @@ impl Slot {
 
     pub fn is_gone(&self) -> bool {
         self.gone.load(Relaxed)
+    }
+
+    /// The lane goes no further; its position is where it was.
+    pub fn stall(&self, why: String) {
+        self.lock().blocked = Some(why);
+        self.leave();
+        self.stalled.store(true, Relaxed);
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Relaxed)
+    }
+
+    pub fn wake(&self) {
+        self.awake.store(true, Relaxed);
+    }
+
+    pub fn is_awake(&self) -> bool {
+        self.awake.load(Relaxed)
     }
 
     pub fn publish(&self, commitment: Commitment, status: LaneStatus, blocked: Option<&LaneError>) {

@@ -245,6 +245,7 @@ impl Running {
         match stepped {
             Ok(()) => self.finish(lane),
             Err(error) if owned.probation.is_some() => self.fail_trial(lane, &error),
+            Err(error) if error.waits_for_better() => self.stall(lane, &error),
             Err(error) => {
                 let slot = owned.slot.clone();
                 self.fail(&slot, error);
@@ -288,6 +289,17 @@ impl Running {
         if owned.lane.is_settled()
             && let Some(settled) = owned.settled.take()
         {
+            let _ = settled.send(lane);
+        }
+    }
+
+    /// Nothing of the failed step takes effect, and the lane begins anew at its position when a better component is deployed.
+    fn stall(&mut self, lane: LaneKey, error: &LaneError) {
+        self.effects.clear();
+        let Some(Owned { slot, settled, .. }) = self.lanes.remove(&lane) else { return };
+        tracing::error!(partition = %slot.partition, "the lane stalls until a better component is deployed: {error}");
+        slot.stall(format!("{error}; deploy a better component"));
+        if let Some(settled) = settled {
             let _ = settled.send(lane);
         }
     }

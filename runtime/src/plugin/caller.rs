@@ -20,6 +20,10 @@ pub(super) struct Caller<G> {
     live: Option<(Live, G)>,
     pace: Pace,
     note: Note,
+    /// A batch is served: there is hardly anything between two calls.
+    serving: bool,
+    /// What the clock said at the end of the call before, then. To look costs as much as a short call.
+    clock: Option<Duration>,
     /// Since the breaker judged last: rows that were served or given up, and those that were given up.
     rows: u64,
     broken: u64,
@@ -40,7 +44,17 @@ impl<G: Interface> Caller<G> {
     pub fn new(plugin: Plugin) -> Result<Self, PluginError> {
         let live = Some(start(&plugin)?);
         let pace = Pace::new(plugin.limits().deadline);
-        Ok(Caller { plugin, live, pace, note: Note::default(), rows: 0, broken: 0, last: String::new() })
+        Ok(Caller {
+            plugin,
+            live,
+            pace,
+            note: Note::default(),
+            serving: false,
+            clock: None,
+            rows: 0,
+            broken: 0,
+            last: String::new(),
+        })
     }
 
     pub fn plugin(&self) -> &Plugin {
@@ -67,10 +81,11 @@ impl<G: Interface> Caller<G> {
             }
         };
         self.note.first |= live.is_fresh();
-        live.give(deadline);
-        let begun = cpu_time();
+        let begun = self.clock.take().unwrap_or_else(cpu_time);
+        live.give(begun, deadline);
         let answer = call(&mut live, &guest);
-        let took = cpu_time().saturating_sub(begun);
+        let ended = cpu_time();
+        let took = ended.saturating_sub(begun);
         self.note.took += took;
         self.note.place = live.place();
         self.plugin.usage().called(took, live.memory_bytes());
@@ -78,6 +93,7 @@ impl<G: Interface> Caller<G> {
         let checked = check(answer).map_err(CallError::Contract)?;
         if !live.is_due(self.plugin.limits().retire_at_bytes) {
             self.live = Some((live, guest));
+            self.clock = self.serving.then_some(ended);
         }
         Ok(checked)
     }
@@ -90,6 +106,7 @@ impl<G: Interface> Caller<G> {
         mut call: impl FnMut(&mut Self, Range<u32>, Duration) -> Result<T, CallError>,
         join: impl FnOnce(Vec<Served<T>>) -> T,
     ) -> Result<T, CallError> {
+        (self.serving, self.clock) = (true, None);
         let mut pace = std::mem::replace(&mut self.pace, Pace::new(Duration::ZERO));
         let came = self.serve_paced(rows, &mut pace, |this, rows, time| {
             this.note = Note::default();
@@ -98,6 +115,7 @@ impl<G: Interface> Caller<G> {
             Attempt { came, took, first, place }
         });
         self.pace = pace;
+        (self.serving, self.clock) = (false, None);
         let mut served = came?;
         let broken = served.iter().filter(|(_, came)| came.is_err()).count();
         self.judge(rows, broken)?;

@@ -178,8 +178,9 @@ impl Limiter {
 }
 
 impl Limiter {
-    pub fn is_tight(&self) -> bool {
-        self.pool.is_tight()
+    /// Whether others need what it has beyond `first_bytes`.
+    pub fn is_wanted(&self, first_bytes: usize) -> bool {
+        self.pool.wants_back(self.memory_bytes.saturating_sub(first_bytes))
     }
 }
 

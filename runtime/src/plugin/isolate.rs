@@ -3,7 +3,7 @@
 //! Nothing of a broken call took effect, and each piece gets a fresh instance when the one before it broke, so rows that are
 //! not guilty are served as if the guilty ones had never been there. Calls that break cost much more than those that do
 //! not (a fresh instance; all the time that they have), so rows are tried in short runs, and those of a run that breaks one by
-//! one: a guilty row breaks two calls, not as many as halving takes.
+//! one up to the guilty one: that breaks two calls, not as many as halving takes.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -36,13 +36,16 @@ pub(super) fn isolate<T>(
 ) -> Result<Vec<Served<T>>, CallError> {
     let (mut served, mut broken) = (Vec::new(), 0);
     let run = pace.run(rows).min(rows.div_ceil(2)).max(1);
-    for start in (0..rows).step_by(run as usize) {
+    let mut start = 0;
+    while start < rows {
         let piece = start..rows.min(start + run);
-        if run > 1 {
-            let Attempt { came, took, first, .. } = attempt(piece.clone(), pace.piece(run));
+        let count = piece.end - piece.start;
+        if count > 1 {
+            let Attempt { came, took, first, .. } = attempt(piece.clone(), pace.run_time(count));
             match came {
                 Ok(answer) => {
-                    pace.took(piece.end - piece.start, took, first);
+                    pace.took(count, took, first);
+                    start = piece.end;
                     served.push((piece, Ok(answer)));
                     continue;
                 }
@@ -52,6 +55,7 @@ pub(super) fn isolate<T>(
             }
         }
         for row in piece {
+            start = row + 1;
             let came = match alone(row, pace, &mut attempt)? {
                 Ok(answer) => Ok(answer),
                 Err((error, reason)) => {
@@ -62,7 +66,12 @@ pub(super) fn isolate<T>(
                     Err(reason)
                 }
             };
+            let is_guilty = came.is_err();
             served.push((row..row + 1, came));
+            if is_guilty {
+                // Those after it are tried together again.
+                break;
+            }
         }
     }
     Ok(served)

@@ -33,6 +33,8 @@ pub(super) struct Live {
     plugin: plugin::Guest,
     /// Of the next call.
     deadline: Duration,
+    /// CPU time at which it begins, where that is known.
+    begun: Option<Duration>,
     clock: Clock,
     /// Where the guest was when a call broke.
     place: Place,
@@ -77,15 +79,26 @@ impl Live {
             Ok((instance, plugin)) => {
                 let (pre, clock) = (pre.clone(), engine.clock().clone());
                 let place = Place::default();
-                Ok(Live { store, pre, instance, plugin, deadline, clock, place, calls: 0, memory_bytes_first })
+                Ok(Live {
+                    store,
+                    pre,
+                    instance,
+                    plugin,
+                    deadline,
+                    begun: None,
+                    clock,
+                    place,
+                    calls: 0,
+                    memory_bytes_first,
+                })
             }
             Err(error) => Err(failure(&error, store.data_mut(), deadline, false)),
         }
     }
 
-    /// A call for rows comes, which has so much time.
-    pub fn give(&mut self, deadline: Duration) {
-        self.deadline = deadline;
+    /// A call for rows comes, which has so much time from `begun` on.
+    pub fn give(&mut self, begun: Duration, deadline: Duration) {
+        (self.begun, self.deadline) = (Some(begun), deadline);
         self.calls = self.calls.saturating_add(1);
     }
 
@@ -108,8 +121,8 @@ impl Live {
     /// few calls needs that much, and so would the next.
     pub fn is_due(&self, retire_at_bytes: usize) -> bool {
         let limiter = &self.store.data().limiter;
-        limiter.memory_bytes > self.memory_bytes_first
-            && (limiter.memory_bytes >= retire_at_bytes && self.calls >= RETIRE_CALLS_MIN || limiter.is_tight())
+        let has_grown_to = limiter.memory_bytes > self.memory_bytes_first && limiter.memory_bytes >= retire_at_bytes;
+        has_grown_to && self.calls >= RETIRE_CALLS_MIN || limiter.is_wanted(self.memory_bytes_first)
     }
 
     /// Fails where the interface is not of the types that the bindings have; nothing of the guest runs.
@@ -131,7 +144,7 @@ impl Live {
         self.clock.expect(self.deadline);
         self.store.set_epoch_deadline(1);
         let host = self.store.data_mut();
-        host.until = cpu_time().saturating_add(self.deadline);
+        host.until = self.begun.take().unwrap_or_else(cpu_time).saturating_add(self.deadline);
         host.begin_call();
         call(&mut self.store).map_err(|error| {
             self.place = place(&error);

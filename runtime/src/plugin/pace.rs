@@ -9,10 +9,12 @@ use std::time::Duration;
 
 /// What a short call has beyond what is usual, at least: the clock ticks a few times.
 const SHORT_MIN: Duration = Duration::from_micros(200);
+/// A run of rows has less: when it breaks, each of them has its own time.
+const RUN_SHORT_MIN: Duration = Duration::from_micros(50);
 /// And while no row is known to spin.
 const PIECE_MIN: Duration = Duration::from_millis(50);
 /// How often the longest surprise of late a short call has.
-const SURPRISES: u32 = 4;
+const SURPRISES: u32 = 2;
 /// After a row that spun, so many batches have short deadlines.
 const SUSPICION_BATCHES: u32 = 64;
 /// So many rows that stop at new places have all of the fair time; an interpreter may have any number of places.
@@ -67,7 +69,7 @@ impl Pace {
 
     /// The time of a batch; none where it would break for certain, as the one before.
     pub fn batch(&mut self, rows: u32) -> Option<Duration> {
-        self.surprise -= self.surprise / 64;
+        self.surprise -= self.surprise / 16;
         let (broken, of) = self.density;
         match (broken as u64 * u64::from(rows)).checked_div(u64::from(of)) {
             Some(expected) if expected >= 2 => None,
@@ -78,7 +80,16 @@ impl Pace {
 
     /// The time of some rows of a batch that breaks.
     pub fn piece(&self, rows: u32) -> Duration {
-        let least = if self.suspicion == 0 { PIECE_MIN } else { SHORT_MIN };
+        self.short(rows, SHORT_MIN)
+    }
+
+    /// The time of a run of them, which gives nobody up.
+    pub fn run_time(&self, rows: u32) -> Duration {
+        self.short(rows, RUN_SHORT_MIN)
+    }
+
+    fn short(&self, rows: u32, short_min: Duration) -> Duration {
+        let least = if self.suspicion == 0 { PIECE_MIN } else { short_min };
         let surprise = self.surprise.max(self.first_surprise).saturating_mul(SURPRISES);
         (self.usual(rows) * 2 + surprise.max(least)).min(self.deadline)
     }
@@ -88,13 +99,13 @@ impl Pace {
         self.fair.max(self.piece(1)).min(self.deadline)
     }
 
-    /// How many rows of a batch that breaks are tried together. Trying rows singly costs little beside a call that does not
-    /// come back, and where many rows break calls that is cheapest.
+    /// How many rows of a batch that breaks are tried together: so many that runs and single rows take as many calls each. Where
+    /// many rows break calls they are tried singly, which breaks fewer.
     pub fn run(&self, rows: u32) -> u32 {
         let (broken, of) = self.density;
         let expected = (broken as u64 * u64::from(rows)).checked_div(u64::from(of)).unwrap_or_default();
-        match u64::from(rows) / (4 * (expected + 1)) {
-            run if run < 32 => 1,
+        match (2 * u64::from(rows) / expected.max(1)).isqrt() {
+            run if run < 6 => 1,
             run => u32::try_from(run).unwrap_or(u32::MAX).min(64),
         }
     }
@@ -199,8 +210,8 @@ mod tests {
         let mut pace = used();
         pace.suspect();
         pace.took(1, micros(5_000), false);
-        assert!(pace.piece(1) > micros(4 * 4_900));
-        pace.took(1, micros(300_000), true);
+        assert!(pace.piece(1) > micros(2 * 4_900));
+        pace.took(1, micros(600_000), true);
         assert_eq!((pace.piece(1), pace.fair()), (SECOND, SECOND), "never beyond the deadline");
     }
 
@@ -221,12 +232,14 @@ mod tests {
     #[test]
     fn the_more_rows_break_calls_the_fewer_are_tried_together() {
         let mut pace = used();
-        assert_eq!(pace.run(1024), 64);
+        assert_eq!(pace.run(1024), 45);
         pace.served(1024, 1);
         assert!(pace.batch(1024).is_some());
-        assert_eq!(pace.run(1024), 64);
+        assert_eq!(pace.run(1024), 45);
         pace.served(1024, 10);
-        assert_eq!((pace.batch(1024), pace.run(1024)), (None, 1));
+        assert_eq!((pace.batch(1024), pace.run(1024)), (None, 14));
         assert!(pace.batch(100).is_some());
+        pace.served(1024, 100);
+        assert_eq!(pace.run(1024), 1);
     }
 }

@@ -49,9 +49,12 @@ impl Pool {
         self.freed.notify_all();
     }
 
-    /// Little is left: who has more than it began with should give it back.
-    pub fn is_tight(&self) -> bool {
-        *self.used() > self.bytes_max / 4 * 3
+    /// Whether who has grown by so much should give it back: all that have when next to nothing is left, and those that have
+    /// grown by much when little is.
+    pub fn wants_back(&self, grown_bytes: usize) -> bool {
+        let used = *self.used();
+        let little = used > self.bytes_max / 4 * 3 && grown_bytes > self.bytes_max / 16;
+        grown_bytes > 0 && (little || used > self.bytes_max / 16 * 15)
     }
 
     fn used(&self) -> MutexGuard<'_, usize> {
@@ -71,9 +74,12 @@ mod tests {
         let pool = Arc::new(Pool::new(100));
         assert_eq!(pool.take(101), Err(Crowded { bytes: 101, bytes_max: 100 }), "never: nobody is waited for");
         pool.take(70).expect("there is room");
-        assert!(!pool.is_tight());
+        assert!(!pool.wants_back(100));
         pool.take(10).expect("there is room");
-        assert!(pool.is_tight());
+        assert!(pool.wants_back(7) && !pool.wants_back(1));
+        pool.take(20).expect("there is room");
+        assert!(pool.wants_back(1) && !pool.wants_back(0));
+        pool.give_back(20);
         let waiting = thread::spawn({
             let pool = pool.clone();
             move || pool.take(50)

@@ -11,6 +11,16 @@ pub enum Resume {
     Position { offset: Offset, metadata: String },
 }
 
+impl Resume {
+    /// A position and what was committed with it. With exactly the text `initial` nothing of it was settled.
+    pub fn at(offset: Offset, metadata: String, initial: &str) -> Resume {
+        match metadata == initial {
+            true => Resume::Fresh { offset },
+            false => Resume::Position { offset, metadata },
+        }
+    }
+}
+
 /// A position that may be committed now, with what must be remembered beside it (text, at most 4,096 bytes).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Commitment {

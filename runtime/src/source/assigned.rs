@@ -25,6 +25,8 @@ pub(super) struct Assigned {
     pub(super) next: Offset,
     budget: Arc<Budget>,
     pub(super) paused: bool,
+    /// Its lane takes nothing until it begins anew.
+    pub(super) stalled: bool,
     /// The end of the log, when the broker said that it was reached, and nothing came since.
     at_end: Option<Offset>,
     quiet_since: Instant,
@@ -43,6 +45,7 @@ impl Assigned {
             next,
             budget: Arc::default(),
             paused: false,
+            stalled: false,
             at_end: None,
             quiet_since: now,
             asked: None,
@@ -103,6 +106,20 @@ impl Assigned {
         self.paused = paused;
         self.at_end = None;
         self.quiet_since = now;
+    }
+
+    /// What was collected is read again when the lane begins anew.
+    pub(super) fn stall(&mut self, now: Instant) {
+        self.batch = BatchBuilder::new(EventTime::MIN);
+        self.stalled = true;
+        self.set_paused(true, now);
+    }
+
+    /// Its lane has begun anew at an offset.
+    pub(super) fn begin_again(&mut self, offset: Offset, now: Instant) {
+        (self.next, self.stalled, self.idle) = (offset, false, None);
+        self.batch = BatchBuilder::new(EventTime::MIN);
+        self.set_paused(false, now);
     }
 
     /// It is read anew from `next`.

@@ -131,7 +131,7 @@ impl Poller {
     }
 
     fn wait(&self) -> Duration {
-        let pending = self.assigned.iter().any(|it| it.paused || it.has_batch());
+        let pending = self.assigned.iter().any(|it| (it.paused && !it.stalled) || it.has_batch());
         if pending && !self.draining { WAIT_PENDING } else { WAIT_MAX }
     }
 
@@ -160,7 +160,8 @@ impl Poller {
             }
             let Some(place) = message.place().filter(|_| !*draining) else { return };
             let found = *places.entry(place).or_insert_with(|| position(assigned, message));
-            let Some(it) = found.and_then(|index| assigned.get_mut(index)) else { return };
+            let it = found.and_then(|index| assigned.get_mut(index));
+            let Some(it) = it.filter(|it| !it.stalled) else { return };
             if !it.push(message, received, now) {
                 *stale_records += 1;
             } else if it.full() {
@@ -228,6 +229,7 @@ impl Poller {
         }
         self.consumer.broker().say(now);
         if !self.draining {
+            self.steer(now)?;
             self.ask_about_ends(now)?;
         }
         self.hear_commit();
@@ -248,7 +250,7 @@ impl Poller {
         }
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         for (index, change) in self.flow.changes(loads, now) {
-            let Some(it) = self.assigned.get_mut(index) else { continue };
+            let Some(it) = self.assigned.get_mut(index).filter(|it| !it.stalled) else { continue };
             it.set_paused(change == Change::Pause, now);
             match change {
                 Change::Pause => pause.push(it.partition.clone()),

@@ -94,11 +94,7 @@ pub(super) fn begin(
     let offset = position.offset.max(log_start);
     // Text that is not ours is for the receiver to refuse, whatever its encoding.
     let metadata = position.metadata.unwrap_or_else(|| "\u{fffd}".to_owned());
-    let resume = match metadata == initial_metadata {
-        true => Resume::Fresh { offset },
-        false => Resume::Position { offset, metadata },
-    };
-    Ok(Beginning { resume, lost_records })
+    Ok(Beginning { resume: Resume::at(offset, metadata, initial_metadata), lost_records })
 }
 
 #[cfg(test)]

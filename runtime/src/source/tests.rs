@@ -10,6 +10,8 @@ use super::*;
 use crate::config::{OnDataLoss, Secret, Start};
 use crate::record::ErrorKind;
 
+mod course;
+
 const TOPIC: &str = "events";
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -23,6 +25,8 @@ struct Told {
     revoked: Vec<i32>,
     failed: Option<SourceError>,
     commit: Vec<(Partition, Commitment)>,
+    /// What is answered next.
+    courses: HashMap<i32, Course>,
     refuse: bool,
     keep_batches: bool,
 }
@@ -58,6 +62,10 @@ impl Receiver for Recorder {
 
     fn ready(&self, _: &Partition) -> bool {
         true
+    }
+
+    fn course(&mut self, partition: &Partition) -> Course {
+        self.change(|told| told.courses.remove(&partition.number).unwrap_or(Course::Onward))
     }
 
     fn batch(&mut self, partition: &Partition, batch: RecordBatch) {
@@ -170,20 +178,6 @@ fn records_come_in_order_and_a_restart_resumes_with_what_was_committed() {
         assert_eq!(told.resumes[&1], Resume::Fresh { offset: Offset(0) }, "nothing of it was settled");
         assert_eq!(told.offsets[&0], (60..100).collect::<Vec<_>>());
     });
-    close(source);
-}
-
-#[test]
-fn a_commit_while_running_is_seen_in_the_status() {
-    let broker = broker(1);
-    produce(&broker, 0, 10, b"a");
-    let recorder = Recorder::default();
-    let source = start(config(&broker), &recorder);
-    recorder.wait_until("records", |told| told.offsets.contains_key(&0));
-    recorder.change(|told| told.commit = vec![at(0, 4, "x")]);
-    let status = wait_for_status(&source, |status| status.partitions.iter().any(|it| it.committed == Some(Offset(4))));
-    assert!(status.connected);
-    assert_eq!(status.partitions[0].lag(), Some(0));
     close(source);
 }
 

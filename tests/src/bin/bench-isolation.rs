@@ -1,4 +1,4 @@
-//! What rows that break a component cost a lane: batches of the click-stream job through `Lane::step`, with a filter that spins
+//! What rows that break a component cost a lane, and what loads and starts cost: batches of the click-stream job through `Lane::step`, with a filter that spins
 //! or panics on some of them. No Kafka and no index.
 //!
 //! `make bench BENCHES=isolation` runs it. It is no test, and fails for no figure.
@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use tidegate::config::{OnBreaker, OnTrap, PluginLimits, PluginSettings, TransformSettings};
 use tidegate::lane::{Effect, Event, Lane, Plan, Topology};
 use tidegate::pipeline::{Loader, Plugins};
+use tidegate::plugin::{Component, Engine, EngineSettings};
 use tidegate::record::{BatchBuilder, EventTime, Offset, Partition, RecordBatch, Resume};
-use tidegate_tests::bench::Arguments;
 use tidegate_tests::bench::events::{Events, Mix, START_MILLIS};
 use tidegate_tests::bench::pipeline::Example;
-use tidegate_tests::workspace::root;
+use tidegate_tests::bench::{Arguments, Spread};
+use tidegate_tests::workspace::{root, scratch};
 
 const ROWS: u64 = 1024;
 
@@ -33,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Topology { sources: vec![("streaming-events".into(), 1)], parts_partitions: 1, accept_removed: Vec::new() };
     let plan = Arc::new(Plan::new(&settings, &plugins.describe(), topology)?);
 
+    loads()?;
     println!("isolation: click-stream with a filter that breaks, {batches} batches of {ROWS} records");
     println!(
         "  {:<28} {:>12} {:>8} {:>10} {:>10} {:>10}",
@@ -48,6 +50,39 @@ fn main() -> anyhow::Result<()> {
         println!("  {what:<28} {speed:>12.0} {of_none:>8.2} {first:>10.1} {next:>10.1} {median:>10.2}");
     }
     Ok(())
+}
+
+/// A component in Rust, and one in Python where it was built: compiled, taken from the cache, started and configured.
+fn loads() -> anyhow::Result<()> {
+    let cache = scratch("bench-isolation").join("code");
+    let settings = EngineSettings { code_cache: Some(cache), ..EngineSettings::default() };
+    println!("loads and starts, in ms");
+    println!("  {:<28} {:>10} {:>10} {:>10} {:>10}", "", "KiB", "compiled", "kept", "a start");
+    for (name, settings_json) in [("moody", "{}"), ("where-text", r#"{"field": "event_type", "equals": "purchase"}"#)] {
+        let file = root().join(format!("target/guests/{name}.wasm"));
+        let Ok(bytes) = std::fs::read(&file) else { continue };
+        let load = || {
+            let begun = Instant::now();
+            let component = Component::from_bytes(&Engine::with(&settings)?, name, &bytes)?;
+            anyhow::Ok((millis(begun.elapsed()), component))
+        };
+        let ((compiled, _), (kept, component)) = (load()?, load()?);
+        let plugin = component.configure(settings_json)?;
+        let mut starts = Vec::new();
+        for _ in 0..200 {
+            let begun = Instant::now();
+            drop(plugin.instantiate()?);
+            starts.push(millis(begun.elapsed()));
+        }
+        let start = Spread::of(starts).median;
+        let size = bytes.len() / 1024;
+        println!("  {name:<28} {size:>10} {compiled:>10.1} {kept:>10.1} {start:>10.3}");
+    }
+    Ok(())
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// Records of which so many in a million are of that mood.
@@ -85,7 +120,7 @@ impl Run {
     fn millis(&self) -> [f64; 3] {
         let mut sorted = self.0.clone();
         sorted.sort_unstable_by(|one, other| other.cmp(one));
-        let at = |place: usize| sorted.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e3);
+        let at = |place: usize| sorted.get(place).map_or(0.0, |time| millis(*time));
         [at(0), at(1), at(sorted.len() / 2)]
     }
 }

@@ -1,134 +1,239 @@
 //! What a reload costs while records flow: from the rename of a component's file to the lanes that serve with it, how long batches
-//! wait meanwhile, and what memory becomes over many of them. On stand-ins in this process, under as much load as they give.
+//! wait meanwhile, and what memory becomes over many of them. On a real Kafka and the stand-in index, in which every number must
+//! have been counted once in the end.
 //!
 //! `make bench BENCHES=reload` runs it, or `target/release/bench-reload --reloads 1000`. It is no test, and fails for no figure.
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-use tidegate::pipeline::{BATCH_SECONDS, Counts, Stage};
+use anyhow::{Context, ensure};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use tidegate::pipeline::{BATCH_SECONDS, Counts, Handle, Stage};
+use tidegate_tests::bench::broker::Broker;
 use tidegate_tests::bench::process::resident_bytes;
 use tidegate_tests::bench::{Arguments, Spread};
-use tidegate_tests::reload::{Numbers, Plugins, Running, guest, touched};
+use tidegate_tests::reload::{GROUPS, NUMBERS_PER_WINDOW, Numbers, Plugins, Running, guest, number, touched};
+use tidegate_tests::wait_for;
 
 /// Versions that come again and again: their code is in the cache after the first time.
 const KNOWN: u32 = 4;
-/// Numbers are produced in pieces of so many.
-const PIECE: i64 = 9000;
-/// So many may wait to be read: more would only fill the broker's memory.
-const AHEAD: i64 = 60_000;
+/// So many numbers may wait to be read.
+const AHEAD: u64 = 1_000_000;
+const TIMEOUT: Duration = Duration::from_secs(20);
+const STAGES: [Stage; 5] = [Stage::Compiled, Stage::Validated, Stage::Rehearsed, Stage::Shadowed, Stage::Probation];
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::read();
     let reloads: u32 = arguments.number("reloads", 100);
-    let job = Arc::new(Numbers::new("bench"));
+    let broker = Broker::start()?;
+    let job = Arc::new(Numbers::on(&broker.address(), "bench"));
     job.write(Plugins { documents: false, ..Plugins::default() });
-    let running = job.start();
-    let (stop, produced) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(0)));
-    let load = {
-        let (job, stop, produced, handle) = (job.clone(), stop.clone(), produced.clone(), running.handle.clone());
-        thread::spawn(move || {
-            while !stop.load(Relaxed) {
-                let begin = produced.load(Relaxed);
-                if begin - handle.snapshot().counts.tally.records as i64 > AHEAD {
-                    thread::sleep(Duration::from_millis(1));
-                    continue;
-                }
-                job.produce(begin..begin + PIECE);
-                produced.store(begin + PIECE, Relaxed);
-            }
-        })
-    };
-    while running.handle.snapshot().counts.tally.records < 100_000 {
-        thread::sleep(Duration::from_millis(10));
-    }
     let bytes = fs::metadata(guest("mark"))?.len();
     println!("reload: a component of {} KB, an enricher before windows; 2 workers, 3 partitions", bytes / 1000);
-    let calm = quiet(&running);
-    let cold = measure(&job, &running, 0..reloads, 2)?;
-    let memory = resident_bytes()?;
-    let known = measure(&job, &running, (0..reloads).map(|number| 1_000_000 + number % KNOWN), 2 + u64::from(reloads))?;
-    let after = resident_bytes()?;
-    stop.store(true, Relaxed);
-    load.join().expect("the load does not panic");
-    show("rename to serving, code that is new, ms", &cold.times, "<= 300");
-    show("rename to serving, code in the cache, ms", &known.times, "<= 50");
-    println!("  records a second meanwhile                   {:>9.0}", known.rate);
-    println!("  a batch, mean, ms                            {:>9.2}", calm.batch_ms);
-    println!("  longest wait of a batch without reloads      {:>9}", calm.wait);
-    println!("  longest wait with code that is new           {:>9}   wanted <= 2 batches + 5 ms", cold.wait);
-    println!("  longest wait with code in the cache          {:>9}   wanted <= 2 batches + 5 ms", known.wait);
-    println!("  memory after {reloads} reloads, and {reloads} more, MiB {:>7} {:>7}", memory >> 20, after >> 20);
-    let counts = running.handle.snapshot().counts;
-    ensure!(counts.dead_letters() == 0, "{} dead letters", counts.dead_letters());
+    let running = job.start();
+    let mut bench = Bench { job: &job, running: &running, version: 0, generation: 1 };
+
+    let load = Load::begin(&job, &running.handle, 0, Some(100_000));
+    wait_for("records", TIMEOUT, || (running.handle.snapshot().counts.tally.records > 500_000).then_some(()));
+    println!("\nwith 100,000 records a second");
+    bench.quiet().print("no reloads", "");
+    bench.deploy(reloads, true)?.print("code that is new", "<= 300");
+    bench.deploy(KNOWN, false)?;
+    bench.deploy(reloads, false)?.print("code in the cache", "<= 50");
+    let before = resident_bytes()?;
+    bench.deploy(reloads, false)?.print("code in the cache, again", "<= 50");
+    println!("  memory before and after the last {reloads} reloads, MiB: {} {}", before >> 20, resident_bytes()? >> 20);
+
+    let load = Load::begin(&job, &running.handle, load.end()?, None);
+    println!("\nwith all the records that the machine gives");
+    bench.quiet().print("no reloads", "");
+    bench.deploy(reloads, true)?.print("code that is new", "<= 300");
+    bench.deploy(reloads, false)?.print("code in the cache", "<= 50");
+    let produced = load.end()?;
+    check(&job, &running, produced)?;
+    println!("\nnumbers that were produced, each counted once: {produced}");
     running.drain();
     Ok(())
 }
 
+struct Bench<'b> {
+    job: &'b Numbers,
+    running: &'b Running,
+    /// The newest one.
+    version: u64,
+    generation: u64,
+}
+
+impl Bench<'_> {
+    /// As long as some reloads take, without one.
+    fn quiet(&self) -> Measured {
+        let (before, begun) = (self.running.handle.snapshot().counts, Instant::now());
+        thread::sleep(Duration::from_secs(5));
+        Measured::new(&before, &self.running.handle.snapshot().counts, begun.elapsed(), Vec::new())
+    }
+
+    fn deploy(&mut self, reloads: u32, are_new: bool) -> anyhow::Result<Measured> {
+        let (before, begun) = (self.running.handle.snapshot().counts, Instant::now());
+        let mut times = Vec::new();
+        for _ in 0..reloads {
+            self.version = match are_new {
+                true => self.generation + u64::from(KNOWN),
+                // Another one than serves.
+                false => (self.version + 1) % u64::from(KNOWN),
+            };
+            times.push(self.deploy_one(self.version)?);
+        }
+        Ok(Measured::new(&before, &self.running.handle.snapshot().counts, begun.elapsed(), times))
+    }
+
+    /// Milliseconds until each stage was reached.
+    fn deploy_one(&mut self, version: u64) -> anyhow::Result<[f64; STAGES.len()]> {
+        self.generation += 1;
+        let (generation, file) = (self.generation, self.job.plugin("mark"));
+        let other = file.with_extension("next");
+        fs::write(&other, touched(&guest("mark"), version))?;
+        let renamed = Instant::now();
+        fs::rename(&other, &file)?;
+        let mut times = [f64::NAN; STAGES.len()];
+        loop {
+            ensure!(
+                renamed.elapsed() < TIMEOUT,
+                "generation {generation} does not serve: {:?}",
+                self.running.place("mark")
+            );
+            let place = self.running.place("mark");
+            let now = renamed.elapsed().as_secs_f64() * 1000.0;
+            let candidate = place.candidate.filter(|one| one.number == generation);
+            ensure!(candidate.as_ref().is_none_or(|one| one.stage <= Stage::Probation), "refused: {candidate:?}");
+            let reached =
+                if place.serving.number == generation { Some(Stage::Settled) } else { candidate.map(|one| one.stage) };
+            for (time, stage) in times.iter_mut().zip(STAGES) {
+                if time.is_nan() && reached.is_some_and(|reached| reached >= stage) {
+                    *time = now;
+                }
+            }
+            if reached == Some(Stage::Settled) {
+                return Ok(times);
+            }
+            thread::sleep(Duration::from_micros(500));
+        }
+    }
+}
+
 struct Measured {
-    times: Vec<f64>,
-    wait: String,
+    times: Vec<[f64; STAGES.len()]>,
+    waits: Counts,
     batch_ms: f64,
     rate: f64,
 }
 
-/// As long as some reloads take, without one.
-fn quiet(running: &Running) -> Measured {
-    let (before, begun) = (running.handle.snapshot().counts, Instant::now());
-    thread::sleep(Duration::from_secs(5));
-    measured(&before, &running.handle.snapshot().counts, begun.elapsed(), Vec::new())
-}
-
-fn measure(
-    job: &Numbers,
-    running: &Running,
-    versions: impl Iterator<Item = u32>,
-    first: u64,
-) -> anyhow::Result<Measured> {
-    let (before, begun) = (running.handle.snapshot().counts, Instant::now());
-    let mut times = Vec::new();
-    let other = job.plugin("mark").with_extension("next");
-    for (generation, version) in (first..).zip(versions) {
-        fs::write(&other, touched(&guest("mark"), version))?;
-        let renamed = Instant::now();
-        fs::rename(&other, job.plugin("mark"))?;
-        let serves = || {
-            let place = running.place("mark");
-            ensure!(
-                place.candidate.as_ref().is_none_or(|one| one.stage <= Stage::Probation),
-                "generation {generation} does not serve: {:?}",
-                place.candidate
-            );
-            let on_probation =
-                place.candidate.is_some_and(|one| one.number == generation && one.stage == Stage::Probation);
-            Ok(on_probation || place.serving.number == generation)
-        };
-        while !serves()? {
-            thread::sleep(Duration::from_micros(200));
+impl Measured {
+    fn new(before: &Counts, after: &Counts, time: Duration, times: Vec<[f64; STAGES.len()]>) -> Measured {
+        let mut waits = after.clone();
+        waits.waits.iter_mut().zip(before.waits).for_each(|(count, before)| *count -= before);
+        let batches = after.batch_count() - before.batch_count();
+        Measured {
+            times,
+            waits,
+            batch_ms: (after.batch_time - before.batch_time).as_secs_f64() * 1000.0 / batches.max(1) as f64,
+            rate: (after.tally.records - before.tally.records) as f64 / time.as_secs_f64(),
         }
-        times.push(renamed.elapsed().as_secs_f64() * 1000.0);
-        running.wait_settled("mark", generation);
     }
-    Ok(measured(&before, &running.handle.snapshot().counts, begun.elapsed(), times))
-}
 
-fn measured(before: &Counts, after: &Counts, time: Duration, times: Vec<f64>) -> Measured {
-    let batches = after.batch_count() - before.batch_count();
-    let longest = (0..after.waits.len()).rev().find(|bucket| after.waits[*bucket] > before.waits[*bucket]);
-    let bound = longest.and_then(|bucket| BATCH_SECONDS.get(bucket));
-    Measured {
-        times,
-        wait: bound.map_or("> 5 s".to_owned(), |bound| format!("<= {} ms", bound * 1000.0)),
-        batch_ms: (after.batch_time - before.batch_time).as_secs_f64() * 1000.0 / batches.max(1) as f64,
-        rate: (after.tally.records - before.tally.records) as f64 / time.as_secs_f64(),
+    fn print(&self, what: &str, wanted: &str) {
+        println!("  {what}: {:.0} records a second, a batch {:.2} ms", self.rate, self.batch_ms);
+        for (place, stage) in STAGES.iter().enumerate().filter(|_| !self.times.is_empty()) {
+            let Spread { low, median, high } = Spread::of(self.times.iter().map(|times| times[place]));
+            let wanted = if *stage == Stage::Probation { format!("   serves; wanted {wanted}") } else { String::new() };
+            println!("    {:<12} {median:>8.1} ms   ({low:.1} to {high:.1}){wanted}", stage.name());
+        }
+        let bounds = BATCH_SECONDS.iter().map(|bound| format!("<= {} ms", bound * 1000.0));
+        let buckets = bounds.chain(["> 5 s".to_owned()]).zip(self.waits.waits).filter(|(_, count)| *count > 0);
+        let longest: Vec<String> = buckets.map(|(bound, count)| format!("{count} {bound}")).collect();
+        println!("    batches by the time that they waited: {}", longest.join(", "));
     }
 }
 
-fn show(what: &str, times: &[f64], wanted: &str) {
-    let Spread { low, median, high } = Spread::of(times.iter().copied());
-    println!("  {what:<44} {median:>9.1}   ({low:.1} to {high:.1})   wanted {wanted}");
+/// A thread that produces numbers, from one on, at a rate or as fast as they are taken.
+struct Load {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<anyhow::Result<i64>>,
+}
+
+impl Load {
+    fn begin(job: &Arc<Numbers>, handle: &Handle, first: i64, per_second: Option<u32>) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (job, handle, stopped) = (job.clone(), handle.clone(), stop.clone());
+        let thread = thread::spawn(move || produce(&job, &handle, first, per_second, &stopped));
+        Load { stop, thread }
+    }
+
+    /// How many numbers there are now, all acknowledged.
+    fn end(self) -> anyhow::Result<i64> {
+        self.stop.store(true, Relaxed);
+        self.thread.join().expect("the load does not panic")
+    }
+}
+
+fn produce(
+    job: &Numbers,
+    handle: &Handle,
+    first: i64,
+    per_second: Option<u32>,
+    stop: &AtomicBool,
+) -> anyhow::Result<i64> {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &job.brokers)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5")
+        .create()?;
+    let (begun, mut next) = (Instant::now(), first);
+    while !stop.load(Relaxed) {
+        let is_ahead = match per_second {
+            Some(rate) => (next - first) as f64 > begun.elapsed().as_secs_f64() * f64::from(rate),
+            None => next as u64 > handle.snapshot().counts.tally.records + AHEAD,
+        };
+        if is_ahead {
+            producer.poll(Duration::ZERO);
+            thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        for n in next..next + 1000 {
+            let (partition, timestamp, value) = number(n);
+            let mut record =
+                BaseRecord::<(), String>::to(&job.topic).partition(partition).timestamp(timestamp).payload(&value);
+            while let Err((error, again)) = producer.send(record) {
+                ensure!(error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "produce: {error}");
+                producer.poll(Duration::from_millis(10));
+                record = again;
+            }
+        }
+        producer.poll(Duration::ZERO);
+        next += 1000;
+    }
+    producer.flush(TIMEOUT).context("the numbers are not acknowledged")?;
+    Ok(next)
+}
+
+/// The whole windows of the numbers `0..produced` are in the index, and have counted each of them once.
+fn check(job: &Numbers, running: &Running, produced: i64) -> anyhow::Result<()> {
+    job.pass_time(produced);
+    let windows = produced / NUMBERS_PER_WINDOW;
+    let counted = wait_for("the last window", TIMEOUT, || {
+        let counted = job.tallies();
+        (counted.values().sum::<i64>() >= produced && counted.len() as i64 > windows * GROUPS).then_some(counted)
+    });
+    let counted: Vec<i64> = counted.into_values().collect();
+    let whole = counted.iter().filter(|count| **count == NUMBERS_PER_WINDOW / GROUPS).count() as i64;
+    ensure!(counted.iter().sum::<i64>() == produced, "{} of {produced} were counted", counted.iter().sum::<i64>());
+    ensure!(whole >= windows * GROUPS, "{whole} counts of {} are right", windows * GROUPS);
+    let dead_letters = running.handle.snapshot().counts.dead_letters();
+    ensure!(dead_letters == 0, "{dead_letters} dead letters");
+    Ok(())
 }

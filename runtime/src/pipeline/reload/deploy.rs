@@ -85,9 +85,15 @@ impl Lanes {
         Ok(verdict)
     }
 
-    /// From here on counts are those of the plan that serves.
+    /// From here on counts are those of the plan that serves, and lanes that stalled try it.
     pub fn accepted(&mut self) {
         self.since = self.shared.counters.read();
+        self.wake();
+    }
+
+    /// Lanes that stalled begin again; how many.
+    pub fn wake(&self) -> usize {
+        self.shared.wake_lanes()
     }
 
     fn swap(

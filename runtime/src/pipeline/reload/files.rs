@@ -56,13 +56,13 @@ pub(super) struct Look {
 }
 
 impl Files {
-    /// These files, as they are now; those that were known keep what is known of them.
+    /// These files, each of which may be named more than once; those that were known keep what is known of them. One that was not
+    /// has changed at the next look: it was read before, and nobody knows what it was then.
     pub fn watch<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
         let mut known = std::mem::take(&mut self.watched);
         for file in files {
-            let watched = known.remove(file);
-            let watched = watched.unwrap_or_else(|| Watched { taken: Stamp::of(file), pending: None });
-            self.watched.insert(file.to_owned(), watched);
+            let watched = || known.remove(file).unwrap_or(Watched { taken: None, pending: None });
+            self.watched.entry(file.to_owned()).or_insert_with(watched);
         }
     }
 
@@ -120,7 +120,8 @@ mod tests {
 
     fn watching(path: &Path) -> Files {
         let mut files = Files::default();
-        files.watch(std::iter::once(path));
+        files.watch([path, path].into_iter());
+        assert_eq!(files.look(&[path.to_owned()], Instant::now()), CHANGED, "nobody knows what was read");
         files
     }
 
@@ -168,6 +169,17 @@ mod tests {
         std::os::unix::fs::symlink("..2", &swapped).expect("a link is made");
         fs::rename(&swapped, &data).expect("it is renamed");
         assert_eq!(files.look(&[data], Instant::now()), CHANGED);
+    }
+
+    #[test]
+    fn a_change_is_not_lost_when_the_list_of_files_is_made_anew() {
+        let path = file("again");
+        let mut files = watching(&path);
+        let other = path.with_extension("new");
+        fs::write(&other, "two").expect("it is written");
+        fs::rename(&other, &path).expect("it is renamed");
+        files.watch([&*path, &*path].into_iter());
+        assert_eq!(files.look(&[path], Instant::now()), CHANGED);
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::sink::dead_letter::{MESSAGE, ORIGIN, REASON};
 /// How much of a document an example shows.
 const EXAMPLE_BYTES_MAX: usize = 200;
 
+/// The example where there is nothing to compare with.
+const FAILS: &str = "the generation before fails on them";
+
 /// Batches, with the partitions that they are of.
 pub(super) type Batches = [(Partition, Arc<RecordBatch>)];
 
@@ -40,7 +43,11 @@ pub(super) fn shadow(
     if batches.is_empty() {
         return Ok(Difference::default());
     }
-    let before = play(settings, serving, batches)?;
+    let Ok(before) = play(settings, serving, batches) else {
+        // They fail, and what wants to take their place need only do better.
+        play(settings, wanted, batches)?;
+        return Ok(Difference { records: records(batches), example: Some(FAILS.to_owned()), ..Difference::default() });
+    };
     let broken: BTreeSet<&str> = before.dead_letters().iter().filter_map(broken_record).collect();
     let innocent: Vec<_> = batches
         .iter()
@@ -48,7 +55,11 @@ pub(super) fn shadow(
         .collect();
     let before = if broken.is_empty() { before } else { play(settings, serving, &innocent)? };
     let after = play(settings, &wanted.with_on_trap(OnTrap::Stop)?, &innocent)?;
-    Ok(compare(innocent.iter().map(|(_, batch)| batch.len()).sum(), &before, &after))
+    Ok(compare(records(&innocent), &before, &after))
+}
+
+fn records(batches: &Batches) -> usize {
+    batches.iter().map(|(_, batch)| batch.len()).sum()
 }
 
 /// All that follows from the batches, windows included.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::super::start::{self, Beginning};
-use super::super::{SourceError, client};
+use super::super::{Course, SourceError, client};
 use super::{Assigned, Poller, Rebalance};
 use crate::record::{Commitment, Offset, Partition};
 
@@ -167,6 +167,28 @@ impl Poller {
         self.lost_records += beginning.lost_records;
         it.next = log_start;
         self.restart(index, now)
+    }
+
+    /// Stops reading where a lane takes nothing, and reads again where one has begun anew.
+    pub(super) fn steer(&mut self, now: Instant) -> Result<(), SourceError> {
+        for index in 0..self.assigned.len() {
+            let Some(it) = self.assigned.get_mut(index) else { break };
+            match self.receiver.course(&it.partition) {
+                Course::Onward => {}
+                Course::Stalled if it.stalled => {}
+                Course::Stalled => {
+                    it.stall(now);
+                    self.consumer.pause(std::slice::from_ref(&it.partition));
+                }
+                Course::Again(offset) => {
+                    it.begin_again(offset, now);
+                    let partition = it.partition.clone();
+                    self.restart(index, now)?;
+                    self.consumer.resume(&[partition]);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads a partition anew from where it is.
