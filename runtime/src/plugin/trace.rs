@@ -70,9 +70,10 @@ fn frames_of(info: &FrameInfo) -> Vec<Frame> {
     if inlined.is_empty() { vec![Frame { name: demangled(info.func_name()), place: None }] } else { inlined }
 }
 
+/// A component may have any name for a function; in a log's line it is one word.
 fn demangled(name: Option<&str>) -> String {
     let name = name.map(|name| format!("{:#}", rustc_demangle::demangle(name))).unwrap_or_default();
-    super::cut(&name, NAME_BYTES_MAX).to_owned()
+    super::cut(&name, NAME_BYTES_MAX).replace(char::is_control, "\u{fffd}")
 }
 
 impl fmt::Display for Trace {
@@ -121,6 +122,16 @@ mod tests {
             causes.count(number.to_string());
         }
         assert_eq!(causes.count("another".into()), None);
+    }
+
+    #[test]
+    fn a_name_is_cut_and_stays_in_its_line() {
+        assert_eq!(
+            demangled(Some("_ZN4core6option6Option6unwrap17h0123456789abcdefE")),
+            "core::option::Option::unwrap"
+        );
+        assert_eq!(demangled(Some("a\nWARN forged")), "a\u{fffd}WARN forged");
+        assert_eq!((demangled(Some(&"x".repeat(1000))).len(), demangled(None)), (NAME_BYTES_MAX, String::new()));
     }
 
     #[test]

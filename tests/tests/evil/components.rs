@@ -261,15 +261,18 @@ fn an_aggregate_says_what_its_states_are() {
 fn a_component_that_does_not_come_back_from_its_start_is_refused() {
     let engine = Engine::new().expect("an engine");
     let spins = Script::does(Deed::Spin);
+    let begins =
+        Puppet::filter().text("").replacen("(memory", "(func $begin_so (loop (br 0))) (start $begin_so) (memory", 1);
     let components = [
-        ("describe", Puppet::filter().describing(&spins)),
-        ("configure", Puppet::filter().configuring(&spins)),
-        ("describe-state", Puppet::aggregate().describing_state(&spins)),
+        ("does not start", module(&begins, &wit(), "", "filter-plugin")),
+        ("failed in `describe`", Puppet::filter().describing(&spins).build()),
+        ("failed in `configure`", Puppet::filter().configuring(&spins).build()),
+        ("failed in `describe-state`", Puppet::aggregate().describing_state(&spins).build()),
     ];
-    for (function, puppet) in components {
-        let inspected = inspect_bytes(&engine, "puppet", &puppet.build(), None, Duration::from_millis(40));
+    for (what, component) in components {
+        let inspected = inspect_bytes(&engine, "puppet", &component, None, Duration::from_millis(40));
         let error = inspected.expect_err("it never comes back").to_string();
-        assert!(error.contains(&format!("in `{function}`")) && error.contains("did not come back"), "{error}");
+        assert!(error.contains(what) && error.contains("did not come back"), "{error}");
     }
 }
 
