@@ -3,6 +3,7 @@
 SERVERS ?= auto
 PYTHON ?= auto
 JAVASCRIPT ?= auto
+GO ?= auto
 C ?= auto
 SEEDS ?= 50000
 SECONDS ?= 60
@@ -16,7 +17,7 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
-	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; PYTHON, JAVASCRIPT, C likewise'
+	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; PYTHON, JAVASCRIPT, GO, C likewise'
 	@echo 'make check    clippy, rustfmt, cargo deny'
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
@@ -48,6 +49,7 @@ test: components
 	@$(CARGO) test --workspace
 	@scripts/language-tests.sh python $(PYTHON)
 	@scripts/language-tests.sh javascript $(JAVASCRIPT)
+	@scripts/language-tests.sh go $(GO)
 	@scripts/language-tests.sh c $(C)
 	@SERVERS=$(SERVERS) scripts/server-tests.sh
 
@@ -74,6 +76,7 @@ bench: build
 	@scripts/prerequisites.sh --install servers
 	@scripts/python.sh tests/guests/python target/guests || [ $$? = 3 ] # bench-border says what it leaves out
 	@scripts/javascript.sh tests/guests/javascript target/guests || [ $$? = 3 ]
+	@scripts/go.sh tests/guests/go target/guests || [ $$? = 3 ]
 	@for name in $(BENCHES); do $(TARGET)/release/bench-$$name || exit 1; done
 
 demo: build

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests of plugins in a language other than Rust, with the components that scripts/LANGUAGE.sh builds.
-#   language-tests.sh python|javascript|c [auto|required|none]
+#   language-tests.sh python|javascript|go|c [auto|required|none]
 # auto (default): where the language's tools cannot be used the tests are left out, and this says so. required: that is a failure.
 # none: they are left out.
 set -euo pipefail

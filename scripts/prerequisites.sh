@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Says what is missing on this machine to build, test or lint Tidegate: one line for each thing, with the command that
 # installs it on Debian and on macOS. Quiet, and exit code 0, when all is there.
-#   prerequisites.sh [--install] build|python|c|javascript|servers|lint|fuzz...
+#   prerequisites.sh [--install] build|python|javascript|go|c|servers|lint|fuzz...
 # --install: as root on Debian, installs what is missing with apt-get; cargo-deny, cargo-fuzz and wit-bindgen go to $TIDEGATE_TOOLS.
 set -euo pipefail
 
@@ -69,14 +69,31 @@ need_c() {
     local packages='clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32'
     { have clang-19 && have wasm-ld-19 && [ -d /usr/include/wasm32-wasi ]; } ||
         lacks 'clang 19 and the C library for WebAssembly' "$packages" 'not tried'
+    need_wit_bindgen c
+}
+
+need_go() {
+    local release
+    release=$(go version 2>/dev/null | sed -n 's/^go version go\([0-9]*\.[0-9]*\).*/\1/p')
+    { [ -n "$release" ] && at_least "$release" 1.25; } || lacks 'Go 1.25 or newer' '' 'the installer of https://go.dev/dl'
+    need_javascript # jco-transpile makes components
+    need_wit_bindgen go
+}
+
+# need_wit_bindgen GROUP: with bindings for C and for Go, and the package that the latter want, which is in the crate's source.
+need_wit_bindgen() {
+    local source
     PATH="$tools/bin:$PATH"
-    if ! have wit-bindgen; then
-        if [ "$install" = yes ]; then
-            echo "installing wit-bindgen $wit_bindgen_version into $tools" >&2
-            cargo install --quiet --locked wit-bindgen-cli --version "$wit_bindgen_version" --no-default-features --features c --root "$tools"
-        else
-            lacks wit-bindgen '' 'scripts/prerequisites.sh --install c'
-        fi
+    if have wit-bindgen && { [ "$1" = c ] || [ -d "$tools/wit-bindgen-go" ]; }; then
+        return
+    elif [ "$install" = yes ]; then
+        echo "installing wit-bindgen $wit_bindgen_version into $tools" >&2
+        cargo install --quiet --locked --force wit-bindgen-cli --version "$wit_bindgen_version" --no-default-features --features c,go --root "$tools"
+        source=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/src" -maxdepth 2 -name "wit-bindgen-go-$wit_bindgen_version" | head -n 1)
+        rm -rf "$tools/wit-bindgen-go"
+        cp -r "$source/src/pkg" "$tools/wit-bindgen-go"
+    else
+        lacks wit-bindgen '' "scripts/prerequisites.sh --install $1"
     fi
 }
 

@@ -23,6 +23,14 @@ mod c {
     }
 }
 
+mod go {
+    #[test]
+    #[ignore = "needs the components of scripts/go.sh"]
+    fn connections_are_filtered_and_enriched_and_a_panic_costs_its_record() {
+        super::scenarios_pass("go");
+    }
+}
+
 mod javascript {
     #[test]
     #[ignore = "needs the components of scripts/javascript.sh"]

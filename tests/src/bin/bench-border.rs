@@ -72,6 +72,7 @@ fn languages(engine: &Engine, rounds: usize) -> anyhow::Result<()> {
             ("Rust", components().join(format!("{name}.wasm"))),
             ("Python", guest("text")),
             ("JavaScript", guest("javascript")),
+            ("Go", guest("go")),
         ] {
             if !file.exists() && language != "Rust" {
                 let script = language.to_lowercase();

@@ -1,0 +1,88 @@
+;; What Go wants of WASI, answered with nothing: no arguments, no environment, no files; what is written is dropped; the clock counts how often
+;; it is asked, and random numbers are the same in every instance.
+(module
+  (import "env" "memory" (memory 0))
+  (global $now (mut i64) (i64.const 0))
+  (global $seed (mut i64) (i64.const 0x9E3779B97F4A7C15))
+
+  (func $zeros (param $first i32) (param $second i32) (result i32)
+    (i32.store (local.get $first) (i32.const 0))
+    (i32.store (local.get $second) (i32.const 0))
+    (i32.const 0))
+
+  (func (export "args_sizes_get") (param i32 i32) (result i32) (call $zeros (local.get 0) (local.get 1)))
+  (func (export "environ_sizes_get") (param i32 i32) (result i32) (call $zeros (local.get 0) (local.get 1)))
+  (func (export "args_get") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "environ_get") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "sched_yield") (result i32) (i32.const 0))
+  (func (export "adapter_monotonic_clock_set_paused") (param i32))
+
+  (func (export "clock_time_get") (param $clock i32) (param $precision i64) (param $at i32) (result i32)
+    (global.set $now (i64.add (global.get $now) (i64.const 1)))
+    (i64.store (local.get $at) (global.get $now))
+    (i32.const 0))
+
+  (func (export "random_get") (param $at i32) (param $bytes i32) (result i32)
+    (loop $next
+      (if (local.get $bytes)
+        (then
+          (global.set $seed (i64.xor (global.get $seed) (i64.shl (global.get $seed) (i64.const 13))))
+          (global.set $seed (i64.xor (global.get $seed) (i64.shr_u (global.get $seed) (i64.const 7))))
+          (global.set $seed (i64.xor (global.get $seed) (i64.shl (global.get $seed) (i64.const 17))))
+          (i64.store8 (local.get $at) (global.get $seed))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (local.set $bytes (i32.sub (local.get $bytes) (i32.const 1)))
+          (br $next))))
+    (i32.const 0))
+
+  (func (export "fd_write") (param $fd i32) (param $pieces i32) (param $count i32) (param $written i32) (result i32)
+    (local $bytes i32)
+    (loop $next
+      (if (local.get $count)
+        (then
+          (local.set $bytes (i32.add (local.get $bytes) (i32.load offset=4 (local.get $pieces))))
+          (local.set $pieces (i32.add (local.get $pieces) (i32.const 8)))
+          (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+          (br $next))))
+    (i32.store (local.get $written) (local.get $bytes))
+    (i32.const 0))
+
+  ;; There is no such file: EBADF.
+  (func (export "fd_advise") (param i32 i64 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_allocate") (param i32 i64 i64) (result i32) (i32.const 8))
+  (func (export "fd_close") (param i32) (result i32) (i32.const 8))
+  (func (export "fd_datasync") (param i32) (result i32) (i32.const 8))
+  (func (export "fd_fdstat_get") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_fdstat_set_flags") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_fdstat_set_rights") (param i32 i64 i64) (result i32) (i32.const 8))
+  (func (export "fd_filestat_get") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_filestat_set_size") (param i32 i64) (result i32) (i32.const 8))
+  (func (export "fd_filestat_set_times") (param i32 i64 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_pread") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_prestat_dir_name") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_prestat_get") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_pwrite") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_read") (param i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_readdir") (param i32 i32 i32 i64 i32) (result i32) (i32.const 8))
+  (func (export "fd_renumber") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_seek") (param i32 i64 i32 i32) (result i32) (i32.const 8))
+  (func (export "fd_sync") (param i32) (result i32) (i32.const 8))
+  (func (export "fd_tell") (param i32 i32) (result i32) (i32.const 8))
+  (func (export "path_create_directory") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_filestat_get") (param i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_filestat_set_times") (param i32 i32 i32 i32 i64 i64 i32) (result i32) (i32.const 8))
+  (func (export "path_link") (param i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_open") (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_readlink") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_remove_directory") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_rename") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_symlink") (param i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "path_unlink_file") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "sock_accept") (param i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "sock_recv") (param i32 i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "sock_send") (param i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+  (func (export "sock_shutdown") (param i32 i32) (result i32) (i32.const 8))
+
+  ;; Nothing can be waited for: ENOSYS.
+  (func (export "poll_oneoff") (param i32 i32 i32 i32) (result i32) (i32.const 52))
+  (func (export "proc_exit") (param i32) (unreachable)))
