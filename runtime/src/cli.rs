@@ -15,6 +15,7 @@ mod new;
 mod pipeline_file;
 mod run;
 mod stand_ins;
+mod tap;
 pub mod test;
 
 use std::io::Write;
@@ -60,6 +61,8 @@ enum Command {
     Reload(deployed::ReloadArgs),
     /// Lets the generation of a plugin before serve again in a running pipeline
     Rollback(deployed::RollbackArgs),
+    /// Shows samples of what passes a place of a running pipeline, and what becomes of it
+    Tap(tap::TapArgs),
     /// Shows what a component is, reads, writes and wants
     Inspect(inspect::InspectArgs),
     /// Measures what a component costs a record, beside one that does nothing
@@ -73,7 +76,7 @@ impl Command {
     fn level(&self) -> LevelFilter {
         match self {
             Command::Demo(_) | Command::Test(_) | Command::Dev(_) => LevelFilter::ERROR, // they show by themselves what goes on
-            Command::Status(_) | Command::Reload(_) | Command::Rollback(_) => LevelFilter::INFO,
+            Command::Status(_) | Command::Reload(_) | Command::Rollback(_) | Command::Tap(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => deployed::status(args),
         Command::Reload(args) => deployed::reload(args),
         Command::Rollback(args) => deployed::rollback(args),
+        Command::Tap(args) => tap::run(args),
         Command::Demo(args) => demo::run(args),
         Command::New(args) => new::run(args),
         Command::Build(args) => build::run(args),

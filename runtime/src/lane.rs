@@ -18,12 +18,15 @@ mod parts;
 mod plan;
 mod settle;
 mod source;
+mod tap;
 mod tickets;
 mod transform;
 mod window_documents;
 
 pub use error::LaneError;
 pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription, Topology};
+
+pub use tap::{Sample, Tap, TapCondition, TapPlace, TapVerdict};
 
 use parts::PartsLane;
 use source::SourceLane;

@@ -18,6 +18,7 @@ mod handle;
 mod snapshot;
 mod progress;
 mod reload;
+mod tap;
 mod error;
 mod virtual_time;
 
@@ -32,4 +33,5 @@ pub use handle::Handle;
 pub use reload::{Generation, Origin, PlaceStatus, ReloadStatus, Stage};
 pub use run::{RunOptions, run};
 pub use snapshot::{IndexSnapshot, LaneSnapshot, Phase, Snapshot};
+pub use tap::TapRequest;
 pub use virtual_time::{VirtualIndex, VirtualPipeline, VirtualRecord};

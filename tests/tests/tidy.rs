@@ -30,7 +30,7 @@ const ROOMS: [Room; 11] = [
 ];
 
 /// Crates and modules that only some rooms may name.
-const FOREIGN: [(&str, &[&str]); 18] = [
+const FOREIGN: [(&str, &[&str]); 19] = [
     ("rdkafka", &["source"]),
     ("wasmtime", &["plugin"]),
     ("wit_component", &["plugin"]),
@@ -39,6 +39,7 @@ const FOREIGN: [(&str, &[&str]); 18] = [
     ("reqwest", &["sink", "cli"]),
     ("hyper", &["sink"]),
     ("axum", &["sink", "console"]),
+    ("futures_core", &["console"]),
     ("prometheus_client", &["pipeline", "console"]),
     ("toml", &["config"]),
     ("sonic_rs", &["decode"]),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 
 use super::columns::Columns;
 use crate::console::REQUEST_HEADER;
@@ -64,14 +64,18 @@ pub fn rollback(args: &RollbackArgs) -> anyhow::Result<()> {
 }
 
 impl Console {
+    pub(super) async fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Response> {
+        let url = format!("http://{}{path}", self.console);
+        let answer = Client::new().request(method, url).query(query).header(REQUEST_HEADER, "cli").send().await;
+        answer.with_context(|| {
+            format!("no pipeline answers: console=`{}`; run it with --console {}", self.console, self.console)
+        })
+    }
+
     fn ask(&self, method: Method, path: &str) -> anyhow::Result<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (status, text) = runtime.block_on(async {
-            let url = format!("http://{}{path}", self.console);
-            let answer = Client::new().request(method, url).header(REQUEST_HEADER, "cli").send().await;
-            let answer = answer.with_context(|| {
-                format!("no pipeline answers: console=`{}`; run it with --console {}", self.console, self.console)
-            })?;
+            let answer = self.send(method, path, &[]).await?;
             anyhow::Ok((answer.status(), answer.text().await?))
         })?;
         match status {

@@ -1,16 +1,24 @@
 //! What the console answers to which path.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
+use futures_core::Stream;
+use serde::Deserialize;
+use tokio::sync::mpsc;
 
 use super::metrics;
-use crate::pipeline::Handle;
+use crate::pipeline::{Handle, TapRequest};
 
 /// A request that changes something has it: a page in somebody's browser cannot send it to another host.
 pub const REQUEST_HEADER: &str = "tidegate-request";
@@ -21,6 +29,7 @@ pub(super) fn router(pipeline: Arc<Handle>) -> Router {
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route("/api/status", get(status))
+        .route("/api/tap", get(tap))
         .route("/api/reload", post(reload))
         .route("/api/rollback/{plugin}", post(rollback))
         .with_state(pipeline)
@@ -40,6 +49,38 @@ async fn readiness(State(pipeline): State<Arc<Handle>>) -> Response {
 
 async fn status(State(pipeline): State<Arc<Handle>>) -> Response {
     Json(pipeline.snapshot().reload).into_response()
+}
+
+/// Where a tap is, and what it shows.
+#[derive(Deserialize)]
+struct TapQuery {
+    at: String,
+    #[serde(rename = "where")]
+    condition: Option<String>,
+}
+
+/// A page in somebody's browser could not read the answer, but take the tap from others.
+async fn tap(State(pipeline): State<Arc<Handle>>, headers: HeaderMap, Query(query): Query<TapQuery>) -> Response {
+    if let Some(refused) = foreign(&headers) {
+        return refused;
+    }
+    match pipeline.tap(&TapRequest { at: query.at, condition: query.condition }) {
+        Ok(lines) => {
+            ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(Lines(lines))).into_response()
+        }
+        Err(why) => (StatusCode::CONFLICT, format!("{why}\n")).into_response(),
+    }
+}
+
+/// A tap's lines; it ends when nobody reads them any more.
+struct Lines(mpsc::Receiver<String>);
+
+impl Stream for Lines {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|line| line.map(|line| Ok(Bytes::from(line))))
+    }
 }
 
 async fn reload(State(pipeline): State<Arc<Handle>>, headers: HeaderMap) -> Response {

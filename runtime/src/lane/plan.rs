@@ -18,6 +18,7 @@ use super::LaneError;
 use super::id::Revision;
 use super::index::{IdPlan, IndexNames};
 use super::metadata::{SourceMetadata, hash_of};
+use super::tap::Tap;
 
 /// What the configured components of a pipeline say of themselves, in the order of the pipeline file.
 #[derive(Clone, Default, Debug)]
@@ -75,32 +76,51 @@ pub struct Topology {
 
 /// A worker's own instances. A plan says which of them a lane calls, so that lanes of one worker may follow different plans.
 #[derive(Default)]
-pub struct Instances(HashMap<PluginId, Instance>);
+pub struct Instances {
+    all: HashMap<PluginId, Instance>,
+    /// Watches the next step.
+    tap: Option<Tap>,
+}
 
 impl Instances {
     pub fn insert(&mut self, id: PluginId, instance: Instance) {
-        self.0.insert(id, instance);
+        self.all.insert(id, instance);
     }
 
     /// Takes all of another set.
     pub fn extend(&mut self, more: Instances) {
-        self.0.extend(more.0);
+        self.all.extend(more.all);
     }
 
     /// Drops those that no plan names any more.
     pub fn retain(&mut self, needed: impl Fn(PluginId) -> bool) {
-        self.0.retain(|id, _| needed(*id));
+        self.all.retain(|id, _| needed(*id));
     }
 
     /// Each one as another, in the order of their numbers, which is that of the pipeline file: for those who stand in between.
     pub fn map(self, mut wrap: impl FnMut(Instance) -> Instance) -> Instances {
-        let mut all: Vec<(PluginId, Instance)> = self.0.into_iter().collect();
+        let mut all: Vec<(PluginId, Instance)> = self.all.into_iter().collect();
         all.sort_by_key(|(id, _)| *id);
         all.into_iter().map(|(id, instance)| (id, wrap(instance))).collect()
     }
 
+    /// Lets the next step be watched.
+    pub fn watch(&mut self, tap: Tap) {
+        self.tap = Some(tap);
+    }
+
+    /// What watched.
+    pub fn take_tap(&mut self) -> Option<Tap> {
+        self.tap.take()
+    }
+
+    /// The tap, if it is here.
+    pub(super) fn tap(&mut self, is_here: impl FnOnce(&Tap) -> bool) -> Option<&mut Tap> {
+        self.tap.as_mut().filter(|tap| is_here(tap))
+    }
+
     pub(super) fn get(&mut self, id: PluginId) -> Result<&mut Instance, LaneError> {
-        self.0.get_mut(&id).ok_or_else(|| LaneError::Plan(format!("there is no instance of plugin={}", id.0)))
+        self.all.get_mut(&id).ok_or_else(|| LaneError::Plan(format!("there is no instance of plugin={}", id.0)))
     }
 
     pub(super) fn aggregate(&mut self, id: PluginId) -> Result<&mut (dyn Aggregate + 'static), LaneError> {
@@ -115,7 +135,7 @@ impl Instances {
 
 impl FromIterator<(PluginId, Instance)> for Instances {
     fn from_iter<I: IntoIterator<Item = (PluginId, Instance)>>(instances: I) -> Self {
-        Instances(instances.into_iter().collect())
+        Instances { all: instances.into_iter().collect(), tap: None }
     }
 }
 

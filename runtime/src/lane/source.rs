@@ -15,6 +15,7 @@ use super::metadata::{Emitted, SourceMetadata, emitted_of};
 use super::migration::migrate;
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
+use super::tap::Tap;
 use super::tickets::Tickets;
 use super::transform::{Departed, run};
 use super::{Effect, Event, LaneError, LaneStatus, Tally, Ticket};
@@ -229,17 +230,26 @@ impl SourceLane {
         self.tally.tombstones += decoded.tombstones.len() as u64;
         let watermarks = time::pass(&plan.watermark, &mut self.watermark, &mut decoded, &mut work.departed);
         let mut table = decoded.table;
+        if let Some(tap) = instances.tap(Tap::is_at_decode) {
+            tap.decoded(&self.partition, &batch, &table, &work.departed);
+        }
         let mut columns = Default::default();
-        run(&plan.transforms, instances, &mut table, &mut columns, &mut work.departed)?;
+        run(&plan.transforms, instances, &self.partition, &mut table, &mut columns, &mut work.departed)?;
         self.write_off(None, &batch, &mut work);
 
         for (place, output) in plan.outputs.iter().enumerate() {
             let mut table = table.clone();
-            run(&output.transforms, instances, &mut table, &mut columns, &mut work.departed)?;
+            run(&output.transforms, instances, &self.partition, &mut table, &mut columns, &mut work.departed)?;
             match (&output.aggregate, &mut self.folding[place]) {
                 (Some(aggregate), Some(folding)) => {
                     let rows = folding::BatchTime { watermarks: &watermarks, settled: self.settled };
+                    let tap = instances.tap(|tap| tap.is_at_windows_of(&output.name));
+                    let watched = tap.map(|tap| tap.before(&table, &work.departed));
+                    let ended = folding.ended(aggregate, &rows);
                     folding.fold(aggregate, table, &rows, instances.aggregate(aggregate.plugin)?, &mut work)?;
+                    if let (Some(before), Some(tap)) = (watched, instances.tap(|_| true)) {
+                        tap.folded(&output.name, before, &self.partition, &batch, &work.departed, ended);
+                    }
                 }
                 (None, _) | (_, None) => self.index_records(place, table, &mut work, effects),
             }

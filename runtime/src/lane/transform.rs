@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::decode::{Rejected, Table};
 use crate::plugin::Instance;
-use crate::record::Batch;
+use crate::record::{Batch, Partition};
 
 use super::LaneError;
 use super::plan::{Instances, Step};
@@ -26,26 +26,45 @@ impl Departed {
 pub(super) fn run(
     steps: &[Step],
     instances: &mut Instances,
+    partition: &Partition,
     table: &mut Table,
     columns: &mut Batch,
     departed: &mut Departed,
 ) -> Result<(), LaneError> {
     for step in steps {
-        let failed = |error| LaneError::Call { plugin: step.name.to_string(), error };
-        let unread = table.columns(&step.reads, columns);
-        departed.reject(Some(&step.name), unread);
+        let watched = instances.tap(|tap| tap.is_at_transform(&step.name)).map(|tap| tap.before(table, departed));
+        run_one(step, instances, table, columns, departed)?;
+        if let (Some(before), Some(tap)) = (watched, instances.tap(|_| true)) {
+            tap.after(&step.name, before, partition, table, departed);
+        }
         if table.is_empty() {
             return Ok(());
         }
-        let kept = match instances.get(step.plugin)? {
-            Instance::Filter(filter) => table.retain(filter.filter(columns).map_err(failed)?),
-            Instance::Enrich(enrich) => table.write(&step.writes, enrich.enrich(columns).map_err(failed)?),
-            Instance::Aggregate(_) => {
-                return Err(LaneError::Plan(format!("the plugin of transform=`{}` is an aggregate", step.name)));
-            }
-        };
-        departed.dropped += kept.dropped;
-        departed.reject(Some(&step.name), kept.rejected);
     }
+    Ok(())
+}
+
+fn run_one(
+    step: &Step,
+    instances: &mut Instances,
+    table: &mut Table,
+    columns: &mut Batch,
+    departed: &mut Departed,
+) -> Result<(), LaneError> {
+    let failed = |error| LaneError::Call { plugin: step.name.to_string(), error };
+    let unread = table.columns(&step.reads, columns);
+    departed.reject(Some(&step.name), unread);
+    if table.is_empty() {
+        return Ok(());
+    }
+    let kept = match instances.get(step.plugin)? {
+        Instance::Filter(filter) => table.retain(filter.filter(columns).map_err(failed)?),
+        Instance::Enrich(enrich) => table.write(&step.writes, enrich.enrich(columns).map_err(failed)?),
+        Instance::Aggregate(_) => {
+            return Err(LaneError::Plan(format!("the plugin of transform=`{}` is an aggregate", step.name)));
+        }
+    };
+    departed.dropped += kept.dropped;
+    departed.reject(Some(&step.name), kept.rejected);
     Ok(())
 }

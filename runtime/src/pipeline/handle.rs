@@ -5,11 +5,14 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::reload::Request;
 use super::shared::Shared;
+use super::tap::TapRequest;
 use super::{Phase, Snapshot};
+
+const NOT_RUNNING: &str = "the pipeline does not run";
 
 /// One pipeline, as its caller, its console and its tests hold it. Made before the pipeline runs; clones are the same one.
 #[derive(Clone)]
@@ -73,11 +76,18 @@ impl Handle {
         self.ask(|answer| Request::RollBack { name, answer }).await
     }
 
+    /// Lines of JSON about what passes a place, as long as they are received; why there are none, in words.
+    pub fn tap(&self, request: &TapRequest) -> Result<mpsc::Receiver<String>, String> {
+        let shared = self.lock().shared.clone().ok_or(NOT_RUNNING)?;
+        let reload = self.snapshot().reload;
+        let names: Vec<String> = reload.places.into_iter().map(|place| place.name).collect();
+        shared.taps.open(request, &names)
+    }
+
     async fn ask(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<String, String>>) -> Request,
     ) -> Result<String, String> {
-        const NOT_RUNNING: &str = "the pipeline does not run";
         let shared = self.lock().shared.clone();
         let (answer, answered) = oneshot::channel();
         match shared.is_some_and(|shared| shared.ask_reload(request(answer))) {

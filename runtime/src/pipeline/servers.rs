@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use crossbeam_channel::Sender;
 
 use super::shell::{Shell, ShellStatus};
+use super::tap::Taps;
 use super::{IndexSnapshot, PipelineError};
 use crate::record::{DocumentBatch, Message, RejectedDocument};
 use crate::sink::Sink;
@@ -18,11 +19,12 @@ pub(crate) struct Servers {
     /// Of messages that are not acknowledged.
     messages_bytes: Arc<AtomicUsize>,
     failures: Sender<PipelineError>,
+    taps: Arc<Taps>,
 }
 
 impl Servers {
     pub fn new(sink: Sink, writer: Writer, failures: Sender<PipelineError>) -> Self {
-        Servers { sink, writer, messages_bytes: Arc::default(), failures }
+        Servers { sink, writer, messages_bytes: Arc::default(), failures, taps: Arc::default() }
     }
 
     /// Nothing is written after this.
@@ -33,7 +35,16 @@ impl Servers {
 
 impl Shell for Servers {
     fn index(&self, documents: DocumentBatch, done: Box<dyn FnOnce(Vec<RejectedDocument>) + Send>) {
-        self.sink.submit(documents, done);
+        let Some(watched) = self.taps.documents(&documents) else { return self.sink.submit(documents, done) };
+        let judged = move |rejected: Vec<RejectedDocument>| {
+            watched.judged(&rejected);
+            done(rejected);
+        };
+        self.sink.submit(documents, Box::new(judged));
+    }
+
+    fn taps(&self) -> Arc<Taps> {
+        self.taps.clone()
     }
 
     /// A message that can never be written stops the pipeline: nothing that depends on it settles.

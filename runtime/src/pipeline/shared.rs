@@ -11,6 +11,7 @@ use super::counters::Counters;
 use super::reload::{Reload, Request};
 use super::shell::Shell;
 use super::slot::Slot;
+use super::tap::Taps;
 use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
 use crate::lane::Plan;
 use crate::record::{EventTime, Offset, Partition};
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub shell: Arc<dyn Shell>,
     pub division: MemoryDivision,
     pub counters: Counters,
+    pub taps: Arc<Taps>,
     /// What stops the pipeline goes here; the first one is the reason.
     pub failures: Sender<PipelineError>,
     /// Lanes that revocations could not bring home before their deadline; a drain begins at 0.
@@ -47,6 +49,7 @@ impl Shared {
     ) -> Arc<Self> {
         Arc::new(Shared {
             plan,
+            taps: shell.taps(),
             shell,
             division,
             counters: Counters::default(),

@@ -1,7 +1,10 @@
 //! What lies outside of the lanes, as a worker sees it: documents go to the index, messages to the broker, and an answer
 //! comes back for each.
 
+use std::sync::Arc;
+
 use super::IndexSnapshot;
+use super::tap::Taps;
 use crate::record::{DocumentBatch, Message, RejectedDocument};
 
 /// Takes the effects of lanes. Neither call waits: the answer comes later, on any thread, once; a dropped `done` says that
@@ -12,6 +15,10 @@ pub(crate) trait Shell: Send + Sync {
     /// Somebody waits for the answers: do not wait for company any longer.
     fn flush(&self);
     fn status(&self) -> ShellStatus;
+    /// Where somebody may watch what passes.
+    fn taps(&self) -> Arc<Taps> {
+        Arc::default()
+    }
 }
 
 #[derive(Clone, Default, PartialEq, Debug)]

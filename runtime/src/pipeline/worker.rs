@@ -234,10 +234,14 @@ impl Running {
         if let Some(probation) = &mut owned.probation {
             probation.events.push(event.clone());
         }
+        let watched = if is_batch { self.shared.taps.watch(&mut self.instances) } else { None };
         let begun = Instant::now();
         self.shared.step_begins(self.number, begun);
         let stepped = owned.lane.step(event, &mut self.instances, &mut self.effects);
         self.shared.step_ends(self.number);
+        if let Some(watched) = watched {
+            watched.saw(self.instances.take_tap());
+        }
         if is_batch {
             owned.free_since = Instant::now();
             self.shared.counters.batch(owned.free_since.duration_since(begun));

@@ -6,7 +6,7 @@ use crate::lane::plan::AggregatePlan;
 use crate::lane::{LaneError, group};
 use crate::plugin::Aggregate;
 use crate::record::{Batch, EventTime, Offset, Reason, ReasonKind, Rejection, Slices, Verdicts};
-use crate::window::{ClosedWindow, FoldRow, KeyedWindows, Slots, Tumbling, Watermark};
+use crate::window::{ClosedWindow, FoldRow, KeyedWindows, Slots, Tumbling, Watermark, Window};
 
 use super::BatchWork;
 
@@ -56,6 +56,20 @@ impl Folding {
     /// What windows that ended by `watermark` gave is safe.
     pub fn released(&mut self, watermark: EventTime) {
         self.emitted = self.emitted.max(self.windows.tumbling().last_ended(watermark));
+    }
+
+    /// The window of a record of the batch that happened then, and whether it is not folded any more.
+    pub fn ended<'a>(
+        &self,
+        plan: &'a AggregatePlan,
+        time: &'a BatchTime<'_>,
+    ) -> impl Fn(u32, EventTime) -> (Window, bool) + use<'a> {
+        let emitted = self.emitted;
+        move |record, at| {
+            let window = plan.tumbling.window(at);
+            let watermark = time.watermarks.get(record as usize).copied().unwrap_or(EventTime::MIN);
+            (window, window.end <= watermark || window.end <= emitted)
+        }
     }
 
     /// Folds the rows of a batch, all that are neither late nor known.
