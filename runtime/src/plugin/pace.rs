@@ -100,12 +100,12 @@ impl Pace {
     }
 
     /// How many rows of a batch that breaks are tried together: so many that runs and single rows take as many calls each. Where
-    /// many rows break calls they are tried singly, which breaks fewer.
+    /// several rows break calls they are tried singly: that breaks fewer, and a call that breaks costs as much as a hundred that do not.
     pub fn run(&self, rows: u32) -> u32 {
         let (broken, of) = self.density;
         let expected = (broken as u64 * u64::from(rows)).checked_div(u64::from(of)).unwrap_or_default();
         match (2 * u64::from(rows) / expected.max(1)).isqrt() {
-            run if run < 6 => 1,
+            run if run < 24 => 1,
             run => u32::try_from(run).unwrap_or(u32::MAX).min(64),
         }
     }
@@ -237,9 +237,7 @@ mod tests {
         assert!(pace.batch(1024).is_some());
         assert_eq!(pace.run(1024), 45);
         pace.served(1024, 10);
-        assert_eq!((pace.batch(1024), pace.run(1024)), (None, 14));
+        assert_eq!((pace.batch(1024), pace.run(1024)), (None, 1));
         assert!(pace.batch(100).is_some());
-        pace.served(1024, 100);
-        assert_eq!(pace.run(1024), 1);
     }
 }
