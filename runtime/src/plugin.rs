@@ -14,6 +14,7 @@ mod configured;
 mod contract;
 mod crossing;
 mod engine;
+mod functions;
 mod host;
 mod inspect;
 mod instance;

@@ -9,6 +9,7 @@ pub mod native;
 pub mod pipeline;
 pub mod process;
 pub mod tidegate;
+pub mod versions;
 
 use std::fmt::Display;
 use std::str::FromStr;

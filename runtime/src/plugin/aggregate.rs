@@ -1,10 +1,13 @@
 //! Aggregates: calls that carry states, cut by groups so that each fits the guest, and the bound of one state.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::bindings::exports::tidegate::plugin::aggregate::{Guest, StateSchemaParam};
 use super::caller::Caller;
+use super::crossing::Piece;
 use super::instance::output;
 use super::isolate::Served;
 use super::{Aggregate, CallError, Plugin, PluginError, WORDS_BYTES_MAX, contract, crossing, split};
@@ -28,15 +31,25 @@ impl AggregateInstance {
         groups: &[u32],
         batch: &Batch,
     ) -> Result<Accumulated, CallError> {
-        // A piece goes on with the states that the one before it left.
-        let mut folded = None;
+        // A piece goes on with the states that the ones before it left, and takes those of its own groups along.
+        let (mut whole, mut folded) = (None, Vec::new());
         let rejected = self.0.serve(
             batch.rows,
             |caller, rows, deadline| {
-                let groups = &groups[rows.start as usize..rows.end as usize];
-                let before = folded.as_ref().unwrap_or(states);
-                let answer = accumulate_split(caller, before, groups, &split::rows(batch, rows), deadline)?;
-                folded = Some(answer.states);
+                if rows == (0..batch.rows) {
+                    let answer = accumulate_split(caller, states, groups, batch, rows, deadline)?;
+                    whole = Some(answer.states);
+                    return Ok(answer.rejected);
+                }
+                if folded.is_empty() {
+                    folded.extend(states.iter().map(Cow::Borrowed));
+                }
+                let (own, groups) = own_groups(&groups[rows.start as usize..rows.end as usize]);
+                let before = own.iter().map(|group| &folded[*group as usize]).collect();
+                let answer = accumulate_split(caller, &before, &groups, batch, rows, deadline)?;
+                for (group, state) in own.iter().zip(answer.states.iter()) {
+                    folded[*group as usize] = Cow::Owned(state.to_vec());
+                }
                 Ok(answer.rejected)
             },
             |served| {
@@ -47,7 +60,8 @@ impl AggregateInstance {
                 served.into_iter().flat_map(rejections).collect()
             },
         )?;
-        Ok(Accumulated { states: folded.unwrap_or_else(|| states.clone()), rejected })
+        let states = whole.unwrap_or_else(|| if folded.is_empty() { states.clone() } else { folded.iter().collect() });
+        Ok(Accumulated { states, rejected })
     }
 
     /// Folds all rows but those on which a call breaks, and those that make a state too large.
@@ -158,7 +172,7 @@ impl AggregateInstance {
             context.rows,
             |caller, rows, deadline| {
                 let piece = split::slices(states, rows.clone());
-                emit_call(caller, &piece, &split::rows(context, rows), deadline)
+                emit_call(caller, &piece, &Piece::new(context, rows), deadline)
             },
             |served| output(served, &plugin),
         )
@@ -235,29 +249,31 @@ fn states_bytes_max(caller: &Caller<Guest>) -> usize {
     caller.plugin().limits().states_bytes_max
 }
 
-/// As many calls as the states need.
+/// As many calls as the states need; `groups` are those of `rows`.
 fn accumulate_split(
     caller: &mut Caller<Guest>,
     states: &Slices,
     groups: &[u32],
     batch: &Batch,
+    rows: Range<u32>,
     deadline: Duration,
 ) -> Result<Accumulated, CallError> {
     let chunks = split::chunks(states.iter().map(<[u8]>::len), states_bytes_max(caller));
-    let mut call = |states: &Slices, groups: &[u32], batch: &Batch| {
-        let columns = crossing::columns(batch);
+    let mut call = |states: &Slices, groups: &[u32], piece: &Piece<'_>| {
+        let columns = piece.columns();
         caller.call(
             deadline,
             |live, guest| {
-                let (states, batch) = (crossing::slices(states), crossing::batch(batch, &columns));
+                let (states, batch) = (crossing::slices(states), piece.batch(&columns));
                 live.call(|store| guest.call_accumulate(store, states, groups, batch))
             },
-            |answer| contract::accumulated(answer, states.len(), batch.rows),
+            |answer| contract::accumulated(answer, states.len(), piece.rows()),
         )
     };
     if chunks.len() == 1 {
-        return call(states, groups, batch);
+        return call(states, groups, &Piece::new(batch, rows));
     }
+    let batch = split::rows(batch, rows);
     let mut whole = Accumulated::default();
     for chunk in chunks {
         let rows = rows_of(groups, |group| chunk.contains(&(group as usize)));
@@ -267,7 +283,8 @@ fn accumulate_split(
             continue;
         }
         let piece_groups: Vec<u32> = rows.iter().map(|row| groups[*row as usize] - chunk.start as u32).collect();
-        let answer = call(&piece, &piece_groups, &split::select(batch, &rows))?;
+        let batch = split::select(&batch, &rows);
+        let answer = call(&piece, &piece_groups, &Piece::new(&batch, 0..batch.rows))?;
         split::append(&mut whole.states, &answer.states);
         whole.rejected.extend(answer.rejected.into_iter().map(|rejection| at(rejection, &rows)));
     }
@@ -278,18 +295,26 @@ fn accumulate_split(
 fn emit_call(
     caller: &mut Caller<Guest>,
     states: &Slices,
-    context: &Batch,
+    context: &Piece<'_>,
     deadline: Duration,
 ) -> Result<Output, CallError> {
-    let columns = crossing::columns(context);
+    let columns = context.columns();
     let plugin = caller.plugin().clone();
     caller.call(
         deadline,
-        |live, guest| {
-            live.call(|store| guest.call_emit(store, crossing::slices(states), crossing::batch(context, &columns)))
-        },
-        |answer| contract::output(answer, context.rows, &plugin.ports().writes, plugin.limits().output_rows_max),
+        |live, guest| live.call(|store| guest.call_emit(store, crossing::slices(states), context.batch(&columns))),
+        |answer| contract::output(answer, context.rows(), &plugin.ports().writes, plugin.limits().output_rows_max),
     )
+}
+
+/// Groups without those that no row is of: what they are called, and which of them each row is of.
+fn own_groups(groups: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let mut own = groups.to_vec();
+    own.sort_unstable();
+    own.dedup();
+    let place = |group: &u32| own.binary_search(group).unwrap_or_default() as u32;
+    let groups = groups.iter().map(place).collect();
+    (own, groups)
 }
 
 fn rows_of(groups: &[u32], wanted: impl Fn(u32) -> bool) -> Vec<u32> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::clock::cpu_time;
+use super::clock::{about_cpu_time, cpu_time_since};
 use super::isolate::{Attempt, Served, isolate};
 use super::live::{Interface, Live};
 use super::pace::{Pace, Place};
@@ -20,10 +20,6 @@ pub(super) struct Caller<G> {
     live: Option<(Live, G)>,
     pace: Pace,
     note: Note,
-    /// A batch is served: there is hardly anything between two calls.
-    serving: bool,
-    /// What the clock said at the end of the call before, then. To look costs as much as a short call.
-    clock: Option<Duration>,
     /// Since the breaker judged last: rows that were served or given up, and those that were given up.
     rows: u64,
     broken: u64,
@@ -38,23 +34,15 @@ struct Note {
     /// An instance was called for the first time.
     first: bool,
     place: Place,
+    /// The instance has more memory than when it started.
+    grown: bool,
 }
 
 impl<G: Interface> Caller<G> {
     pub fn new(plugin: Plugin) -> Result<Self, PluginError> {
         let live = Some(start(&plugin)?);
         let pace = Pace::new(plugin.limits().deadline);
-        Ok(Caller {
-            plugin,
-            live,
-            pace,
-            note: Note::default(),
-            serving: false,
-            clock: None,
-            rows: 0,
-            broken: 0,
-            last: String::new(),
-        })
+        Ok(Caller { plugin, live, pace, note: Note::default(), rows: 0, broken: 0, last: String::new() })
     }
 
     pub fn plugin(&self) -> &Plugin {
@@ -81,19 +69,16 @@ impl<G: Interface> Caller<G> {
             }
         };
         self.note.first |= live.is_fresh();
-        let begun = self.clock.take().unwrap_or_else(cpu_time);
-        live.give(begun, deadline);
+        let begun = about_cpu_time();
+        live.give(deadline);
         let answer = call(&mut live, &guest);
-        let ended = cpu_time();
-        let took = ended.saturating_sub(begun);
+        let took = cpu_time_since(begun);
         self.note.took += took;
-        self.note.place = live.place();
+        (self.note.place, self.note.grown) = (live.place(), live.has_grown());
         self.plugin.usage().called(took, live.memory_bytes());
-        let answer = answer?;
-        let checked = check(answer).map_err(CallError::Contract)?;
+        let checked = check(answer?).map_err(CallError::Contract)?;
         if !live.is_due(self.plugin.limits().retire_at_bytes) {
             self.live = Some((live, guest));
-            self.clock = self.serving.then_some(ended);
         }
         Ok(checked)
     }
@@ -106,16 +91,14 @@ impl<G: Interface> Caller<G> {
         mut call: impl FnMut(&mut Self, Range<u32>, Duration) -> Result<T, CallError>,
         join: impl FnOnce(Vec<Served<T>>) -> T,
     ) -> Result<T, CallError> {
-        (self.serving, self.clock) = (true, None);
         let mut pace = std::mem::replace(&mut self.pace, Pace::new(Duration::ZERO));
         let came = self.serve_paced(rows, &mut pace, |this, rows, time| {
             this.note = Note::default();
             let came = call(this, rows, time);
-            let Note { took, first, place } = std::mem::take(&mut this.note);
-            Attempt { came, took, first, place }
+            let Note { took, first, place, grown } = std::mem::take(&mut this.note);
+            Attempt { came, took, first, place, grown }
         });
         self.pace = pace;
-        (self.serving, self.clock) = (false, None);
         let mut served = came?;
         let broken = served.iter().filter(|(_, came)| came.is_err()).count();
         self.judge(rows, broken)?;
@@ -142,8 +125,12 @@ impl<G: Interface> Caller<G> {
                     return Ok(vec![(0..rows, Ok(answer))]);
                 }
                 Err(error) if self.plugin.on_trap() == OnTrap::Stop => return Err(error),
-                Err(CallError::Deadline { .. }) => pace.suspect(),
-                Err(_) => {}
+                Err(error) => {
+                    pace.broke();
+                    if let CallError::Deadline { .. } = error {
+                        pace.suspect();
+                    }
+                }
             }
         }
         let (total, before, on_breaker) = (self.rows + u64::from(rows), self.broken, self.plugin.on_breaker());

@@ -1,30 +1,68 @@
 //! Our columns as the bindings' borrowed ones: what is sent is copied once, into the guest's memory; and how much that is.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use super::bindings::tidegate::plugin::data;
 use crate::record::{Accumulated, Batch, Column, Output, Rejection, Slices, Values, Verdicts};
 
-/// The columns of a batch, by reference.
-pub(super) fn columns(batch: &Batch) -> Vec<data::ColumnParam<'_>> {
-    batch.columns.iter().map(column).collect()
+/// Rows of a batch, by reference.
+pub(super) struct Piece<'b> {
+    batch: &'b Batch,
+    rows: Range<u32>,
+    /// For each column of slices, from 0 on.
+    offsets: Vec<Cow<'b, [u32]>>,
 }
 
-pub(super) fn batch<'a>(batch: &Batch, columns: &'a [data::ColumnParam<'a>]) -> data::Batch<'a> {
-    data::Batch { rows: batch.rows, columns }
+impl<'b> Piece<'b> {
+    pub fn new(batch: &'b Batch, rows: Range<u32>) -> Self {
+        let slices = batch.columns.iter().filter_map(|column| match &column.values {
+            Values::Slices(slices) => Some(slices),
+            Values::Presence | Values::Booleans(_) | Values::Integers(_) | Values::Floats(_) => None,
+        });
+        let offsets = slices.map(|slices| offsets(slices, &rows)).collect();
+        Piece { batch, rows, offsets }
+    }
+
+    pub fn rows(&self) -> u32 {
+        self.rows.end - self.rows.start
+    }
+
+    pub fn columns(&self) -> Vec<data::ColumnParam<'_>> {
+        let mut offsets = self.offsets.iter();
+        let range = self.rows.start as usize..self.rows.end as usize;
+        let column = |column: &'b Column| {
+            let values = match &column.values {
+                Values::Presence => data::ValuesParam::Presence,
+                Values::Booleans(values) => data::ValuesParam::Booleans(&values[range.clone()]),
+                Values::Integers(values) => data::ValuesParam::Integers(&values[range.clone()]),
+                Values::Floats(values) => data::ValuesParam::Floats(&values[range.clone()]),
+                Values::Slices(values) => data::ValuesParam::Slices(data::SlicesParam {
+                    offsets: offsets.next().map(|offsets| &**offsets).unwrap_or_default(),
+                    bytes: values.span(range.clone()),
+                }),
+            };
+            let present = if column.present.is_empty() { &[] } else { &column.present[range.clone()] };
+            data::ColumnParam { values, present }
+        };
+        self.batch.columns.iter().map(column).collect()
+    }
+
+    pub fn batch<'a>(&self, columns: &'a [data::ColumnParam<'a>]) -> data::Batch<'a> {
+        data::Batch { rows: self.rows(), columns }
+    }
+}
+
+fn offsets<'b>(slices: &'b Slices, rows: &Range<u32>) -> Cow<'b, [u32]> {
+    let offsets = &slices.offsets[rows.start as usize..=rows.end as usize];
+    match offsets.first() {
+        Some(first) if *first > 0 => offsets.iter().map(|offset| offset - first).collect(),
+        Some(_) | None => Cow::Borrowed(offsets),
+    }
 }
 
 pub(super) fn slices(slices: &Slices) -> data::SlicesParam<'_> {
     data::SlicesParam { offsets: &slices.offsets, bytes: &slices.bytes }
-}
-
-fn column(column: &Column) -> data::ColumnParam<'_> {
-    let values = match &column.values {
-        Values::Presence => data::ValuesParam::Presence,
-        Values::Booleans(values) => data::ValuesParam::Booleans(values),
-        Values::Integers(values) => data::ValuesParam::Integers(values),
-        Values::Floats(values) => data::ValuesParam::Floats(values),
-        Values::Slices(values) => data::ValuesParam::Slices(slices(values)),
-    };
-    data::ColumnParam { values, present: &column.present }
 }
 
 /// What crosses the border, in one direction or the other.
@@ -86,7 +124,28 @@ fn rejections(rejected: &[Rejection]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::split;
     use super::*;
+
+    #[test]
+    fn a_piece_is_part_of_the_lists() {
+        let column = |values| Column { values, present: vec![1, 0, 1, 1] };
+        let columns = vec![
+            column(Values::Floats(vec![1.0, 2.0, 3.0, 4.0])),
+            column(Values::Slices(["ab", "", "c", "def"].into_iter().collect())),
+            column(Values::Presence),
+            column(Values::Slices(["1", "2", "3", "4"].into_iter().collect())),
+        ];
+        let batch = Batch { rows: 4, columns };
+        for start in 0..4u32 {
+            for end in start + 1..=4 {
+                let (piece, wanted) = (Piece::new(&batch, start..end), split::rows(&batch, start..end));
+                let whole = Piece::new(&wanted, 0..end - start);
+                assert_eq!(piece.rows(), wanted.rows);
+                assert_eq!(format!("{:?}", piece.columns()), format!("{:?}", whole.columns()), "{start}..{end}");
+            }
+        }
+    }
 
     #[test]
     fn what_crosses_is_the_lists() {

@@ -9,6 +9,7 @@ use wasmtime::{Config, WasmBacktraceDetails};
 use super::PluginError;
 use super::cache::CodeCache;
 use super::clock::Clock;
+use super::functions::Functions;
 use super::limits::STACK_BYTES_MAX;
 use super::pool::Pool;
 
@@ -54,7 +55,9 @@ impl Engine {
             // The same input must give the same output on every machine: a replay is compared with what is there.
             .cranelift_nan_canonicalization(true)
             .wasm_relaxed_simd(false);
-        let wasm = wasmtime::Engine::new(&config).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let failed = |error: wasmtime::Error| PluginError::Engine(format!("{error:#}"));
+        config.enable_incremental_compilation(Arc::new(Functions::new())).map_err(failed)?;
+        let wasm = wasmtime::Engine::new(&config).map_err(failed)?;
         let clock = Clock::start(wasm.weak())
             .map_err(|error| PluginError::Engine(format!("cannot start the thread of deadlines: {error}")))?;
         let cache = settings.code_cache.as_deref().and_then(CodeCache::open).map(Arc::new);

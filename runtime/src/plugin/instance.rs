@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::bindings::exports::tidegate::plugin::{enrich, filter};
 use super::caller::Caller;
+use super::crossing::Piece;
 use super::isolate::Served;
-use super::{CallError, Enrich, Filter, Plugin, PluginError, contract, crossing, split};
+use super::{CallError, Enrich, Filter, Plugin, PluginError, contract, split};
 use crate::config::OnTrap;
 use crate::record::{Batch, Column, Output, Rejection, Values, Verdicts};
 
@@ -22,7 +23,7 @@ impl Filter for FilterInstance {
         let passes = self.0.plugin().on_trap() == OnTrap::Pass;
         let verdicts = self.0.serve(
             batch.rows,
-            |caller, rows, deadline| filter_call(caller, &split::rows(batch, rows), deadline),
+            |caller, rows, deadline| filter_call(caller, &Piece::new(batch, rows), deadline),
             |served| verdicts(served, passes),
         )?;
         self.0.plugin().usage().filtered(batch.rows, &verdicts);
@@ -30,12 +31,16 @@ impl Filter for FilterInstance {
     }
 }
 
-fn filter_call(caller: &mut Caller<filter::Guest>, batch: &Batch, deadline: Duration) -> Result<Verdicts, CallError> {
-    let columns = crossing::columns(batch);
+fn filter_call(
+    caller: &mut Caller<filter::Guest>,
+    piece: &Piece<'_>,
+    deadline: Duration,
+) -> Result<Verdicts, CallError> {
+    let columns = piece.columns();
     caller.call(
         deadline,
-        |live, guest| live.call(|store| guest.call_filter(store, crossing::batch(batch, &columns))),
-        |answer| contract::verdicts(answer, batch.rows),
+        |live, guest| live.call(|store| guest.call_filter(store, piece.batch(&columns))),
+        |answer| contract::verdicts(answer, piece.rows()),
     )
 }
 
@@ -71,7 +76,7 @@ impl Enrich for EnrichInstance {
         let plugin = self.0.plugin().clone();
         let output = self.0.serve(
             batch.rows,
-            |caller, rows, deadline| enrich_call(caller, &split::rows(batch, rows), deadline),
+            |caller, rows, deadline| enrich_call(caller, &Piece::new(batch, rows), deadline),
             |served| output(served, &plugin),
         )?;
         plugin.usage().gave(batch.rows, &output);
@@ -79,13 +84,13 @@ impl Enrich for EnrichInstance {
     }
 }
 
-fn enrich_call(caller: &mut Caller<enrich::Guest>, batch: &Batch, deadline: Duration) -> Result<Output, CallError> {
-    let columns = crossing::columns(batch);
+fn enrich_call(caller: &mut Caller<enrich::Guest>, piece: &Piece<'_>, deadline: Duration) -> Result<Output, CallError> {
+    let columns = piece.columns();
     let plugin = caller.plugin().clone();
     caller.call(
         deadline,
-        |live, guest| live.call(|store| guest.call_enrich(store, crossing::batch(batch, &columns))),
-        |answer| contract::output(answer, batch.rows, &plugin.ports().writes, plugin.limits().output_rows_max),
+        |live, guest| live.call(|store| guest.call_enrich(store, piece.batch(&columns))),
+        |answer| contract::output(answer, piece.rows(), &plugin.ports().writes, plugin.limits().output_rows_max),
     )
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Attempt<T> {
     pub first: bool,
     /// Where the guest was when it broke.
     pub place: Place,
+    /// The instance has more memory than when it started.
+    pub grown: bool,
 }
 
 /// What came of a piece: an answer, or the reason for a row that breaks alone.
@@ -41,10 +43,9 @@ pub(super) fn isolate<T>(
         let piece = start..rows.min(start + run);
         let count = piece.end - piece.start;
         if count > 1 {
-            let Attempt { came, took, first, .. } = attempt(piece.clone(), pace.run_time(count));
-            match came {
+            let time = pace.run_time(count);
+            match tried(&mut attempt, pace, piece.clone(), time).came {
                 Ok(answer) => {
-                    pace.took(count, took, first);
                     start = piece.end;
                     served.push((piece, Ok(answer)));
                     continue;
@@ -77,42 +78,59 @@ pub(super) fn isolate<T>(
     Ok(served)
 }
 
-/// Serves a row by itself. It is guilty when a fresh instance breaks on it too, within its fair time; or when it is seen to spin
-/// where others have.
+/// An attempt, of which the pace takes note.
+fn tried<T>(
+    attempt: &mut impl FnMut(Range<u32>, Duration) -> Attempt<T>,
+    pace: &mut Pace,
+    rows: Range<u32>,
+    time: Duration,
+) -> Attempt<T> {
+    let count = rows.end - rows.start;
+    let tried = attempt(rows, time);
+    match &tried.came {
+        Ok(_) => pace.took(count, tried.took, tried.first),
+        Err(_) => pace.broke(),
+    }
+    tried
+}
+
+/// Serves a row by itself. It is guilty when a fresh instance breaks on it too, within its fair time; or when it is seen to spin,
+/// or to trap, where others have.
 fn alone<T>(
     row: u32,
     pace: &mut Pace,
     attempt: &mut impl FnMut(Range<u32>, Duration) -> Attempt<T>,
 ) -> Result<Result<T, (CallError, Reason)>, CallError> {
     let time = pace.piece(1);
-    let once = attempt(row..row + 1, time);
-    let is_late = match once.came {
-        Ok(answer) => {
-            pace.took(1, once.took, once.first);
-            return Ok(Ok(answer));
-        }
+    let once = tried(attempt, pace, row..row + 1, time);
+    let error = match once.came {
+        Ok(answer) => return Ok(Ok(answer)),
         Err(error @ CallError::Start(_)) => return Err(error),
-        Err(error) => {
-            let is_late = matches!(error, CallError::Deadline { .. });
-            let reason = error.reason();
-            if is_late {
-                pace.suspect();
-                if let Some(mut reason) = reason.filter(|_| pace.knows(once.place)) {
-                    reason.message.push_str(", and is where other records never came back from");
-                    return Ok(Err((error, reason)));
-                }
-            } else if let Some(reason) = reason.filter(|_| once.first) {
-                return Ok(Err((error, reason)));
-            }
-            is_late
-        }
+        Err(error) => error,
     };
-    let again = attempt(row..row + 1, pace.fair());
+    let is_late = matches!(error, CallError::Deadline { .. });
+    match error.reason() {
+        Some(mut reason) if is_late && pace.knows(once.place) => {
+            pace.suspect();
+            reason.message.push_str(", and is where other records never came back from");
+            return Ok(Err((error, reason)));
+        }
+        Some(reason) if !is_late && once.first => {
+            pace.trapped(once.place);
+            return Ok(Err((error, reason)));
+        }
+        // Memory that has grown may be what it traps for.
+        Some(reason) if !is_late && !once.grown && pace.knows_trap(once.place) => return Ok(Err((error, reason))),
+        Some(_) if is_late => pace.suspect(),
+        Some(_) | None => {}
+    }
+    let time = pace.fair();
+    let again = tried(attempt, pace, row..row + 1, time);
     match again.came {
         Ok(answer) => {
-            pace.took(1, again.took, again.first);
-            if is_late {
-                pace.came_back();
+            match is_late {
+                true => pace.came_back(),
+                false => pace.trapped_without_reason(once.place),
             }
             Ok(Ok(answer))
         }
@@ -121,6 +139,8 @@ fn alone<T>(
             if let CallError::Deadline { .. } = error {
                 pace.suspect();
                 pace.spun(again.place);
+            } else {
+                pace.trapped(again.place);
             }
             Ok(Err((error, reason)))
         }

@@ -8,7 +8,7 @@ use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use super::bindings::exports::tidegate::plugin::{aggregate, enrich, filter, plugin};
-use super::clock::{Clock, cpu_time};
+use super::clock::{Clock, about_cpu_time, cpu_time};
 use super::host::Host;
 use super::limits::Limits;
 use super::pace::Place;
@@ -19,8 +19,8 @@ use super::{CallError, Engine, Usage};
 /// What a guest's last words are cut to, within a reason.
 const LAST_WORDS_BYTES_MAX: usize = 512;
 
-/// More would tell apart how deep the same loop was reached.
-const PLACE_FRAMES: usize = 4;
+/// Of a guest that was interrupted: more would tell apart how deep the same loop was reached.
+const INTERRUPTED_FRAMES: usize = 4;
 
 /// The calls that an instance serves before its memory can make it due, so that fresh ones cost little beside them.
 const RETIRE_CALLS_MIN: u32 = 32;
@@ -33,8 +33,6 @@ pub(super) struct Live {
     plugin: plugin::Guest,
     /// Of the next call.
     deadline: Duration,
-    /// CPU time at which it begins, where that is known.
-    begun: Option<Duration>,
     clock: Clock,
     /// Where the guest was when a call broke.
     place: Place,
@@ -79,26 +77,15 @@ impl Live {
             Ok((instance, plugin)) => {
                 let (pre, clock) = (pre.clone(), engine.clock().clone());
                 let place = Place::default();
-                Ok(Live {
-                    store,
-                    pre,
-                    instance,
-                    plugin,
-                    deadline,
-                    begun: None,
-                    clock,
-                    place,
-                    calls: 0,
-                    memory_bytes_first,
-                })
+                Ok(Live { store, pre, instance, plugin, deadline, clock, place, calls: 0, memory_bytes_first })
             }
-            Err(error) => Err(failure(&error, store.data_mut(), deadline, false)),
+            Err(error) => Err(failure(&error, place(&error), store.data_mut(), deadline, false)),
         }
     }
 
-    /// A call for rows comes, which has so much time from `begun` on.
-    pub fn give(&mut self, begun: Duration, deadline: Duration) {
-        (self.begun, self.deadline) = (Some(begun), deadline);
+    /// A call for rows comes, which has so much time.
+    pub fn give(&mut self, deadline: Duration) {
+        self.deadline = deadline;
         self.calls = self.calls.saturating_add(1);
     }
 
@@ -112,6 +99,11 @@ impl Live {
         self.place
     }
 
+    /// Whether it has more memory than when it had started.
+    pub fn has_grown(&self) -> bool {
+        self.memory_bytes() > self.memory_bytes_first
+    }
+
     /// Of all its linear memories together.
     pub fn memory_bytes(&self) -> usize {
         self.store.data().limiter.memory_bytes
@@ -121,7 +113,7 @@ impl Live {
     /// few calls needs that much, and so would the next.
     pub fn is_due(&self, retire_at_bytes: usize) -> bool {
         let limiter = &self.store.data().limiter;
-        let has_grown_to = limiter.memory_bytes > self.memory_bytes_first && limiter.memory_bytes >= retire_at_bytes;
+        let has_grown_to = self.has_grown() && limiter.memory_bytes >= retire_at_bytes;
         has_grown_to && self.calls >= RETIRE_CALLS_MIN || limiter.is_wanted(self.memory_bytes_first)
     }
 
@@ -144,11 +136,11 @@ impl Live {
         self.clock.expect(self.deadline);
         self.store.set_epoch_deadline(1);
         let host = self.store.data_mut();
-        host.until = self.begun.take().unwrap_or_else(cpu_time).saturating_add(self.deadline);
+        host.until = about_cpu_time().saturating_add(self.deadline);
         host.begin_call();
         call(&mut self.store).map_err(|error| {
             self.place = place(&error);
-            failure(&error, self.store.data_mut(), self.deadline, true)
+            failure(&error, self.place, self.store.data_mut(), self.deadline, true)
         })
     }
 }
@@ -171,24 +163,27 @@ impl Interface for aggregate::Guest {
     }
 }
 
-/// The innermost frames, by their instructions. (A guest is interrupted where a function or a turn of a loop begins.)
+/// By the instructions of its frames. (A guest is interrupted where a function or a turn of a loop begins.)
 fn place(error: &wasmtime::Error) -> Place {
+    let trap = error.downcast_ref::<Trap>();
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+    let most = if trap == Some(&Trap::Interrupt) { INTERRUPTED_FRAMES } else { usize::MAX };
     let mut hasher = DefaultHasher::new();
-    for frame in error.downcast_ref::<WasmBacktrace>().into_iter().flat_map(|trace| trace.frames()).take(PLACE_FRAMES) {
+    trap.map(|trap| *trap as u8).hash(&mut hasher);
+    for frame in frames.iter().take(most) {
         (frame.func_index(), frame.module_offset()).hash(&mut hasher);
     }
     Place(hasher.finish())
 }
 
 /// Why a call did not come back; `deadline` is the one that it had. `called`: the guest had started.
-fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration, called: bool) -> CallError {
+fn failure(error: &wasmtime::Error, place: Place, host: &mut Host, deadline: Duration, called: bool) -> CallError {
     if let Some(Crowded { bytes, bytes_max }) = error.downcast_ref::<Crowded>() {
         return CallError::Crowded { bytes: *bytes, bytes_max: *bytes_max };
     }
     let cause = match (error.downcast_ref::<Trap>(), error.downcast_ref::<WasmBacktrace>()) {
         (Some(Trap::Interrupt), _) => {
-            let trace = Trace::of(error);
-            tell(host, "did not come back in time", &trace);
+            let trace = tell(host, "did not come back in time", place, error);
             return CallError::Deadline { time: deadline, trace: trace.short() };
         }
         (Some(trap), _) => trap.to_string(),
@@ -206,22 +201,24 @@ fn failure(error: &wasmtime::Error, host: &mut Host, deadline: Duration, called:
         return CallError::Contract(format!("its values cannot be read or written: {cause}"));
     }
     let cause = cause.strip_prefix("wasm trap: ").unwrap_or(&cause);
-    let trace = Trace::of(error);
-    let (cause, frames) = match host.last_words() {
-        Some(words) => (
-            format!("{cause}; its last words: {}", super::cut(&words, LAST_WORDS_BYTES_MAX)),
-            trace.short_after_words(),
-        ),
-        None => (cause.to_owned(), trace.short()),
-    };
-    tell(host, &cause, &trace);
-    CallError::Trap(cause + &frames)
+    match host.last_words() {
+        Some(words) => {
+            let cause = format!("{cause}; its last words: {}", super::cut(&words, LAST_WORDS_BYTES_MAX));
+            let trace = tell(host, &cause, place, error);
+            CallError::Trap(cause + &trace.short_after_words())
+        }
+        None => {
+            let trace = tell(host, cause, place, error);
+            CallError::Trap(cause.to_owned() + &trace.short())
+        }
+    }
 }
 
-/// In the log, once for each cause and now and then.
-fn tell(host: &Host, cause: &str, trace: &Trace) {
-    let causes = host.usage().causes();
-    if let Some(times) = causes.count(format!("{cause}{trace}")) {
+/// In the log, once for each place and now and then.
+fn tell(host: &Host, cause: &str, place: Place, error: &wasmtime::Error) -> Arc<Trace> {
+    let (trace, times) = host.usage().causes().count(place, || Trace::of(error));
+    if let Some(times) = times {
         tracing::warn!(target: "tidegate::plugin", plugin = host.name(), times, "the plugin broke a call: {cause}{trace}");
     }
+    trace
 }

@@ -3,12 +3,17 @@
 //! A row that never comes back costs whatever time it is given. The first one is given nearly the deadline of a batch. Where it
 //! was when that ended, its *place*, is remembered: a row that stops at a known place is given up after a multiple of what
 //! any call takes, and one that stops elsewhere has its fair time. So innocent rows are safe, and many spinning ones are
-//! cheap. docs/decisions/0003-time-for-a-row.md has the figures.
+//! cheap. So it is with traps: where a fresh instance has trapped on a row, the next ones are believed to be guilty as well.
+//! docs/decisions/0003-time-for-a-row.md has the figures.
 
 use std::time::Duration;
 
-/// What a short call has beyond what is usual, at least: the clock ticks a few times.
-const SHORT_MIN: Duration = Duration::from_micros(200);
+/// What all rows together have of short deadlines that are expected to break calls in a batch.
+const SHORT_ALL: Duration = Duration::from_micros(800);
+/// What a short call has beyond what is usual, at least: the clock ticks.
+const SHORT_MIN: Duration = Duration::from_micros(60);
+/// And where few rows are expected to break.
+const SHORT_FEW: Duration = Duration::from_micros(400);
 /// A run of rows has less: when it breaks, each of them has its own time.
 const RUN_SHORT_MIN: Duration = Duration::from_micros(50);
 /// And while no row is known to spin.
@@ -22,13 +27,21 @@ const FAIR_WHOLE: u32 = 8;
 /// A row's fair time does not sink below it.
 const FAIR_MIN: Duration = Duration::from_millis(50);
 const PLACES_MAX: usize = 32;
+/// A run of fewer rows is not worth the call that it breaks, which costs as much as fifty that do not,
+const TRAP_RUN_MIN: u32 = 11;
+/// and a hundred where the time of a deadline has to pass.
+const SPIN_RUN_MIN: u32 = 24;
+const RUN_MAX: u32 = 64;
+/// Of the rows that trap at a known place, one in so many has a fresh instance all the same.
+const CONFIRMED_ONE_IN: u32 = 16;
 /// A smaller batch says nothing about the next one.
 const DENSITY_ROWS_MIN: u32 = 128;
 /// The rows that the usual time is taken of.
 const ROWS_MAX: u64 = 1 << 16;
 
-/// Where a guest was when its time was over: the innermost frames of its stack, as a number.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+/// Where a guest was when a call broke: the frames of its stack, as a number. (Of one that was interrupted the innermost ones:
+/// more would tell apart how deep the same loop was reached.)
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub(super) struct Place(pub u64);
 
 #[derive(Debug)]
@@ -40,6 +53,8 @@ pub(super) struct Pace {
     /// The most that a call of late took beyond what is usual; the first call of an instance is another matter.
     surprise: Duration,
     first_surprise: Duration,
+    /// The next call is the first of an instance.
+    is_first: bool,
     /// Batches until spinning rows are no longer expected.
     suspicion: u32,
     fair: Duration,
@@ -47,6 +62,12 @@ pub(super) struct Pace {
     fair_whole: u32,
     /// Where rows were that did not come back in their fair time.
     places: Vec<Place>,
+    /// Where rows trapped on a fresh instance.
+    traps: Vec<Place>,
+    /// Where one has trapped on a used instance alone: the place says nothing.
+    not_traps: Vec<Place>,
+    /// How often a trap's place has been asked for.
+    asked: u32,
     /// How many rows in so many broke calls, in the batch before.
     density: (usize, u32),
 }
@@ -59,10 +80,14 @@ impl Pace {
             time: Duration::ZERO,
             surprise: Duration::ZERO,
             first_surprise: Duration::ZERO,
+            is_first: true,
             suspicion: 0,
             fair: fair(deadline),
             fair_whole: FAIR_WHOLE,
             places: Vec::new(),
+            traps: Vec::new(),
+            not_traps: Vec::new(),
+            asked: 0,
             density: (0, 1),
         }
     }
@@ -70,17 +95,25 @@ impl Pace {
     /// The time of a batch; none where it would break for certain, as the one before.
     pub fn batch(&mut self, rows: u32) -> Option<Duration> {
         self.surprise -= self.surprise / 16;
-        let (broken, of) = self.density;
-        match (broken as u64 * u64::from(rows)).checked_div(u64::from(of)) {
-            Some(expected) if expected >= 2 => None,
-            Some(_) | None if self.suspicion == 0 => Some(self.deadline),
-            Some(_) | None => Some(self.piece(rows)),
+        match self.expected(rows) {
+            2.. => None,
+            _ if self.suspicion == 0 => Some(self.deadline),
+            _ => Some(self.piece(rows)),
         }
+    }
+
+    /// How many of so many rows break calls, if they are as those of the batch before.
+    fn expected(&self, rows: u32) -> u32 {
+        let (broken, of) = self.density;
+        let expected = (broken as u64 * u64::from(rows)).checked_div(u64::from(of)).unwrap_or_default();
+        u32::try_from(expected).unwrap_or(u32::MAX)
     }
 
     /// The time of some rows of a batch that breaks.
     pub fn piece(&self, rows: u32) -> Duration {
-        self.short(rows, SHORT_MIN)
+        let (_, of) = self.density;
+        let each = SHORT_ALL / self.expected(of).max(1);
+        self.short(rows, each.clamp(SHORT_MIN, SHORT_FEW))
     }
 
     /// The time of a run of them, which gives nobody up.
@@ -90,7 +123,8 @@ impl Pace {
 
     fn short(&self, rows: u32, short_min: Duration) -> Duration {
         let least = if self.suspicion == 0 { PIECE_MIN } else { short_min };
-        let surprise = self.surprise.max(self.first_surprise).saturating_mul(SURPRISES);
+        let first = if self.is_first { self.first_surprise } else { Duration::ZERO };
+        let surprise = self.surprise.max(first).saturating_mul(SURPRISES);
         (self.usual(rows) * 2 + surprise.max(least)).min(self.deadline)
     }
 
@@ -100,18 +134,23 @@ impl Pace {
     }
 
     /// How many rows of a batch that breaks are tried together: so many that runs and single rows take as many calls each. Where
-    /// several rows break calls they are tried singly: that breaks fewer, and a call that breaks costs as much as a hundred that do not.
+    /// that would be few, rows are tried singly: that breaks fewer calls.
     pub fn run(&self, rows: u32) -> u32 {
-        let (broken, of) = self.density;
-        let expected = (broken as u64 * u64::from(rows)).checked_div(u64::from(of)).unwrap_or_default();
-        match (2 * u64::from(rows) / expected.max(1)).isqrt() {
-            run if run < 24 => 1,
-            run => u32::try_from(run).unwrap_or(u32::MAX).min(64),
+        let least = if self.suspicion == 0 { TRAP_RUN_MIN } else { SPIN_RUN_MIN };
+        match (2 * rows / self.expected(rows).max(1)).isqrt() {
+            run if run < least => 1,
+            run => run.min(RUN_MAX),
         }
+    }
+
+    /// A call broke: the next one has a fresh instance.
+    pub fn broke(&mut self) {
+        self.is_first = true;
     }
 
     /// A call came back.
     pub fn took(&mut self, rows: u32, took: Duration, first: bool) {
+        self.is_first = false;
         let beyond = took.saturating_sub(self.usual(rows));
         if first {
             self.first_surprise = (self.first_surprise - self.first_surprise / 8).max(beyond);
@@ -132,16 +171,35 @@ impl Pace {
         self.suspicion = SUSPICION_BATCHES;
     }
 
+    /// Whether rows spin there.
     pub fn knows(&self, place: Place) -> bool {
         self.places.contains(&place)
     }
 
+    /// Whether a row that traps there is to blame, whatever instance it was. Now and then that is looked at again.
+    pub fn knows_trap(&mut self, place: Place) -> bool {
+        self.asked = self.asked.wrapping_add(1);
+        self.traps.contains(&place) && !self.asked.is_multiple_of(CONFIRMED_ONE_IN)
+    }
+
+    /// A row trapped there, alone, on a fresh instance.
+    pub fn trapped(&mut self, place: Place) {
+        if !self.traps.contains(&place) && !self.not_traps.contains(&place) {
+            push(&mut self.traps, place);
+        }
+    }
+
+    /// A row trapped there, and not on a fresh instance.
+    pub fn trapped_without_reason(&mut self, place: Place) {
+        self.traps.retain(|known| *known != place);
+        if !self.not_traps.contains(&place) {
+            push(&mut self.not_traps, place);
+        }
+    }
+
     /// A row had its fair time, and was there when it ended. After some of them the next ones have less.
     pub fn spun(&mut self, place: Place) {
-        if self.places.len() == PLACES_MAX {
-            self.places.remove(0);
-        }
-        self.places.push(place);
+        push(&mut self.places, place);
         match self.fair_whole.checked_sub(1) {
             Some(left) => self.fair_whole = left,
             None => self.fair = (self.fair / 2).max(FAIR_MIN).min(self.fair),
@@ -166,6 +224,14 @@ impl Pace {
         let nanos = self.time.as_nanos() * u128::from(rows) / u128::from(self.rows.max(1));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
+}
+
+/// The oldest goes where there are too many.
+fn push(places: &mut Vec<Place>, place: Place) {
+    if places.len() == PLACES_MAX {
+        places.remove(0);
+    }
+    places.push(place);
 }
 
 /// With the deadline of its batch, which has passed before, that is less than twice the deadline.
@@ -197,7 +263,7 @@ mod tests {
     fn times_are_short_after_a_row_that_spun_and_long_again_later() {
         let mut pace = used();
         pace.suspect();
-        assert_eq!(pace.piece(1000), micros(200) + SHORT_MIN);
+        assert_eq!(pace.piece(1000), micros(200) + SHORT_FEW);
         for _ in 0..SUSPICION_BATCHES {
             assert!(pace.batch(1000) < Some(micros(1000)));
             pace.served(1000, 0);
@@ -212,6 +278,8 @@ mod tests {
         pace.took(1, micros(5_000), false);
         assert!(pace.piece(1) > micros(2 * 4_900));
         pace.took(1, micros(600_000), true);
+        assert!(pace.piece(1) < SECOND, "another instance has begun long ago");
+        pace.broke();
         assert_eq!((pace.piece(1), pace.fair()), (SECOND, SECOND), "never beyond the deadline");
     }
 
@@ -237,7 +305,23 @@ mod tests {
         assert!(pace.batch(1024).is_some());
         assert_eq!(pace.run(1024), 45);
         pace.served(1024, 10);
-        assert_eq!((pace.batch(1024), pace.run(1024)), (None, 1));
+        assert_eq!((pace.batch(1024), pace.run(1024)), (None, 14));
         assert!(pace.batch(100).is_some());
+        pace.suspect();
+        assert_eq!(pace.run(1024), 1);
+        assert_eq!(pace.piece(0), micros(80), "all of them together have 800");
+    }
+
+    #[test]
+    fn a_place_where_a_fresh_instance_traps_is_known_until_a_used_one_traps_there_without_reason() {
+        let mut pace = used();
+        let place = Place(7);
+        assert!(!pace.knows_trap(place));
+        pace.trapped(place);
+        let known = (0..CONFIRMED_ONE_IN).filter(|_| pace.knows_trap(place)).count();
+        assert_eq!(known, CONFIRMED_ONE_IN as usize - 1, "now and then it is looked at");
+        pace.trapped_without_reason(place);
+        pace.trapped(place);
+        assert!((0..CONFIRMED_ONE_IN).all(|_| !pace.knows_trap(place)));
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{FrameInfo, WasmBacktrace};
 
-/// Breaks that are told apart in the log; beyond them the log is silent.
+use super::pace::Place;
+
+/// Places that are told apart; beyond them the log is silent.
 const CAUSES_MAX: usize = 64;
 /// What a dead letter's reason has of a trace.
 const SHORT_FRAMES: usize = 3;
@@ -92,20 +94,20 @@ impl fmt::Display for Frame {
     }
 }
 
-/// How often a plugin broke for each cause: the log has the first time, the tenth, the hundredth.
+/// How often a plugin broke at each place: the log has the first time, the tenth, the hundredth.
 #[derive(Default, Debug)]
-pub(super) struct Causes(Mutex<HashMap<String, u64>>);
+pub(super) struct Causes(Mutex<HashMap<Place, (u64, Arc<Trace>)>>);
 
 impl Causes {
-    /// Whether the log is to have this one, and how many there were of it.
-    pub fn count(&self, cause: String) -> Option<u64> {
+    /// The trace of a break, which is made once for a place; and how many there were of it, where the log is to have this one.
+    pub fn count(&self, place: Place, trace: impl FnOnce() -> Trace) -> (Arc<Trace>, Option<u64>) {
         let mut causes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if causes.len() >= CAUSES_MAX && !causes.contains_key(&cause) {
-            return None;
+        if causes.len() >= CAUSES_MAX && !causes.contains_key(&place) {
+            return (Arc::new(trace()), None);
         }
-        let times = causes.entry(cause).or_default();
+        let (times, trace) = causes.entry(place).or_insert_with(|| (0, Arc::new(trace())));
         *times += 1;
-        (10u64.pow(times.ilog10()) == *times).then_some(*times)
+        (trace.clone(), (10u64.pow(times.ilog10()) == *times).then_some(*times))
     }
 }
 
@@ -114,14 +116,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_logged_at_powers_of_ten() {
+    fn a_place_is_logged_at_powers_of_ten() {
         let causes = Causes::default();
-        let logged: Vec<u64> = (0..1200).filter_map(|_| causes.count("trap".into())).collect();
+        let count = |place| causes.count(Place(place), Trace::default).1;
+        let logged: Vec<u64> = (0..1200).filter_map(|_| count(0)).collect();
         assert_eq!(logged, [1, 10, 100, 1000]);
-        for number in 0..200 {
-            causes.count(number.to_string());
-        }
-        assert_eq!(causes.count("another".into()), None);
+        (1..200).for_each(|place| drop(count(place)));
+        assert_eq!(count(1000), None);
     }
 
     #[test]

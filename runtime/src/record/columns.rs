@@ -1,5 +1,7 @@
 //! Columns: what crosses the border to a component. The same shapes as `wit/tidegate.wit`, without its bindings.
 
+use std::ops::Range;
+
 use super::Reason;
 
 /// The type in which a component asks for a field, or gives one.
@@ -74,6 +76,11 @@ impl Slices {
 
     pub fn get(&self, row: usize) -> &[u8] {
         &self.bytes[self.offsets[row] as usize..self.offsets[row + 1] as usize]
+    }
+
+    /// The values of these rows, end to end.
+    pub fn span(&self, rows: Range<usize>) -> &[u8] {
+        &self.bytes[self.offsets[rows.start] as usize..self.offsets[rows.end] as usize]
     }
 
     pub fn push(&mut self, value: &[u8]) {

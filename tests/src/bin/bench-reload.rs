@@ -17,10 +17,19 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tidegate::pipeline::{BATCH_SECONDS, Counts, Handle, Stage};
 use tidegate_tests::bench::broker::Broker;
 use tidegate_tests::bench::process::resident_bytes;
+use tidegate_tests::bench::versions::{Changed, version};
 use tidegate_tests::bench::{Arguments, Spread};
-use tidegate_tests::reload::{GROUPS, NUMBERS_PER_WINDOW, Numbers, Plugins, Running, guest, number, touched};
+use tidegate_tests::reload::{GROUPS, NUMBERS_PER_WINDOW, Numbers, Plugins, Running, number};
 use tidegate_tests::wait_for;
+use tidegate_tests::workspace::root;
 
+/// The plugin whose versions are deployed: an enricher of 200 KB.
+const PLUGIN: &str = "lookup";
+const TRANSFORM: &str = r#"
+[[transform]]
+plugin = "lookup.wasm"
+settings = { table = "g,name\ng1,one\ng2,two\n", key = "g" }
+"#;
 /// Versions that come again and again: their code is in the cache after the first time.
 const KNOWN: u32 = 4;
 /// So many numbers may wait to be read.
@@ -33,28 +42,34 @@ fn main() -> anyhow::Result<()> {
     let reloads: u32 = arguments.number("reloads", 100);
     let broker = Broker::start()?;
     let job = Arc::new(Numbers::on(&broker.address(), "bench"));
-    job.write(Plugins { documents: false, ..Plugins::default() });
-    let bytes = fs::metadata(guest("mark"))?.len();
-    println!("reload: a component of {} KB, an enricher before windows; 2 workers, 3 partitions", bytes / 1000);
+    let component = fs::read(root().join(format!("target/plugins/{PLUGIN}.wasm")))?;
+    fs::write(job.plugin(PLUGIN), &component)?;
+    job.write(Plugins { documents: false, more: TRANSFORM, ..Plugins::default() });
+    println!(
+        "reload: a component of {} KB, an enricher before windows; 2 workers, 3 partitions",
+        component.len() / 1000
+    );
     let running = job.start();
-    let mut bench = Bench { job: &job, running: &running, version: 0, generation: 1 };
+    let mut bench = Bench { job: &job, running: &running, component, number: 0, generation: 1 };
 
     let load = Load::begin(&job, &running.handle, 0, Some(100_000));
     wait_for("records", TIMEOUT, || (running.handle.snapshot().counts.tally.records > 500_000).then_some(()));
     println!("\nwith 100,000 records a second");
     bench.quiet().print("no reloads", "");
-    bench.deploy(reloads, true)?.print("code that is new", "<= 300");
-    bench.deploy(KNOWN, false)?;
-    bench.deploy(reloads, false)?.print("code in the cache", "<= 50");
+    bench.deploy(reloads, Versions::New(Changed::All))?.print("code that is new", "<= 300");
+    bench.deploy(reloads, Versions::New(Changed::One))?.print("a function that is new", "<= 300");
+    bench.deploy(KNOWN, Versions::Known)?;
+    bench.deploy(reloads, Versions::Known)?.print("code in the cache", "<= 50");
     let before = resident_bytes()?;
-    bench.deploy(reloads, false)?.print("code in the cache, again", "<= 50");
+    bench.deploy(reloads, Versions::Known)?.print("code in the cache, again", "<= 50");
     println!("  memory before and after the last {reloads} reloads, MiB: {} {}", before >> 20, resident_bytes()? >> 20);
 
     let load = Load::begin(&job, &running.handle, load.end()?, None);
     println!("\nwith all the records that the machine gives");
     bench.quiet().print("no reloads", "");
-    bench.deploy(reloads, true)?.print("code that is new", "<= 300");
-    bench.deploy(reloads, false)?.print("code in the cache", "<= 50");
+    bench.deploy(reloads, Versions::New(Changed::All))?.print("code that is new", "<= 300");
+    bench.deploy(reloads, Versions::New(Changed::One))?.print("a function that is new", "<= 300");
+    bench.deploy(reloads, Versions::Known)?.print("code in the cache", "<= 50");
     let produced = load.end()?;
     check(&job, &running, produced)?;
     println!("\nnumbers that were produced, each counted once: {produced}");
@@ -62,11 +77,21 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is deployed.
+#[derive(Clone, Copy)]
+enum Versions {
+    /// A version that nobody has seen before.
+    New(Changed),
+    /// One of a few, in turns.
+    Known,
+}
+
 struct Bench<'b> {
     job: &'b Numbers,
     running: &'b Running,
-    /// The newest one.
-    version: u64,
+    component: Vec<u8>,
+    /// Of the newest version.
+    number: u32,
     generation: u64,
 }
 
@@ -78,26 +103,28 @@ impl Bench<'_> {
         Measured::new(&before, &self.running.handle.snapshot().counts, begun.elapsed(), Vec::new())
     }
 
-    fn deploy(&mut self, reloads: u32, are_new: bool) -> anyhow::Result<Measured> {
+    fn deploy(&mut self, reloads: u32, versions: Versions) -> anyhow::Result<Measured> {
         let (before, begun) = (self.running.handle.snapshot().counts, Instant::now());
         let mut times = Vec::new();
-        for _ in 0..reloads {
-            self.version = match are_new {
-                true => self.generation + u64::from(KNOWN),
-                // Another one than serves.
-                false => (self.version + 1) % u64::from(KNOWN),
+        for reload in 0..reloads {
+            let component = match versions {
+                Versions::New(changed) => {
+                    self.number += 1;
+                    version(&self.component, changed, KNOWN + self.number)?
+                }
+                Versions::Known => version(&self.component, Changed::One, reload % KNOWN)?,
             };
-            times.push(self.deploy_one(self.version)?);
+            times.push(self.deploy_one(&component)?);
         }
         Ok(Measured::new(&before, &self.running.handle.snapshot().counts, begun.elapsed(), times))
     }
 
     /// Milliseconds until each stage was reached.
-    fn deploy_one(&mut self, version: u64) -> anyhow::Result<[f64; STAGES.len()]> {
+    fn deploy_one(&mut self, component: &[u8]) -> anyhow::Result<[f64; STAGES.len()]> {
         self.generation += 1;
-        let (generation, file) = (self.generation, self.job.plugin("mark"));
+        let (generation, file) = (self.generation, self.job.plugin(PLUGIN));
         let other = file.with_extension("next");
-        fs::write(&other, touched(&guest("mark"), version))?;
+        fs::write(&other, component)?;
         let renamed = Instant::now();
         fs::rename(&other, &file)?;
         let mut times = [f64::NAN; STAGES.len()];
@@ -105,9 +132,9 @@ impl Bench<'_> {
             ensure!(
                 renamed.elapsed() < TIMEOUT,
                 "generation {generation} does not serve: {:?}",
-                self.running.place("mark")
+                self.running.place(PLUGIN)
             );
-            let place = self.running.place("mark");
+            let place = self.running.place(PLUGIN);
             let now = renamed.elapsed().as_secs_f64() * 1000.0;
             let candidate = place.candidate.filter(|one| one.number == generation);
             ensure!(candidate.as_ref().is_none_or(|one| one.stage <= Stage::Probation), "refused: {candidate:?}");

@@ -94,7 +94,7 @@ fn check_break(with_log: bool, body: &str, expected: Expect) {
     let mut filter = filter_of(guests::narrow(), &guest);
     let breaks = Batch { rows: 1, columns: Vec::new() };
     let deadline = filter.0.deadline();
-    let error = filter_call(&mut filter.0, &breaks, deadline).expect_err("breaks");
+    let error = filter_call(&mut filter.0, &Piece::new(&breaks, 0..breaks.rows), deadline).expect_err("breaks");
     expected.assert_eq(&error.to_string());
     assert_eq!(filter.filter(&batch()).as_ref(), Ok(&answer), "a fresh instance serves the next call");
     let alone = filter.filter(&breaks).expect("goes on");

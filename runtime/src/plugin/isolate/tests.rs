@@ -14,6 +14,8 @@ enum Row {
     /// It comes back, but late.
     Slow(Duration),
     Traps,
+    /// On an instance that was called before: no fault of the row.
+    TrapsUsed,
     /// It never comes back, and is at this place.
     Spins(u64),
 }
@@ -54,7 +56,9 @@ impl Guest {
                 match rows[row as usize] {
                     Row::Fine => took += ROW,
                     Row::Slow(slow) => took += slow,
-                    Row::Traps => came = Err(CallError::Trap("no".into())),
+                    Row::Traps => (came, place) = (Err(CallError::Trap("no".into())), 100),
+                    Row::TrapsUsed if !is_first => (came, place) = (Err(CallError::Trap("full".into())), 101),
+                    Row::TrapsUsed => took += ROW,
                     Row::Spins(at) => (took, place) = (Duration::MAX, at),
                 }
                 if took > time {
@@ -69,7 +73,7 @@ impl Guest {
             told.calls += 1;
             told.breaks += usize::from(came.is_err());
             told.time += took;
-            Attempt { came, took, first: is_first, place: Place(place) }
+            Attempt { came, took, first: is_first, place: Place(place), grown: false }
         };
         if let Some(time) = self.pace.batch(count) {
             let whole = attempt(0..count, time);
@@ -79,8 +83,12 @@ impl Guest {
                     self.pace.served(count, 0);
                     return told;
                 }
-                Err(CallError::Deadline { .. }) => self.pace.suspect(),
-                Err(_) => {}
+                Err(error) => {
+                    self.pace.broke();
+                    if let CallError::Deadline { .. } = error {
+                        self.pace.suspect();
+                    }
+                }
             }
         }
         let served = isolate(count, &mut self.pace, attempt, |_, _| None).expect("rows are to blame");
@@ -103,6 +111,16 @@ fn a_row_that_traps_breaks_three_calls() {
     let told = Guest::new().serve(&batch(&[(700, Row::Traps)]));
     assert_eq!((told.given_up, told.breaks), (vec![700], 4), "the batch, its run, used and fresh");
     assert!(told.calls < 100, "{}", told.calls);
+}
+
+#[test]
+fn the_next_ones_that_trap_there_need_no_fresh_instance() {
+    let traps: Vec<_> = (0..10).map(|number| (number * 100 + 7, Row::Traps)).collect();
+    let mut guest = Guest::new();
+    guest.serve(&batch(&traps));
+    let told = guest.serve(&batch(&traps));
+    assert_eq!(told.given_up.len(), 10);
+    assert!(told.breaks <= 21, "the batch, and of each its run and itself: {told:?}");
 }
 
 #[test]
@@ -156,6 +174,7 @@ fn what_is_no_rows_fault_ends_it() {
         took: Duration::ZERO,
         first: true,
         place: Place(0),
+        grown: false,
     };
     let mut pace = Pace::new(DEADLINE);
     assert_eq!(isolate(8, &mut pace, gone, |_, _| None), Err(CallError::Start("no memory".into())));
@@ -165,6 +184,7 @@ fn row() -> impl Strategy<Value = Row> {
     prop_oneof![
         40 => Just(Row::Fine),
         1 => Just(Row::Traps),
+        1 => Just(Row::TrapsUsed),
         1 => (1..3u64).prop_map(Row::Spins),
         1 => (1..600_000u64).prop_map(|micros| Row::Slow(Duration::from_micros(micros))),
     ]
