@@ -250,7 +250,7 @@ impl Running {
         }
         let is_batch = matches!(event, Event::Batch(_));
         if let Some(probation) = &mut owned.probation {
-            probation.told(&event);
+            probation.told(&event, &owned.slot);
         }
         let watched = if is_batch { self.shared.taps.watch(&mut self.instances) } else { None };
         let begun = Instant::now();

@@ -85,7 +85,7 @@ pub(super) struct Probation {
     /// Since the swap, in order.
     events: Vec<Event>,
     effects: Vec<Effect>,
-    /// The effects' bytes count against the lane's share, like those in flight.
+    /// The bytes of events and effects count against the lane's share, like those in flight.
     bytes: Vec<InFlight>,
     tally: Tally,
     /// Whether there may be states of the schema before.
@@ -99,7 +99,8 @@ impl Probation {
     }
 
     /// Keeps what the lane is told.
-    pub fn told(&mut self, event: &Event) {
+    pub fn told(&mut self, event: &Event, slot: &Arc<Slot>) {
+        self.count(event_bytes(event), slot);
         self.events.push(event.clone());
     }
 
@@ -114,6 +115,14 @@ impl Probation {
         if bytes > 0 {
             self.bytes.push(slot.fly(bytes));
         }
+    }
+}
+
+fn event_bytes(event: &Event) -> usize {
+    match event {
+        Event::Batch(batch) => batch.bytes(),
+        Event::Indexed { rejected, .. } => rejected.iter().map(|one| one.id.len() + one.body.len()).sum(),
+        Event::Written { .. } | Event::Idle => 0,
     }
 }
 
