@@ -112,8 +112,8 @@ pub struct LaneStatus {
     pub idle: bool,
 }
 
-/// The lane of one partition: of a source topic, or of the parts topic. A clone shares the states of windows until one of the
-/// two changes them.
+/// The lane of one partition: of a source topic, or of the parts topic. A clone shares the states of windows, and copies those
+/// that it changes and a few of their neighbours: neither takes longer because of how many groups are open.
 #[derive(Clone)]
 pub struct Lane(Kind);
 
@@ -151,8 +151,9 @@ impl Lane {
         }
     }
 
-    /// Follows another plan from here on: one with the same outputs and windows. Open windows keep what they hold, in the
-    /// schema of the new aggregate. After an error the lane must not be used again.
+    /// Follows another plan from here on: one with the same outputs and windows. Open windows keep what they hold. States of
+    /// another schema are converted when they are touched, when they leave, and by [`Lane::convert`]: what the lane asks for is
+    /// of the new plan's schema. After an error the lane must not be used again.
     pub fn deploy(
         &mut self,
         plan: Arc<Plan>,
@@ -162,6 +163,15 @@ impl Lane {
         match &mut self.0 {
             Kind::Source(lane) => lane.deploy(plan, instances),
             Kind::Parts(lane) => lane.deploy(plan, instances, effects),
+        }
+    }
+
+    /// Converts the states of some more groups to the schema of the plan; whether there are more to convert. After an error the
+    /// lane must not be used again.
+    pub fn convert(&mut self, groups_max: usize, instances: &mut Instances) -> Result<bool, LaneError> {
+        match &mut self.0 {
+            Kind::Source(lane) => lane.convert(groups_max, instances),
+            Kind::Parts(lane) => lane.convert(groups_max, instances),
         }
     }
 

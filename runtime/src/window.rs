@@ -1,10 +1,15 @@
 //! Event time: the watermark of a partition, the windows of an event time, and the states of groups in open windows.
 //! No clock is read here, and nothing waits: time is what the records say.
 
+mod closed;
 mod keyed;
+mod keys;
+mod states;
 mod tumbling;
 mod watermark;
 
-pub use keyed::{ClosedWindow, FoldRow, GroupState, Hold, KeyedWindows, Slots};
+pub use closed::{ClosedWindow, GroupState};
+pub use keyed::{FoldRow, Hold, KeyedWindows, Slots};
+pub(crate) use keys::Keys;
 pub use tumbling::{Tumbling, Window};
 pub use watermark::Watermark;

@@ -6,6 +6,7 @@ mod actor;
 mod input;
 mod native;
 mod oracle;
+mod step;
 mod world;
 
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub fn run(seed: u64, trace: bool) -> Result<Statistics, Difference> {
 /// up by name.
 pub fn resume_without_windows(given_up: &[&str]) -> Result<(), String> {
     let topology = |accept_removed| Topology { sources: vec![(TOPIC.into(), 1)], parts_partitions: 1, accept_removed };
-    let (mut settings, mut components) = (native::settings(Duration::ZERO), native::components());
+    let (mut settings, mut components) = (native::settings(Duration::ZERO), native::components(1));
     let plan = Plan::new(&settings, &components, topology(Vec::new())).expect("the plan is right");
     let metadata = plan.initial_metadata();
     settings.outputs.retain(|output| output.aggregate.is_none());
@@ -53,6 +54,7 @@ pub struct Statistics {
     pub zombies: usize,
     pub commits: usize,
     pub idles: usize,
+    pub deploys: usize,
     pub documents: usize,
     pub superseded: usize,
     pub dead_letters: usize,
@@ -66,6 +68,7 @@ impl std::ops::AddAssign for Statistics {
         self.zombies += other.zombies;
         self.commits += other.commits;
         self.idles += other.idles;
+        self.deploys += other.deploys;
         self.documents += other.documents;
         self.superseded += other.superseded;
         self.dead_letters += other.dead_letters;

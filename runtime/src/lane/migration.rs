@@ -1,16 +1,20 @@
 //! States of another schema, as the aggregate of a plan understands them.
 
+use crate::plugin::Aggregate;
 use crate::record::{Slices, StateSchema};
 
 use super::LaneError;
-use super::plan::{AggregatePlan, Instances};
+use super::plan::AggregatePlan;
+
+/// So many states are converted by one call where all are.
+pub(super) const CONVERTED_AT_ONCE: usize = 4096;
 
 /// As many states as there were, in their order; an error says what the aggregate said.
 pub(super) fn migrate(
     plan: &AggregatePlan,
     from: &StateSchema,
     states: &Slices,
-    instances: &mut Instances,
+    aggregate: &mut dyn Aggregate,
 ) -> Result<Slices, LaneError> {
     let refused = |why: String| LaneError::StateSchema {
         output: plan.output.to_string(),
@@ -18,7 +22,7 @@ pub(super) fn migrate(
         known: schema(&plan.schema),
         why,
     };
-    match instances.aggregate(plan.plugin)?.migrate(from, states) {
+    match aggregate.migrate(from, states) {
         Ok(Ok(migrated)) if migrated.len() == states.len() => Ok(migrated),
         Ok(Ok(migrated)) => Err(refused(format!(": migrate gave states={} for {}", migrated.len(), states.len()))),
         Ok(Err(words)) => Err(refused(format!(": {words}"))),

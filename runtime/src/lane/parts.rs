@@ -11,7 +11,7 @@ use crate::window::Hold;
 use super::format::{self, Part, PartsMessage};
 use super::index::NameCache;
 use super::metadata::{Emitted, PartsMetadata, emitted_of};
-use super::migration::migrate;
+use super::migration::{CONVERTED_AT_ONCE, migrate};
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
 use super::tickets::Tickets;
@@ -137,11 +137,12 @@ impl PartsLane {
         instances: &mut Instances,
         effects: &mut Vec<Effect>,
     ) -> Result<(), LaneError> {
+        while self.convert(CONVERTED_AT_ONCE, instances)? {}
         for ((before, after), merging) in self.plan.outputs.iter().zip(&plan.outputs).zip(&mut self.merging) {
             if let (Some(before), Some(after), Some((merging, _))) = (&before.aggregate, &after.aggregate, merging)
                 && before.schema != after.schema
             {
-                merging.replace_states(|states| migrate(after, &before.schema, states, instances))?;
+                merging.change_schema(before.schema.clone());
             }
         }
         self.plan = plan;
@@ -150,6 +151,19 @@ impl PartsLane {
             self.move_on();
         }
         Ok(())
+    }
+
+    /// See [`super::Lane::convert`].
+    pub fn convert(&mut self, groups_max: usize, instances: &mut Instances) -> Result<bool, LaneError> {
+        let mut more = false;
+        for (output, merging) in self.plan.outputs.iter().zip(&mut self.merging) {
+            if let (Some(plan), Some((merging, _))) = (&output.aggregate, merging) {
+                more |= merging.convert(groups_max, |before, states| {
+                    migrate(plan, before, states, instances.aggregate(plan.plugin)?)
+                })?;
+            }
+        }
+        Ok(more)
     }
 
     pub fn blocked(&self) -> Option<&LaneError> {
@@ -304,9 +318,8 @@ impl PartsLane {
             last: Offset(part.last_offset),
             state: &state,
         };
-        if merging.keep(window.start, offset, &incoming) && emitted {
-            let group = vec![Box::from(part.group)];
-            self.emit(place, window.start, &group, offset, instances, &mut emissions[place])?;
+        if let Some(group) = merging.keep(window.start, offset, &incoming).filter(|_| emitted) {
+            self.emit(place, window.start, &[group], offset, instances, &mut emissions[place])?;
         }
         Ok(())
     }
@@ -354,20 +367,21 @@ impl PartsLane {
         &mut self,
         place: usize,
         start: EventTime,
-        groups: &[Box<[u8]>],
+        groups: &[u32],
         offset: Offset,
         instances: &mut Instances,
         emission: &mut Emission,
     ) -> Result<(), LaneError> {
         let output = &self.plan.outputs[place];
-        let (Some(plan), Some((merging, _))) = (&output.aggregate, &self.merging[place]) else { return Ok(()) };
+        let (Some(plan), Some((merging, _))) = (&output.aggregate, &mut self.merging[place]) else { return Ok(()) };
         let aggregate = instances.aggregate(plan.plugin)?;
+        merging.convert_groups(start, groups, |before, states| migrate(plan, before, states, aggregate))?;
         let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
         let merged = merging.merge(start, groups, aggregate).map_err(failed)?;
         let due = Due {
             window: plan.tumbling.starting_at(start),
             of: None,
-            keys: groups.iter().map(|group| &**group).collect(),
+            keys: merging.keys_of(start, groups),
             states: merged.states,
             broken: merged.rejected,
             versions: vec![id::version(self.sources.now.revision(), offset); groups.len()],

@@ -12,7 +12,7 @@ use super::format::{Marker, encode_marker};
 use super::id::Revision;
 use super::index::NameCache;
 use super::metadata::{Emitted, SourceMetadata, emitted_of};
-use super::migration::migrate;
+use super::migration::{CONVERTED_AT_ONCE, migrate};
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
 use super::tap::Tap;
@@ -138,7 +138,7 @@ impl SourceLane {
             Event::Batch(batch) => self.take_batch(batch, instances, effects)?,
             Event::Indexed { ticket, rejected } => self.indexed(ticket, rejected, effects),
             Event::Written { ticket } => self.written(ticket),
-            Event::Idle => self.go_idle(effects),
+            Event::Idle => self.go_idle(instances, effects)?,
         }
         self.write_marker(effects);
         if let Some(released) = self.closings.release() {
@@ -149,15 +149,29 @@ impl SourceLane {
 
     /// See [`super::Lane::deploy`].
     pub fn deploy(&mut self, plan: Arc<Plan>, instances: &mut Instances) -> Result<(), LaneError> {
+        while self.convert(CONVERTED_AT_ONCE, instances)? {}
         for ((before, after), folding) in self.plan.outputs.iter().zip(&plan.outputs).zip(&mut self.folding) {
             if let (Some(before), Some(after), Some(folding)) = (&before.aggregate, &after.aggregate, folding)
                 && before.schema != after.schema
             {
-                folding.windows.replace_states(|states| migrate(after, &before.schema, states, instances))?;
+                folding.windows.change_schema(before.schema.clone());
             }
         }
         self.plan = plan;
         Ok(())
+    }
+
+    /// See [`super::Lane::convert`].
+    pub fn convert(&mut self, groups_max: usize, instances: &mut Instances) -> Result<bool, LaneError> {
+        let mut more = false;
+        for (output, folding) in self.plan.outputs.iter().zip(&mut self.folding) {
+            if let (Some(plan), Some(folding)) = (&output.aggregate, folding) {
+                more |= folding.windows.convert(groups_max, |before, states| {
+                    migrate(plan, before, states, instances.aggregate(plan.plugin)?)
+                })?;
+            }
+        }
+        Ok(more)
     }
 
     /// See [`super::Lane::finish`].

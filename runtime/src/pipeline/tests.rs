@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
 use super::router::Router;
 use super::shared::Shared;
 use super::shell::{Shell, ShellStatus};
-use super::worker::Worker;
+use super::worker::{Change, LaneKind, Trial, Worker};
 use super::{MemoryDivision, Phase, PipelineError};
 use crate::config::PipelineSettings;
 use crate::lane::{Components, Described, Instances, OutputComponents, Plan, PluginId, Topology};
@@ -70,6 +70,8 @@ struct Rig {
     documents: Inbox<(DocumentBatch, Done)>,
     failures: Inbox<PipelineError>,
     metadata: String,
+    /// Of its first worker.
+    changes: Sender<Change>,
 }
 
 fn rig(workers: usize, memory_bytes: usize, answers_on_flush: bool) -> Rig {
@@ -96,13 +98,14 @@ fn rig_with(
     let hands = Hands { documents: sender, answers_on_flush: answers_on_flush.then(|| documents.clone()) };
     let (failed, failures) = unbounded();
     let shared = Shared::new(plan, Arc::new(hands), MemoryDivision::of(memory_bytes), workers, failed);
-    let workers = (0..workers)
+    let workers: Vec<Worker> = (0..workers)
         .map(|number| {
             let instances: Instances = (0..).map(PluginId).zip(transforms()).collect();
             Worker::spawn(number, shared.clone(), instances).expect("a thread starts")
         })
         .collect();
-    Rig { router: Router::new(shared.clone(), workers), shared, documents, failures, metadata }
+    let changes = workers[0].changes();
+    Rig { router: Router::new(shared.clone(), workers), shared, documents, failures, metadata, changes }
 }
 
 impl Rig {
@@ -114,6 +117,15 @@ impl Rig {
 
     fn documents(&self) -> (DocumentBatch, Done) {
         self.documents.recv_timeout(PATIENCE).expect("the lane makes documents")
+    }
+
+    /// Waits until the batch that the lane was given last is not waiting any more.
+    fn wait_ready(&self, partition: &Partition) {
+        let until = Instant::now() + PATIENCE;
+        while !self.router.ready(partition) {
+            assert!(Instant::now() < until, "the lane of {partition} takes its batch");
+            std::thread::yield_now();
+        }
     }
 
     fn revoke(&mut self, partition: &Partition, time: Duration) -> Option<Offset> {
@@ -264,4 +276,43 @@ fn a_worker_that_panics_is_told_of_and_not_waited_for() {
     let begun = Instant::now();
     assert_eq!(rig.revoke(&partition, Duration::from_secs(3600)), Some(Offset(0)));
     assert!(begun.elapsed() < PATIENCE);
+}
+
+struct DropAll;
+
+impl Filter for DropAll {
+    fn filter(&mut self, batch: &Batch) -> Result<Verdicts, CallError> {
+        Ok(Verdicts { keep: vec![0; batch.rows as usize], rejected: Vec::new() })
+    }
+}
+
+#[test]
+fn a_lane_on_probation_keeps_no_more_batches_than_its_share() {
+    let pipeline = format!("{PIPELINE}\n[[transform]]\nplugin = \"none.wasm\"\n");
+    // Nothing but the batches themselves is kept.
+    let mut rig = rig_with(&pipeline, 1, 64, false, &|| vec![Instance::Filter(Box::new(DropAll))]);
+    let (big, other) = (rig.assign(0), rig.assign(1));
+    let (words, _heard) = unbounded();
+    let (plan, trial) = (rig.shared.plan.clone(), Arc::new(Trial::new(1000, words)));
+    let (answer, swapped) = unbounded();
+    rig.router.batch(&big, batch(0..1));
+    rig.router.batch(&other, batch(0..1));
+    rig.wait_ready(&big);
+    rig.wait_ready(&other);
+    let swap = Change::Swap { kind: LaneKind::Source, plan, instances: Instances::default(), trial, answer };
+    rig.changes.send(swap).expect("the worker lives");
+    swapped.recv_timeout(PATIENCE).expect("it answers").expect("the lanes follow");
+
+    rig.router.batch(&big, batch(1..4));
+    rig.wait_ready(&big);
+    rig.router.batch(&big, batch(4..7));
+    rig.router.batch(&other, batch(1..2));
+    rig.wait_ready(&other);
+    assert!(!rig.router.ready(&big), "a batch waits, and one that came after it does not");
+
+    let (answer, concluded) = unbounded();
+    rig.changes.send(Change::Conclude { accepted: true, answer }).expect("the worker lives");
+    assert_eq!(concluded.recv_timeout(PATIENCE).expect("it answers").len(), 2, "the lanes of before come back");
+    rig.wait_ready(&big);
+    assert_eq!(rig.revoke(&big, PATIENCE), Some(Offset(7)));
 }

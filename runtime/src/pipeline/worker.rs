@@ -20,7 +20,7 @@ use crate::lane::{Effect, Event, Instances, Lane, LaneError};
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{Message, Resume};
 pub(crate) use probation::{Change, LaneKind, Shown, Trial, TrialWord};
-use probation::{Plans, Probation};
+use probation::{PIECE_GROUPS, Plans, Probation};
 use recent::Recent;
 
 /// What a worker is told by the poll thread, in order.
@@ -129,6 +129,10 @@ struct Running {
     plans: Plans,
     /// While a new plan has to prove itself: what it takes the place of, and who judges it.
     trial: Option<(Plans, Arc<Trial>)>,
+    /// How many groups are converted at once.
+    piece_groups: usize,
+    /// Lanes that are not needed any more, until whoever deploys takes them.
+    retired: Vec<Lane>,
     recent: Recent,
     lanes: HashMap<LaneKey, Owned>,
     effects: Vec<Effect>,
@@ -140,8 +144,22 @@ impl Running {
     fn new(number: usize, shared: Arc<Shared>, instances: Instances) -> Self {
         let (answers, answered) = unbounded();
         let (plans, lanes) = (Plans::both(shared.plan.clone()), HashMap::new());
-        let (trial, recent, effects) = (None, Recent::default(), Vec::new());
-        Running { number, shared, instances, plans, trial, recent, lanes, effects, answers, answered }
+        let (trial, piece_groups, retired) = (None, PIECE_GROUPS, Vec::new());
+        let (recent, effects) = (Recent::default(), Vec::new());
+        Running {
+            number,
+            shared,
+            instances,
+            plans,
+            trial,
+            piece_groups,
+            retired,
+            recent,
+            lanes,
+            effects,
+            answers,
+            answered,
+        }
     }
 
     /// Another plan comes first, then answers: they are short, and they free memory and positions.
@@ -232,7 +250,7 @@ impl Running {
         }
         let is_batch = matches!(event, Event::Batch(_));
         if let Some(probation) = &mut owned.probation {
-            probation.events.push(event.clone());
+            probation.told(&event, &owned.slot);
         }
         let watched = if is_batch { self.shared.taps.watch(&mut self.instances) } else { None };
         let begun = Instant::now();

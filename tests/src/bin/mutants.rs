@@ -17,12 +17,12 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 10] = [
+const MUTANTS: [Mutant; 13] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
-        from: "known.is_some_and(|known| (known.revision, known.last) >= (part.revision, part.last))",
-        to: "known.is_some_and(|known| known.revision > part.revision)",
+        from: "if (known.revision, known.last) >= (part.revision, part.last) {",
+        to: "if known.revision > part.revision {",
     },
     Mutant {
         name: "source watermarks committed as of the newest read",
@@ -33,8 +33,8 @@ const MUTANTS: [Mutant; 10] = [
     Mutant {
         name: "no provisional parts at idleness",
         file: "runtime/src/lane/source/ending.rs",
-        from: "messages.extend(self.parts_of(output, aggregate, &folding.windows.snapshot()));",
-        to: "drop(folding.windows.snapshot());",
+        from: "messages.extend(self.parts_of(output, aggregate, &open));",
+        to: "drop(open);",
     },
     Mutant {
         name: "marker before its parts are acknowledged",
@@ -77,6 +77,24 @@ const MUTANTS: [Mutant; 10] = [
         file: "runtime/src/lane/source.rs",
         from: "revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),",
         to: "revision: Revision(metadata.as_ref().map_or(0, |metadata| metadata.revision.0 + 1)),",
+    },
+    Mutant {
+        name: "a state that was converted taken as old",
+        file: "runtime/src/window/states.rs",
+        from: "group.turn = turn;",
+        to: "let _ = turn;",
+    },
+    Mutant {
+        name: "a state that a batch touches not converted",
+        file: "runtime/src/window/keyed.rs",
+        from: "slots.old.push(slot);",
+        to: "",
+    },
+    Mutant {
+        name: "parts merged as they are, whatever their schema",
+        file: "runtime/src/lane/parts.rs",
+        from: "merging.convert_groups(start, groups, |before, states| migrate(plan, before, states, aggregate))?;",
+        to: "",
     },
 ];
 

@@ -29,6 +29,8 @@ pub struct Actor {
     pub zombie: bool,
     /// Whether it was told that it is idle since its last batch.
     pub told_idle: bool,
+    /// The version of the aggregates' states that it runs.
+    pub states: u32,
     lane: Lane,
     instances: Instances,
     pub pending: Vec<Pending>,
@@ -36,7 +38,14 @@ pub struct Actor {
 }
 
 impl Actor {
-    pub fn new(plan: &Arc<Plan>, partition: Partition, resume: Resume, version: u8) -> Result<Self, String> {
+    /// `states` is the version that the plan is of.
+    pub fn new(
+        plan: &Arc<Plan>,
+        states: u32,
+        partition: Partition,
+        resume: Resume,
+        version: u8,
+    ) -> Result<Self, String> {
         let read = match &resume {
             Resume::Fresh { offset } | Resume::Position { offset, .. } => offset.0,
         };
@@ -48,6 +57,7 @@ impl Actor {
             read: usize::try_from(read).map_err(|error| error.to_string())?,
             zombie: false,
             told_idle: false,
+            states,
             lane,
             instances: native::instances(version),
             pending: Vec::new(),
@@ -62,6 +72,25 @@ impl Actor {
         self.lane.step(event, &mut self.instances, &mut effects).map_err(|error| error.to_string())?;
         self.take(effects);
         Ok(())
+    }
+
+    /// Another plan, between two batches.
+    pub fn deploy(&mut self, plan: &Arc<Plan>, states: u32) -> Result<(), String> {
+        let mut effects = Vec::new();
+        self.lane.deploy(plan.clone(), &mut self.instances, &mut effects).map_err(|error| error.to_string())?;
+        self.states = states;
+        self.take(effects);
+        Ok(())
+    }
+
+    /// Some more states are converted.
+    pub fn convert(&mut self, groups: usize) -> Result<(), String> {
+        self.lane.convert(groups, &mut self.instances).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Whether it waits for another plan, and takes no batch until then.
+    pub fn is_blocked(&self) -> bool {
+        self.lane.blocked().is_some()
     }
 
     fn take(&mut self, effects: Vec<Effect>) {

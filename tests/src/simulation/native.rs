@@ -33,52 +33,66 @@ impl Filter for KeepBit {
     }
 }
 
-/// Counts records, and adds up the squares of their ids: few sets of records have both in common.
-struct Fold;
+/// The versions of the aggregates' states, which count from 1.
+pub const STATES_MAX: u32 = 3;
+
+/// Counts records, and adds up the squares of their ids: few sets of records have both in common. Each version of its states
+/// reads the sum in another way, so that a state which was migrated twice, or not, does not add up.
+struct Fold(u32);
 
 pub fn square(id: u64) -> u64 {
     (id + 1).wrapping_mul(id + 1)
 }
 
-fn read(state: &[u8]) -> (u64, u64) {
-    let word =
-        |at: usize| state.get(at..at + 8).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
-    (word(0), word(8))
+/// What a version has its sums larger by.
+fn shift(version: u32) -> u64 {
+    u64::from(version) << 40
 }
 
-fn write((count, sum): (u64, u64)) -> Vec<u8> {
-    [count.to_le_bytes(), sum.to_le_bytes()].concat()
+impl Fold {
+    fn read(&self, state: &[u8]) -> (u64, u64) {
+        let word = |at: usize| u64::from_le_bytes(state[at..at + 8].try_into().expect("8 bytes"));
+        if state.is_empty() { (0, 0) } else { (word(0), word(8).wrapping_sub(shift(self.0))) }
+    }
+
+    fn write(&self, (count, sum): (u64, u64)) -> Vec<u8> {
+        [count.to_le_bytes(), sum.wrapping_add(shift(self.0)).to_le_bytes()].concat()
+    }
 }
 
 impl Aggregate for Fold {
     fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
         let Values::Integers(ids) = &batch.columns[0].values else { unreachable!("asked as integers") };
-        let mut folded: Vec<(u64, u64)> = states.iter().map(read).collect();
+        let mut folded: Vec<(u64, u64)> = states.iter().map(|state| self.read(state)).collect();
         for (group, id) in groups.iter().zip(ids) {
             let state = &mut folded[*group as usize];
             *state = (state.0 + 1, state.1.wrapping_add(square(*id as u64)));
         }
-        Ok(Accumulated { states: folded.into_iter().map(write).collect(), rejected: vec![] })
+        Ok(Accumulated { states: folded.into_iter().map(|state| self.write(state)).collect(), rejected: vec![] })
     }
 
     fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
         let merged = left.iter().zip(right.iter()).map(|(left, right)| {
-            let (left, right) = (read(left), read(right));
-            write((left.0 + right.0, left.1.wrapping_add(right.1)))
+            let (left, right) = (self.read(left), self.read(right));
+            self.write((left.0 + right.0, left.1.wrapping_add(right.1)))
         });
         Ok(Accumulated { states: merged.collect(), rejected: vec![] })
     }
 
     fn emit(&mut self, states: &Slices, _context: &Batch) -> Result<Output, CallError> {
         let column = |part: fn((u64, u64)) -> u64| Column {
-            values: Values::Integers(states.iter().map(|state| part(read(state)) as i64).collect()),
+            values: Values::Integers(states.iter().map(|state| part(self.read(state)) as i64).collect()),
             present: vec![],
         };
         Ok(Output { rows: None, columns: vec![column(|state| state.0), column(|state| state.1)], rejected: vec![] })
     }
 
-    fn migrate(&mut self, _from: &StateSchema, _states: &Slices) -> Result<Result<Slices, String>, CallError> {
-        Ok(Err("there is one version".to_owned()))
+    fn migrate(&mut self, from: &StateSchema, states: &Slices) -> Result<Result<Slices, String>, CallError> {
+        if from.version >= self.0 {
+            return Ok(Err(format!("there is nothing to migrate from {}", from.version)));
+        }
+        let before = Fold(from.version);
+        Ok(Ok(states.iter().map(|state| self.write(before.read(state))).collect()))
     }
 }
 
@@ -87,15 +101,23 @@ const SHORT: PluginId = PluginId(2);
 const OWN_FILTER: PluginId = PluginId(3);
 const LONG: PluginId = PluginId(4);
 
-/// The instances of a worker that runs this version of the shared filter.
-pub fn instances(version: u8) -> Instances {
-    let filter = |bit: u8| Instance::Filter(Box::new(KeepBit(1 << bit)));
-    let aggregate = || Instance::Aggregate(Box::new(Fold));
-    let instances = [(KEEP, filter(version)), (SHORT, aggregate()), (OWN_FILTER, filter(OWN)), (LONG, aggregate())];
-    instances.into_iter().collect()
+/// Another version of an aggregate is another plugin.
+fn of_states(id: PluginId, states: u32) -> PluginId {
+    PluginId(id.0 + 10 * u64::from(states))
 }
 
-pub fn components() -> Components {
+/// The instances of a worker that runs this version of the shared filter, and any of the aggregates.
+pub fn instances(version: u8) -> Instances {
+    let filter = |bit: u8| Instance::Filter(Box::new(KeepBit(1 << bit)));
+    let filters = [(KEEP, filter(version)), (OWN_FILTER, filter(OWN))];
+    let aggregates = (1..=STATES_MAX).flat_map(|states| {
+        [SHORT, LONG].map(|id| (of_states(id, states), Instance::Aggregate(Box::new(Fold(states)))))
+    });
+    filters.into_iter().chain(aggregates).collect()
+}
+
+/// With this version of the aggregates.
+pub fn components(states: u32) -> Components {
     let field = |path: &str| Field { path: path.to_owned(), kind: Kind::Integer, required: true };
     let filter = |id| Described {
         id,
@@ -104,10 +126,10 @@ pub fn components() -> Components {
         digest: "filter".to_owned(),
     };
     let aggregate = |id| Described {
-        id,
+        id: of_states(id, states),
         ports: Ports { reads: vec![field("id")], writes: vec![field("count"), field("sum")] },
         state: Some(StateDescription {
-            schema: StateSchema { name: "fold".to_owned(), version: 1 },
+            schema: StateSchema { name: "fold".to_owned(), version: states },
             emit_reads: vec![],
         }),
         digest: "fold".to_owned(),

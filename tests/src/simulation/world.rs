@@ -11,46 +11,19 @@ use tidegate::sink::dead_letter;
 
 use super::actor::{Actor, Pending};
 use super::input::{Input, TOPIC, VERSION_MAX, pick};
+use super::step::{Step, chances};
 use super::{Difference, Statistics, native, oracle};
 
 /// So many messages wait in a producer for the network; more are not looked at yet.
 const FAULTS_MAX: usize = 12;
 
-/// What may happen next.
-#[derive(Clone, Copy)]
-enum Step {
-    Produce,
-    Read,
-    Perform,
-    Answer,
-    Commit,
-    Idle,
-    Crash,
-    Assign,
-    EndZombie,
-    NewVersion,
-}
-
-/// How likely each step is: another mixture for each seed, so that some worlds write slowly, some commit seldom.
-fn chances(rng: &mut Rng) -> [(Step, usize); 10] {
-    [
-        (Step::Produce, rng.usize(5..30)),
-        (Step::Read, rng.usize(10..60)),
-        (Step::Perform, rng.usize(20..200)),
-        (Step::Answer, rng.usize(10..100)),
-        (Step::Commit, rng.usize(1..30)),
-        (Step::Idle, rng.usize(0..10)),
-        (Step::Crash, rng.usize(1..8)),
-        (Step::Assign, rng.usize(1..20)),
-        (Step::EndZombie, rng.usize(1..10)),
-        (Step::NewVersion, rng.usize(1..8)),
-    ]
-}
-
 pub struct World {
     rng: Rng,
     trace: bool,
-    plan: Arc<Plan>,
+    /// By the version of the aggregates' states, from 1.
+    plans: Vec<Arc<Plan>>,
+    /// The newest version that is deployed anywhere.
+    states: u32,
     parts_topic: Arc<str>,
     pub input: Input,
     /// How many records of each partition were produced.
@@ -66,7 +39,7 @@ pub struct World {
     actors: Vec<Actor>,
     /// Partitions that nobody has, because of a crash, or because the group is not complete yet.
     unowned: Vec<Partition>,
-    chances: [(Step, usize); 10],
+    chances: [(Step, usize); 13],
     /// The version of the shared filter that new owners run.
     version: u8,
     pub last_version: u8,
@@ -85,15 +58,20 @@ impl World {
         let settings = native::settings(Duration::from_secs(100_000));
         let topology =
             Topology { sources: vec![(TOPIC.into(), partitions as i32)], parts_partitions, accept_removed: Vec::new() };
-        let plan = Plan::new(&settings, &native::components(), topology).expect("the plan is right");
-        let parts_topic = plan.parts_topic().expect("aggregates merge").clone();
+        let plan = |states| {
+            let plan = Plan::new(&settings, &native::components(states), topology.clone());
+            Arc::new(plan.expect("the plan is right"))
+        };
+        let plans: Vec<Arc<Plan>> = (1..=native::STATES_MAX).map(plan).collect();
+        let parts_topic = plans[0].parts_topic().expect("aggregates merge").clone();
         World {
             last_version: [0, rng.u8(1..=VERSION_MAX)][rng.usize(..2)],
             chances: chances(&mut rng),
             unowned: Vec::new(),
             rng,
             trace,
-            plan: Arc::new(plan),
+            plans,
+            states: 1,
             parts_topic,
             produced: vec![0; partitions],
             next_in_order: 0,
@@ -133,11 +111,27 @@ impl World {
             Some((offset, metadata)) => Resume::Position { offset: Offset(*offset), metadata: metadata.clone() },
             None if partition.topic == self.parts_topic => Resume::Fresh { offset: Offset(0) },
             // The start rule was resolved, and committed before the first record.
-            None => Resume::Position { offset: Offset(0), metadata: self.plan.initial_metadata() },
+            None => Resume::Position { offset: Offset(0), metadata: self.plans[0].initial_metadata() },
         };
         self.say(|| format!("{partition} begins at {resume:?}"));
-        self.actors.push(Actor::new(&self.plan, partition, resume, self.version)?);
+        self.actors.push(Actor::new(self.plan(self.states), self.states, partition, resume, self.version)?);
         Ok(())
+    }
+
+    fn plan(&self, states: u32) -> &Arc<Plan> {
+        &self.plans[states as usize - 1]
+    }
+
+    /// An owner gets the newest version; others may have it, or wait for it.
+    fn deploy(&mut self, actor: usize) -> Result<(), Difference> {
+        let states = self.states;
+        if self.actors[actor].states == states {
+            return Ok(());
+        }
+        self.statistics.deploys += 1;
+        self.say(|| format!("{actor} is deployed states {states}"));
+        let plan = self.plan(states).clone();
+        self.actors[actor].deploy(&plan, states)
     }
 
     fn random_step(&mut self) -> Result<(), Difference> {
@@ -149,6 +143,9 @@ impl World {
             (Step::Produce, _) => self.produce(),
             (Step::Assign, _) => self.assign()?,
             (Step::NewVersion, _) => self.version = self.last_version.min(self.version + 1),
+            (Step::NewStates, _) => self.states = native::STATES_MAX.min(self.states + 1),
+            (Step::Deploy, Some(actor)) => self.deploy(actor)?,
+            (Step::Convert, Some(actor)) => self.actors[actor].convert(self.rng.usize(1..4))?,
             (Step::Read, Some(actor)) => self.read(actor)?,
             (Step::Perform, Some(actor)) => self.perform(actor),
             (Step::Answer, Some(actor)) => self.answer(actor)?,
@@ -180,7 +177,7 @@ impl World {
     fn read(&mut self, actor: usize) -> Result<(), Difference> {
         let at = self.actors[actor].read;
         let end = self.end(&self.actors[actor].partition);
-        if at >= end {
+        if at >= end || self.actors[actor].is_blocked() {
             return Ok(());
         }
         let take = self.rng.usize(1..=(end - at).min(6));
@@ -350,6 +347,9 @@ impl World {
     /// No more faults: whoever is left works until nothing is left to do; partitions at their end become idle.
     fn rest(&mut self) -> Result<(), Difference> {
         self.say(|| "no more faults".to_owned());
+        for actor in 0..self.actors.len() {
+            self.deploy(actor)?;
+        }
         loop {
             let mut busy = false;
             for actor in 0..self.actors.len() {

@@ -1,35 +1,50 @@
 //! The windows of one output in a parts lane: for each window, group and source the greatest part, and what they merge to.
+//! They are cheap to clone, and states are converted to another schema, as those of a source lane are.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
-
-use hashbrown::HashMap;
 
 use crate::lane::id::Revision;
 use crate::plugin::{Aggregate, CallError};
-use crate::record::{Accumulated, EventTime, Offset, Rejection, Slices};
-use crate::window::Tumbling;
+use crate::record::{Accumulated, EventTime, Offset, Rejection, Slices, StateSchema};
+use crate::window::{Keys, Tumbling};
 
 use super::sources::SourceKey;
+
+/// So many groups lie together. A part that comes to a clone copies the lists of all of these, and no state.
+const CHUNK_GROUPS: usize = 16;
 
 /// The greatest part of a source.
 #[derive(Clone, Debug)]
 struct Held {
+    source: SourceKey,
     revision: Revision,
     last: Offset,
-    state: Vec<u8>,
+    state: Arc<[u8]>,
+    /// Which of the schemas that followed each other the state is of.
+    turn: u32,
 }
 
 /// The parts of a group, in the order in which they are merged.
-type Group = BTreeMap<SourceKey, Held>;
+type Group = Vec<Held>;
+
+/// The groups of a window by the position of their key.
+#[derive(Clone, Default, Debug)]
+struct MergingWindow {
+    keys: Keys,
+    chunks: Vec<Arc<Vec<Group>>>,
+}
 
 #[derive(Clone, Debug)]
-struct MergingWindow {
+struct Entry {
+    window: Arc<MergingWindow>,
     /// The oldest part of it.
     first: Offset,
-    groups: HashMap<Box<[u8]>, Group>,
     /// Document batches and dead letters of it that are not settled.
     pending: usize,
+    /// Among these groups are all that have a state of the schema before.
+    old: Range<u32>,
 }
 
 /// A part, as it is kept.
@@ -41,18 +56,22 @@ pub(super) struct Incoming<'a> {
     pub state: &'a [u8],
 }
 
-/// The windows that are not released, by their start. Clones share a window until one of them changes it.
+/// The windows that are not released, by their start. Clones share what neither has changed since.
 #[derive(Clone, Debug)]
 pub(super) struct Merging {
     tumbling: Tumbling,
-    windows: BTreeMap<EventTime, Arc<MergingWindow>>,
+    windows: BTreeMap<EventTime, Entry>,
     /// E: windows that ended by it are final, settled and gone.
     released: EventTime,
+    /// Of the states that are not of this turn.
+    before: Option<StateSchema>,
+    /// How often the schema has changed.
+    turn: u32,
 }
 
 impl Merging {
     pub fn new(tumbling: Tumbling, released: EventTime) -> Self {
-        Merging { tumbling, windows: BTreeMap::new(), released }
+        Merging { tumbling, windows: BTreeMap::new(), released, before: None, turn: 0 }
     }
 
     pub fn windows(&self) -> usize {
@@ -60,7 +79,7 @@ impl Merging {
     }
 
     pub fn groups(&self) -> usize {
-        self.windows.values().map(|window| window.groups.len()).sum()
+        self.windows.values().map(|entry| entry.window.keys.len()).sum()
     }
 
     pub fn released(&self) -> EventTime {
@@ -69,24 +88,31 @@ impl Merging {
 
     /// The oldest part of a window that is not released.
     pub fn hold(&self) -> Option<Offset> {
-        self.windows.values().map(|window| window.first).min()
+        self.windows.values().map(|entry| entry.first).min()
     }
 
-    /// Keeps the greatest part by (revision, last source offset that it covers), of equals the first. Whether the part at
-    /// `offset` is it.
-    pub fn keep(&mut self, start: EventTime, offset: Offset, part: &Incoming<'_>) -> bool {
-        let empty = || Arc::new(MergingWindow { first: offset, groups: HashMap::new(), pending: 0 });
-        let window = Arc::make_mut(self.windows.entry(start).or_insert_with(empty));
-        if !window.groups.contains_key(part.group) {
-            window.groups.insert(part.group.into(), Group::new());
+    /// Keeps the greatest part by (revision, last source offset that it covers), of equals the first. The group, where the part
+    /// at `offset` is it.
+    pub fn keep(&mut self, start: EventTime, offset: Offset, part: &Incoming<'_>) -> Option<u32> {
+        let empty = || Entry { window: Arc::default(), first: offset, pending: 0, old: 0..0 };
+        let entry = self.windows.entry(start).or_insert_with(empty);
+        let window = Arc::make_mut(&mut entry.window);
+        let position = window.position(part.group);
+        let known = window.group(position).binary_search_by_key(&part.source, |held| held.source);
+        if let Ok(place) = known {
+            let known = &window.group(position)[place];
+            if (known.revision, known.last) >= (part.revision, part.last) {
+                return None;
+            }
         }
-        let Some(group) = window.groups.get_mut(part.group) else { return false };
-        let known = group.get(&part.source);
-        if known.is_some_and(|known| (known.revision, known.last) >= (part.revision, part.last)) {
-            return false;
+        let Incoming { source, revision, last, state, .. } = *part;
+        let held = Held { source, revision, last, state: state.into(), turn: self.turn };
+        let group = window.group_mut(position);
+        match known {
+            Ok(place) => group[place] = held,
+            Err(place) => group.insert(place, held),
         }
-        group.insert(part.source, Held { revision: part.revision, last: part.last, state: part.state.to_vec() });
-        true
+        Some(position)
     }
 
     /// The windows that ended after `from` and by `through`, by their start, oldest first.
@@ -96,27 +122,29 @@ impl Merging {
     }
 
     /// The groups of a window, in a fixed order.
-    pub fn groups_of(&self, start: EventTime) -> Vec<Box<[u8]>> {
-        let mut groups: Vec<_> =
-            self.windows.get(&start).into_iter().flat_map(|one| one.groups.keys().cloned()).collect();
-        groups.sort_unstable();
-        groups
+    pub fn groups_of(&self, start: EventTime) -> Vec<u32> {
+        self.windows.get(&start).map(|entry| entry.window.keys.in_order()).unwrap_or_default()
+    }
+
+    /// The keys of these groups of a window.
+    pub fn keys_of(&self, start: EventTime, groups: &[u32]) -> Vec<&[u8]> {
+        let window = self.windows.get(&start).map(|entry| &entry.window);
+        window.map(|window| groups.iter().map(|group| window.keys.get(*group)).collect()).unwrap_or_default()
     }
 
     /// The states of these groups of a window, merged in the order of their sources; and the groups of which some cannot be.
     pub fn merge(
         &self,
         start: EventTime,
-        groups: &[Box<[u8]>],
+        groups: &[u32],
         aggregate: &mut dyn Aggregate,
     ) -> Result<Accumulated, CallError> {
-        let held = |key: &[u8]| self.windows.get(&start).and_then(|window| window.groups.get(key));
-        let parts: Vec<Vec<&Held>> =
-            groups.iter().map(|key| held(key).map(|group| group.values().collect()).unwrap_or_default()).collect();
+        let Some(entry) = self.windows.get(&start) else { return Ok(Accumulated::default()) };
+        let parts: Vec<&Group> = groups.iter().map(|group| entry.window.group(*group)).collect();
         let mut states: Vec<Vec<u8>> =
-            parts.iter().map(|parts| parts.first().map(|held| held.state.clone()).unwrap_or_default()).collect();
+            parts.iter().map(|parts| parts.first().map(|held| held.state.to_vec()).unwrap_or_default()).collect();
         let mut rejected: Vec<Rejection> = Vec::new();
-        let most = parts.iter().map(Vec::len).max().unwrap_or_default();
+        let most = parts.iter().map(|parts| parts.len()).max().unwrap_or_default();
         for round in 1..most {
             let whole = |row: &usize| !rejected.iter().any(|rejection| rejection.row as usize == *row);
             let rows: Vec<usize> = (0..groups.len()).filter(|row| parts[*row].len() > round).filter(whole).collect();
@@ -133,28 +161,66 @@ impl Merging {
         Ok(Accumulated { states: states.iter().collect(), rejected })
     }
 
-    /// Puts another state in the place of each, a window at a time.
-    pub fn replace_states<E>(&mut self, mut replace: impl FnMut(&Slices) -> Result<Slices, E>) -> Result<(), E> {
-        for window in self.windows.values_mut().map(Arc::make_mut) {
-            let mut held: Vec<&mut Held> = window.groups.values_mut().flat_map(|group| group.values_mut()).collect();
-            let states = replace(&held.iter().map(|held| &held.state).collect())?;
-            for (held, state) in held.iter_mut().zip(states.iter()) {
-                held.state = state.to_vec();
-            }
+    /// From here on all states are of another schema; those that are there are of `before`, and are converted. All of the schema
+    /// before that have been.
+    pub fn change_schema(&mut self, before: StateSchema) {
+        debug_assert!(self.before.is_none(), "a state is converted from the schema that it is of");
+        self.turn = self.turn.wrapping_add(1);
+        for entry in self.windows.values_mut() {
+            entry.old = 0..entry.window.keys.len() as u32;
         }
-        Ok(())
+        self.before = Some(before);
+    }
+
+    /// Converts those of these groups' states that are of the schema before: what is to be merged.
+    pub fn convert_groups<E>(
+        &mut self,
+        start: EventTime,
+        groups: &[u32],
+        migrate: impl FnOnce(&StateSchema, &Slices) -> Result<Slices, E>,
+    ) -> Result<(), E> {
+        let (Some(before), Some(entry)) = (&self.before, self.windows.get_mut(&start)) else { return Ok(()) };
+        let turn = self.turn;
+        let old: Vec<(u32, usize)> = groups.iter().flat_map(|group| entry.window.old_of(*group, turn)).collect();
+        entry.convert(&old, turn, |states| migrate(before, states))
+    }
+
+    /// Looks at some more of the groups, and converts their states; whether there are more.
+    pub fn convert<E>(
+        &mut self,
+        groups_max: usize,
+        migrate: impl FnOnce(&StateSchema, &Slices) -> Result<Slices, E>,
+    ) -> Result<bool, E> {
+        let Some(before) = &self.before else { return Ok(false) };
+        if let Some(entry) = self.windows.values_mut().find(|entry| !entry.old.is_empty()) {
+            let mut old = Vec::new();
+            let mut left = groups_max.max(1);
+            while left > 0
+                && let Some(group) = entry.old.next()
+            {
+                old.extend(entry.window.old_of(group, self.turn));
+                // A group has as many states as sources.
+                left = left.saturating_sub(entry.window.group(group).len().max(1));
+            }
+            entry.convert(&old, self.turn, |states| migrate(before, states))?;
+        }
+        let more = self.windows.values().any(|entry| !entry.old.is_empty());
+        if !more {
+            self.before = None;
+        }
+        Ok(more)
     }
 
     /// Something of a window was asked for, and it stays until that is settled.
     pub fn wait(&mut self, start: EventTime) {
-        if let Some(window) = self.windows.get_mut(&start).map(Arc::make_mut) {
-            window.pending += 1;
+        if let Some(entry) = self.windows.get_mut(&start) {
+            entry.pending += 1;
         }
     }
 
     pub fn settled(&mut self, start: EventTime) {
-        if let Some(window) = self.windows.get_mut(&start).map(Arc::make_mut) {
-            window.pending -= 1;
+        if let Some(entry) = self.windows.get_mut(&start) {
+            entry.pending -= 1;
         }
     }
 
@@ -171,3 +237,56 @@ impl Merging {
         self.released = self.released.max(self.tumbling.last_ended(finished).min(bound));
     }
 }
+
+impl Entry {
+    /// These states, each by its group and its place there.
+    fn convert<E>(
+        &mut self,
+        old: &[(u32, usize)],
+        turn: u32,
+        migrate: impl FnOnce(&Slices) -> Result<Slices, E>,
+    ) -> Result<(), E> {
+        if old.is_empty() {
+            return Ok(());
+        }
+        let states = old.iter().map(|(group, place)| &self.window.group(*group)[*place].state).collect();
+        let converted = migrate(&states)?;
+        let window = Arc::make_mut(&mut self.window);
+        for ((group, place), state) in old.iter().zip(converted.iter()) {
+            let held = &mut window.group_mut(*group)[*place];
+            (held.state, held.turn) = (state.into(), turn);
+        }
+        Ok(())
+    }
+}
+
+impl MergingWindow {
+    fn position(&mut self, key: &[u8]) -> u32 {
+        let known = self.keys.len();
+        let position = self.keys.position(key);
+        if position as usize == known {
+            if known.is_multiple_of(CHUNK_GROUPS) {
+                self.chunks.push(Arc::default());
+            }
+            Arc::make_mut(self.chunks.last_mut().expect("one was pushed for the first group of it")).push(Group::new());
+        }
+        position
+    }
+
+    fn group(&self, position: u32) -> &Group {
+        &self.chunks[position as usize / CHUNK_GROUPS][position as usize % CHUNK_GROUPS]
+    }
+
+    fn group_mut(&mut self, position: u32) -> &mut Group {
+        &mut Arc::make_mut(&mut self.chunks[position as usize / CHUNK_GROUPS])[position as usize % CHUNK_GROUPS]
+    }
+
+    /// A group's states that are of an earlier turn: none is the same in every schema.
+    fn old_of(&self, group: u32, turn: u32) -> impl Iterator<Item = (u32, usize)> {
+        let old = move |held: &Held| held.turn != turn && !held.state.is_empty();
+        self.group(group).iter().enumerate().filter(move |(_, held)| old(held)).map(move |(place, _)| (group, place))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ pub(super) fn state<'a>(
             why: "; deploy the newer version of the component here too".to_owned(),
         });
     }
-    let migrated = migrate(plan, &from, &Slices::from_iter([part.state]), instances)?;
+    let aggregate = instances.aggregate(plan.plugin)?;
+    let migrated = migrate(plan, &from, &Slices::from_iter([part.state]), aggregate)?;
     Ok(Cow::Owned(migrated.get(0).to_vec()))
 }

@@ -25,25 +25,24 @@ impl SourceLane {
         let (mut hold, mut ended) = (None, false);
         for (place, output) in plan.outputs.iter().enumerate() {
             let Some(aggregate) = &output.aggregate else { continue };
-            let Some(closed) = self.folding[place].as_mut().and_then(|folding| folding.close(watermark)) else {
-                continue;
-            };
+            let Some(folding) = &mut self.folding[place] else { continue };
+            let Some(closed) = folding.close(aggregate, watermark, instances)? else { continue };
             ended = true;
-            hold = closed.iter().fold(hold, |oldest, window| Hold::older(oldest, window.hold));
+            hold = closed.iter().fold(hold, |oldest, window| Hold::older(oldest, window.hold()));
             if aggregate.merged {
                 parts.extend(self.parts_of(output, aggregate, &closed));
                 continue;
             }
             let mut batch = DocumentBatch::default();
             for window in &closed {
-                for groups in window.groups.chunks(STATES_MAX) {
+                for groups in window.pieces(STATES_MAX) {
                     let due = Due {
                         window: window.window,
                         of: Some(&self.partition),
-                        keys: groups.iter().map(|(key, _)| &**key).collect(),
-                        states: groups.iter().map(|(_, state)| &state.state).collect::<Slices>(),
+                        keys: groups.iter().map(|group| group.key).collect(),
+                        states: groups.iter().map(|group| group.state).collect::<Slices>(),
                         broken: Vec::new(),
-                        versions: groups.iter().map(|(_, state)| id::version(self.revision, state.last)).collect(),
+                        versions: groups.iter().map(|group| id::version(self.revision, group.last)).collect(),
                     };
                     let instance = instances.aggregate(aggregate.plugin)?;
                     let rejected = emit(output, aggregate, &due, instance, &mut self.names, &mut batch)?;
@@ -78,20 +77,21 @@ impl SourceLane {
     }
 
     /// Writes out what the lane holds, so that the others need not wait for it; an idle marker follows.
-    pub(super) fn go_idle(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn go_idle(&mut self, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
         if self.plan.parts_topic().is_none() {
-            return;
+            return Ok(());
         }
         if self.closings.is_idle() {
             self.closings.stay();
-            return;
+            return Ok(());
         }
         let plan = self.plan.clone();
         let mut messages: Vec<Message> = Vec::new();
-        for (output, folding) in plan.outputs.iter().zip(&self.folding) {
-            let (Some(aggregate), Some(folding)) = (&output.aggregate, folding) else { continue };
+        for (place, output) in plan.outputs.iter().enumerate() {
+            let (Some(aggregate), Some(folding)) = (&output.aggregate, &mut self.folding[place]) else { continue };
             if aggregate.merged {
-                messages.extend(self.parts_of(output, aggregate, &folding.windows.snapshot()));
+                let open = folding.snapshot(aggregate, instances)?;
+                messages.extend(self.parts_of(output, aggregate, &open));
             }
         }
         let leave = self.closings.leave(messages.is_empty());
@@ -99,6 +99,7 @@ impl SourceLane {
             let ticket = self.in_flight.open(InFlight::Provisional { leave });
             effects.push(Effect::Write { ticket, messages });
         }
+        Ok(())
     }
 
     fn parts_of(&self, output: &OutputPlan, aggregate: &AggregatePlan, windows: &[ClosedWindow]) -> Vec<Message> {
@@ -107,28 +108,28 @@ impl SourceLane {
         let mut messages = Vec::new();
         let mut key = String::new();
         for window in windows {
-            for (group, state) in &window.groups {
-                id::window_id(&output.name, window.window, None, group, 0, &mut key);
+            for group in window.groups() {
+                id::window_id(&output.name, window.window, None, group.key, 0, &mut key);
                 let part = Part {
                     output: &output.name,
                     fingerprint: aggregate.fingerprint,
                     window_start_micros: window.window.start.micros(),
                     window_length_micros: aggregate.tumbling.length_micros(),
-                    group,
-                    state: &state.state,
+                    group: group.key,
+                    state: group.state,
                     state_schema_name: &aggregate.schema.name,
                     state_schema_version: aggregate.schema.version,
                     component: &aggregate.component,
-                    count: state.count,
-                    first_offset: state.first.0,
-                    last_offset: state.last.0,
+                    count: group.count,
+                    first_offset: group.first.0,
+                    last_offset: group.last.0,
                     topic: &self.partition.topic,
                     partition: self.partition.number,
                     revision: self.revision,
                 };
                 messages.push(Message {
                     topic: topic.clone(),
-                    partition: Some(parts_partition(&output.name, group, partitions)),
+                    partition: Some(parts_partition(&output.name, group.key, partitions)),
                     key: Some(key.clone().into_bytes()),
                     value: Some(encode_part(&part)),
                     headers: Vec::new(),

@@ -2,7 +2,8 @@
 
 use crate::config::OnLate;
 use crate::decode::{Rejected, Table};
-use crate::lane::plan::AggregatePlan;
+use crate::lane::migration::migrate;
+use crate::lane::plan::{AggregatePlan, Instances};
 use crate::lane::{LaneError, group};
 use crate::plugin::Aggregate;
 use crate::record::{Batch, EventTime, Offset, Reason, ReasonKind, Rejection, Slices, Verdicts};
@@ -97,6 +98,7 @@ impl Folding {
             }
         };
         self.windows.slots((0..table.len()).map(row), &mut self.slots);
+        self.windows.convert_slots(&mut self.slots, |before, states| migrate(plan, before, states, aggregate))?;
         let accumulated = aggregate
             .accumulate(&self.slots.states, &self.slots.groups, &self.columns)
             .map_err(|error| LaneError::Call { plugin: plan.name.to_string(), error })?;
@@ -170,12 +172,27 @@ impl Folding {
     }
 
     /// Takes out the windows that have ended by `watermark`; none where no window could have ended since the last time.
-    pub fn close(&mut self, watermark: EventTime) -> Option<Vec<ClosedWindow>> {
+    pub fn close(
+        &mut self,
+        plan: &AggregatePlan,
+        watermark: EventTime,
+        instances: &mut Instances,
+    ) -> Result<Option<Vec<ClosedWindow>>, LaneError> {
         let ended = self.windows.tumbling().last_ended(watermark);
         if ended <= self.closed {
-            return None;
+            return Ok(None);
         }
         self.closed = ended;
-        Some(self.windows.close(watermark))
+        let migrate = |before: &_, states: &_| migrate(plan, before, states, instances.aggregate(plan.plugin)?);
+        self.windows.close(watermark, migrate).map(Some)
+    }
+
+    /// What the open windows hold now.
+    pub fn snapshot(
+        &mut self,
+        plan: &AggregatePlan,
+        instances: &mut Instances,
+    ) -> Result<Vec<ClosedWindow>, LaneError> {
+        self.windows.snapshot(|before, states| migrate(plan, before, states, instances.aggregate(plan.plugin)?))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 
 use crate::lane::{Instances, Lane, LaneError, Plan, PluginId};
 use crate::pipeline::components::Plugins;
@@ -18,6 +18,9 @@ const RECORDS: u64 = 1000;
 const TIME_IN_DOUBT: Duration = Duration::from_secs(10);
 /// Fewer records than these prove nothing.
 const GIVEN_UP_MIN: u64 = 5;
+
+/// So many groups are converted by one call in a rehearsal, for which nobody waits.
+const REHEARSED_AT_ONCE: usize = 4096;
 
 /// What became of a plan.
 pub(super) enum Verdict {
@@ -43,7 +46,7 @@ impl Lanes {
         Lanes { shared, workers, since: Counts::default(), probation }
     }
 
-    /// The last batches, and copies of all lanes where those are wanted: while they are held, windows that change are copied.
+    /// The last batches, and copies of all lanes where those are wanted: while they are held, what lanes change is copied.
     pub fn show(&self, lanes: bool) -> Shown {
         let (answer, shown) = unbounded();
         for worker in &self.workers {
@@ -76,7 +79,9 @@ impl Lanes {
                 return Ok(Verdict::RolledBack(format!("the lanes cannot follow it: {error}")));
             }
         }
-        let verdict = self.judge(&trial, &heard, stop);
+        let begun = Instant::now();
+        self.convert(stop);
+        let verdict = self.judge(&trial, begun, &heard, stop);
         match &verdict {
             Verdict::Accepted => self.conclude(true),
             Verdict::RolledBack(_) => self.conclude(false),
@@ -120,17 +125,35 @@ impl Lanes {
             let _ = worker.send(Change::Conclude { accepted, answer: answer.clone() });
         }
         drop(answer);
+        // Lanes of before: they are dropped here.
         answers.iter().for_each(drop);
     }
 
-    fn judge(&self, trial: &Trial, words: &Receiver<TrialWord>, stop: &Receiver<()>) -> Verdict {
-        let begun = Instant::now();
+    /// Has the states of all lanes converted, piece by piece between their batches. A plan is judged after that: one that cannot
+    /// convert a state is rolled back, and none can be left over.
+    fn convert(&self, stop: &Receiver<()>) {
+        let mut more = true;
+        while more && stop.try_recv() == Err(TryRecvError::Empty) {
+            let (answer, answers) = unbounded();
+            for worker in &self.workers {
+                let _ = worker.send(Change::Convert { answer: answer.clone() });
+            }
+            drop(answer);
+            more = answers.iter().fold(false, |more, one| more | one);
+        }
+    }
+
+    fn judge(&self, trial: &Trial, begun: Instant, words: &Receiver<TrialWord>, stop: &Receiver<()>) -> Verdict {
         let mut until = begun + self.probation;
         loop {
             let enough = match heard(words, stop, until) {
                 Heard::Stop => return Verdict::Stopped,
                 Heard::Word(TrialWord::Failed(error)) => return Verdict::RolledBack(error),
-                Heard::Word(TrialWord::Enough) => true,
+                // One that cannot go on may have been heard behind it.
+                Heard::Word(TrialWord::Enough) => match words.try_recv() {
+                    Ok(TrialWord::Failed(error)) => return Verdict::RolledBack(error),
+                    Ok(TrialWord::Enough) | Err(_) => true,
+                },
                 Heard::TimeIsOver => false,
             };
             let (records, given_up) = trial.counts();
@@ -193,8 +216,9 @@ pub(super) fn rehearse(
 ) -> Result<(), PipelineError> {
     let mut instances = plugins.instantiate()?;
     for (partition, mut lane) in lanes {
-        lane.deploy(plan.clone(), &mut instances, &mut Vec::new())
-            .map_err(|error| PipelineError::Lane { partition, error })?;
+        let failed = |error| PipelineError::Lane { partition: partition.clone(), error };
+        lane.deploy(plan.clone(), &mut instances, &mut Vec::new()).map_err(failed)?;
+        while lane.convert(REHEARSED_AT_ONCE, &mut instances).map_err(failed)? {}
     }
     Ok(())
 }

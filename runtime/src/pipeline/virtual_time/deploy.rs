@@ -9,6 +9,9 @@ use crate::pipeline::components::{Loader, Plugins};
 use crate::pipeline::{PipelineError, reload};
 use crate::record::Partition;
 
+/// So many groups are converted by one call.
+const CONVERTED_AT_ONCE: usize = 4096;
+
 impl VirtualPipeline {
     /// Loads what is deployed after all that was prepared before.
     pub fn prepare(&mut self, settings: &PipelineSettings, loader: &mut Loader) -> Result<(), PipelineError> {
@@ -34,8 +37,10 @@ impl VirtualPipeline {
         for partition in partitions {
             let Some(lane) = self.lanes.get_mut(&partition) else { continue };
             let mut effects = Vec::new();
-            lane.deploy(plan.clone(), &mut self.instances, &mut effects)
-                .map_err(|error| PipelineError::Lane { partition: partition.clone(), error })?;
+            let failed = |error| PipelineError::Lane { partition: partition.clone(), error };
+            lane.deploy(plan.clone(), &mut self.instances, &mut effects).map_err(failed)?;
+            // At once, as in a rehearsal: what cannot be migrated does not depend on what comes next.
+            while lane.convert(CONVERTED_AT_ONCE, &mut self.instances).map_err(failed)? {}
             self.perform(&partition, effects);
         }
         self.plan = plan;

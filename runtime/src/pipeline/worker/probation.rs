@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -11,6 +12,13 @@ use crate::pipeline::slot::{InFlight, LaneKey, Slot};
 use crate::record::{Message, Partition, RecordBatch};
 
 use super::{Owned, Running, perform_all};
+
+/// How long converting some states may keep a worker from the next batch: it converts more or fewer at once to stay near it.
+const PIECE: Duration = Duration::from_millis(1);
+/// So many groups at first, and at least and at most: where the clock is coarse, or a single call takes longer.
+pub(super) const PIECE_GROUPS: usize = 256;
+const PIECE_GROUPS_MIN: usize = 16;
+const PIECE_GROUPS_MAX: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum LaneKind {
@@ -31,8 +39,11 @@ pub(crate) enum Change {
         trial: Arc<Trial>,
         answer: Sender<Result<(), LaneError>>,
     },
-    /// The trial has ended: what was done on probation takes effect, or is undone and done again by the plan before.
-    Conclude { accepted: bool, answer: Sender<()> },
+    /// One of its lanes on probation converts some states to the schema of the plan; whether there are more.
+    Convert { answer: Sender<bool> },
+    /// The trial has ended: what was done on probation takes effect, or is undone and done again by the plan before. Back come
+    /// the lanes that are not needed any more, to be dropped where nobody waits: they may have copies of many states.
+    Conclude { accepted: bool, answer: Sender<Vec<Lane>> },
 }
 
 /// What another plan can be tried on.
@@ -72,30 +83,50 @@ impl Plans {
 pub(super) struct Probation {
     before: Lane,
     /// Since the swap, in order.
-    pub events: Vec<Event>,
+    events: Vec<Event>,
     effects: Vec<Effect>,
-    /// The effects' bytes count against the lane's share, like those in flight.
+    /// The bytes of events and effects count against the lane's share, like those in flight.
     bytes: Vec<InFlight>,
     tally: Tally,
+    /// Whether there may be states of the schema before.
+    converts: bool,
 }
 
 impl Probation {
     fn new(before: Lane) -> Self {
-        Probation { before, events: Vec::new(), effects: Vec::new(), bytes: Vec::new(), tally: Tally::default() }
+        let (events, effects, bytes) = (Vec::new(), Vec::new(), Vec::new());
+        Probation { before, events, effects, bytes, tally: Tally::default(), converts: true }
+    }
+
+    /// Keeps what the lane is told.
+    pub fn told(&mut self, event: &Event, slot: &Arc<Slot>) {
+        self.count(event_bytes(event), slot);
+        self.events.push(event.clone());
     }
 
     /// Keeps what a step asked for.
     pub fn hold(&mut self, tally: Tally, effects: &mut Vec<Effect>, slot: &Arc<Slot>) {
         self.tally.add(&tally);
-        let bytes = effects.iter().map(bytes_of).sum();
+        self.count(effects.iter().map(effect_bytes).sum(), slot);
+        self.effects.append(effects);
+    }
+
+    fn count(&mut self, bytes: usize, slot: &Arc<Slot>) {
         if bytes > 0 {
             self.bytes.push(slot.fly(bytes));
         }
-        self.effects.append(effects);
     }
 }
 
-fn bytes_of(effect: &Effect) -> usize {
+fn event_bytes(event: &Event) -> usize {
+    match event {
+        Event::Batch(batch) => batch.bytes(),
+        Event::Indexed { rejected, .. } => rejected.iter().map(|one| one.id.len() + one.body.len()).sum(),
+        Event::Written { .. } | Event::Idle => 0,
+    }
+}
+
+fn effect_bytes(effect: &Effect) -> usize {
     match effect {
         Effect::Index { documents, .. } => documents.bytes(),
         Effect::Write { messages, .. } => messages.iter().map(Message::bytes).sum(),
@@ -143,6 +174,16 @@ impl Trial {
     }
 }
 
+/// How many groups are converted next, where so many took that long.
+fn next_piece(groups: usize, took: Duration) -> usize {
+    let next = match took {
+        took if took > PIECE => groups / 2,
+        took if took < PIECE / 4 => groups * 2,
+        _ => groups,
+    };
+    next.clamp(PIECE_GROUPS_MIN, PIECE_GROUPS_MAX)
+}
+
 impl Running {
     pub(super) fn kind_of(&self, partition: &Partition) -> LaneKind {
         match self.shared.plan.parts_topic() == Some(&partition.topic) {
@@ -164,9 +205,12 @@ impl Running {
                 self.plans.set(kind, plan);
                 let _ = answer.send(self.swap(kind));
             }
+            Change::Convert { answer } => {
+                let _ = answer.send(self.convert());
+            }
             Change::Conclude { accepted, answer } => {
                 self.conclude(accepted);
-                let _ = answer.send(());
+                let _ = answer.send(std::mem::take(&mut self.retired));
             }
         }
     }
@@ -200,13 +244,30 @@ impl Running {
         let plan = self.plans.of(kind).clone();
         if let Err(error) = owned.lane.deploy(plan, &mut self.instances, &mut self.effects) {
             self.effects.clear();
-            owned.lane = before;
+            self.retired.push(std::mem::replace(&mut owned.lane, before));
             return Err(error);
         }
         owned.probation = Some(Box::new(Probation::new(before)));
         self.finish(key);
         self.release(key);
         Ok(())
+    }
+
+    fn convert(&mut self) -> bool {
+        let converts = |owned: &Owned| owned.probation.as_ref().is_some_and(|probation| probation.converts);
+        let Some((key, owned)) = self.lanes.iter_mut().find(|(_, owned)| converts(owned)) else { return false };
+        let key = *key;
+        let begun = Instant::now();
+        self.shared.step_begins(self.number, begun);
+        let converted = owned.lane.convert(self.piece_groups, &mut self.instances);
+        self.shared.step_ends(self.number);
+        self.piece_groups = next_piece(self.piece_groups, begun.elapsed());
+        match (converted, &mut owned.probation) {
+            (Ok(more), Some(probation)) => probation.converts = more,
+            (Ok(_), None) => {}
+            (Err(error), _) => self.fail_trial(key, &error),
+        }
+        self.lanes.values().any(converts)
     }
 
     fn conclude(&mut self, accepted: bool) {
@@ -232,6 +293,7 @@ impl Running {
         let Some(mut probation) = probation.take() else { return };
         perform_all(&mut probation.effects, slot, &*self.shared.shell, &self.answers);
         self.shared.counters.add(&probation.tally);
+        self.retired.push(probation.before);
         self.finish(lane);
     }
 
@@ -239,8 +301,9 @@ impl Running {
     fn roll_back(&mut self, lane: LaneKey) {
         let Some(owned) = self.lanes.get_mut(&lane) else { return };
         let Some(probation) = owned.probation.take() else { return };
-        let Probation { before, events, .. } = *probation;
-        owned.lane = before;
+        let Probation { before, events, bytes, .. } = *probation;
+        self.retired.push(std::mem::replace(&mut owned.lane, before));
+        drop(bytes);
         for event in events {
             self.step(lane, event);
         }

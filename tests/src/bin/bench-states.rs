@@ -1,0 +1,229 @@
+//! What many open groups cost a lane: batches of records of groups at random through `Lane::step`, between them a copy of the lane
+//! as a reload keeps it, and another schema of states. No Kafka and no index.
+//!
+//! `make bench BENCHES=states` runs it, or `target/release/bench-states --rounds 9 --groups-max 100000`. It is no test, and fails
+//! for no figure.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tidegate::config::PipelineSettings;
+use tidegate::lane::{Effect, Event, Instances, Lane, Plan, Topology};
+use tidegate::pipeline::{Loader, Plugins};
+use tidegate::record::{BatchBuilder, EventTime, Offset, Partition, RecordBatch, Resume};
+use tidegate_tests::bench::{Arguments, Spread};
+use tidegate_tests::workspace::root;
+
+const ROWS: u64 = 1024;
+/// Batches of which the time is taken, before a change and after it.
+const BATCHES: usize = 50;
+/// So many groups are converted between two batches.
+const PIECE_GROUPS: usize = 1024;
+/// All records are of one window.
+const MILLIS: i64 = 1_700_000_000_000;
+
+/// Counts what the host asks for and has not given back; a guest's memory is its own.
+struct Counting;
+
+static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE_BYTES.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller's contract is the system's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        LIVE_BYTES.fetch_add(size, Relaxed);
+        LIVE_BYTES.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::read();
+    let (rounds, groups_max) = (arguments.number("rounds", 5), arguments.number("groups-max", 1_000_000));
+    let mut loader = Loader::default();
+    let (before, after) = (Version::load("guests", &mut loader)?, Version::load("guests-next", &mut loader)?);
+    println!("states: batches of {ROWS} records of groups at random, median of {rounds} rounds, ms");
+    println!(
+        "  {:>9} {:>8} {:>12} {:>12} {:>12} {:>12} {:>12} {:>14}",
+        "groups", "median", "a copy", "longest", "a deploy", "longest", "a piece", "bytes a group"
+    );
+    for groups in [100, 10_000, 100_000, 1_000_000].into_iter().filter(|groups| *groups <= groups_max) {
+        let runs = (0..rounds).map(|_| run(groups, &before, &after)).collect::<anyhow::Result<Vec<_>>>()?;
+        let show = |of: fn(&Run) -> Duration| Spread::of(runs.iter().map(of).map(millis)).median;
+        let bytes = Spread::of(runs.iter().map(|run| run.bytes as f64 / groups as f64)).median;
+        println!(
+            "  {groups:>9} {:>8.2} {:>12.3} {:>12.2} {:>12.3} {:>12.2} {:>12.2} {bytes:>14.0}",
+            show(|run| run.median),
+            show(|run| run.copy),
+            show(|run| run.after_copy),
+            show(|run| run.deploy),
+            show(|run| run.after_deploy),
+            show(|run| run.piece),
+        );
+    }
+    Ok(())
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// A version of `tally` in a pipeline that counts by `g`.
+struct Version {
+    plan: Arc<Plan>,
+    plugins: Plugins,
+}
+
+impl Version {
+    fn load(guests: &str, loader: &mut Loader) -> anyhow::Result<Self> {
+        let text = format!(
+            r#"
+            name = "states"
+            plugins = "{}"
+            [source.kafka]
+            brokers = "localhost:1"
+            topics = ["numbers"]
+            [source.decode]
+            event_time = "time"
+            [watermark]
+            out_of_order = "10m"
+            [sink.elasticsearch]
+            urls = ["http://localhost:1"]
+            [[output]]
+            name = "tallies"
+            index = "tallies"
+            [output.aggregate]
+            plugin = "tally.wasm"
+            group_by = ["g"]
+            window = {{ tumbling = "1h" }}
+            "#,
+            root().join("target").join(guests).display()
+        );
+        let parsed = PipelineSettings::parse(&text, &root().join("states.toml"), &|_| None, None);
+        let (settings, _) = parsed.map_err(|errors| anyhow::anyhow!("{errors}"))?;
+        let plugins = Plugins::load(&settings, loader)?;
+        let topology = Topology { sources: vec![("numbers".into(), 1)], parts_partitions: 1, accept_removed: vec![] };
+        let plan = Arc::new(Plan::new(&settings, &plugins.describe(), topology)?);
+        Ok(Version { plan, plugins })
+    }
+}
+
+struct Run {
+    median: Duration,
+    /// Making a copy of the lane, and the longest batch while it is held.
+    copy: Duration,
+    after_copy: Duration,
+    /// Another schema of states, the longest batch after it, and the longest piece of the conversion.
+    deploy: Duration,
+    after_deploy: Duration,
+    piece: Duration,
+    /// What the process has asked for more, with all groups open.
+    bytes: usize,
+}
+
+fn run(groups: u64, before: &Version, after: &Version) -> anyhow::Result<Run> {
+    let mut instances = before.plugins.instantiate()?;
+    instances.extend(after.plugins.instantiate()?);
+    let resume = Resume::Fresh { offset: Offset(0) };
+    let lane = Lane::new(before.plan.clone(), Partition::new("numbers", 0), resume, &mut Vec::new())?;
+    let mut bench = Bench { lane, instances, offset: 0, rng: fastrand::Rng::with_seed(groups) };
+    let empty = LIVE_BYTES.load(Relaxed);
+    for first in (0..groups).step_by(ROWS as usize) {
+        bench.step((first..groups.min(first + ROWS)).collect())?;
+    }
+    let bytes = LIVE_BYTES.load(Relaxed).saturating_sub(empty);
+    let warm = bench.steps(groups)?;
+    let begun = Instant::now();
+    let copy = bench.lane.clone();
+    let copied = begun.elapsed();
+    let after_copy = bench.steps(groups)?;
+    retire(copy);
+    // What the allocator does about that is not the deployment's.
+    bench.steps(groups)?;
+
+    let begun = Instant::now();
+    let copy = bench.lane.clone();
+    bench.lane.deploy(after.plan.clone(), &mut bench.instances, &mut Vec::new())?;
+    let deploy = begun.elapsed();
+    let (mut piece, mut after_deploy, mut more) = (Duration::ZERO, Duration::ZERO, true);
+    while more {
+        after_deploy = after_deploy.max(bench.random_step(groups)?);
+        let begun = Instant::now();
+        more = bench.lane.convert(PIECE_GROUPS, &mut bench.instances)?;
+        piece = piece.max(begun.elapsed());
+    }
+    retire(copy);
+    let longest = |times: &[Duration]| times.iter().max().copied().unwrap_or_default();
+    let mut sorted = warm;
+    sorted.sort_unstable();
+    let median = sorted[sorted.len() / 2];
+    Ok(Run { median, copy: copied, after_copy: longest(&after_copy), deploy, after_deploy, piece, bytes })
+}
+
+/// As a worker does: what many states cost to free is paid on a thread for which no lane waits.
+fn retire(lane: Lane) {
+    std::thread::spawn(move || drop(lane)).join().expect("a lane can be dropped");
+}
+
+struct Bench {
+    lane: Lane,
+    instances: Instances,
+    offset: i64,
+    rng: fastrand::Rng,
+}
+
+impl Bench {
+    fn steps(&mut self, groups: u64) -> anyhow::Result<Vec<Duration>> {
+        (0..BATCHES).map(|_| self.random_step(groups)).collect()
+    }
+
+    fn random_step(&mut self, groups: u64) -> anyhow::Result<Duration> {
+        let names = (0..ROWS).map(|_| self.rng.u64(..groups)).collect();
+        self.step(names)
+    }
+
+    /// A batch of a record of each of these groups.
+    fn step(&mut self, groups: Vec<u64>) -> anyhow::Result<Duration> {
+        let batch = self.batch(&groups);
+        let mut effects = Vec::new();
+        let begun = Instant::now();
+        self.lane.step(Event::Batch(Arc::new(batch)), &mut self.instances, &mut effects)?;
+        let took = begun.elapsed();
+        while let Some(effect) = effects.pop() {
+            let answer = match effect {
+                Effect::Index { ticket, .. } => Event::Indexed { ticket, rejected: Vec::new() },
+                Effect::Write { ticket, .. } => Event::Written { ticket },
+            };
+            self.lane.step(answer, &mut self.instances, &mut effects)?;
+        }
+        Ok(took)
+    }
+
+    fn batch(&mut self, groups: &[u64]) -> RecordBatch {
+        let mut builder = BatchBuilder::new(EventTime::from_micros(MILLIS * 1000));
+        for group in groups {
+            let value = format!(r#"{{"time":{MILLIS},"g":"group-{group:07}"}}"#);
+            let time = EventTime::from_micros(MILLIS * 1000);
+            builder.push(Offset(self.offset), Some(time), None, Some(value.as_bytes()));
+            self.offset += 1;
+        }
+        builder.finish()
+    }
+}

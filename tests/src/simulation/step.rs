@@ -1,0 +1,40 @@
+//! What may happen to the world, and how likely it is.
+
+use fastrand::Rng;
+
+/// What may happen next.
+#[derive(Clone, Copy)]
+pub enum Step {
+    Produce,
+    Read,
+    Perform,
+    Answer,
+    Commit,
+    Idle,
+    Crash,
+    Assign,
+    EndZombie,
+    NewVersion,
+    NewStates,
+    Deploy,
+    Convert,
+}
+
+/// How likely each step is: another mixture for each seed, so that some worlds write slowly, some commit seldom.
+pub fn chances(rng: &mut Rng) -> [(Step, usize); 13] {
+    [
+        (Step::Produce, rng.usize(5..30)),
+        (Step::Read, rng.usize(10..60)),
+        (Step::Perform, rng.usize(20..200)),
+        (Step::Answer, rng.usize(10..100)),
+        (Step::Commit, rng.usize(1..30)),
+        (Step::Idle, rng.usize(0..10)),
+        (Step::Crash, rng.usize(1..8)),
+        (Step::Assign, rng.usize(1..20)),
+        (Step::EndZombie, rng.usize(1..10)),
+        (Step::NewVersion, rng.usize(1..8)),
+        (Step::NewStates, rng.usize(0..4)),
+        (Step::Deploy, rng.usize(1..20)),
+        (Step::Convert, rng.usize(0..20)),
+    ]
+}
