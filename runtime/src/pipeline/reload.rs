@@ -32,6 +32,7 @@ use super::shared::Shared;
 use super::worker::{Change, Shown};
 use crate::config::{ConfigErrors, PipelineSettings};
 use crate::lane::{Plan, Topology};
+use crate::plugin::THREAD_STACK_BYTES;
 use board::Board;
 use candidate::{Candidate, Pair, Refusals, candidate};
 use deploy::{Lanes, Verdict, rehearse};
@@ -106,7 +107,8 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
         board: board.clone(),
         stopped,
     };
-    thread::Builder::new().name("reload".to_owned()).spawn(move || running.run(&asked))?;
+    let thread = thread::Builder::new().name("reload".to_owned()).stack_size(THREAD_STACK_BYTES);
+    thread.spawn(move || running.run(&asked))?;
     Ok(Reload { requests, board, _stop: stop })
 }
 
@@ -114,7 +116,7 @@ struct Running {
     lanes: Lanes,
     watch: Watch,
     files: Files,
-    /// What serves: the keys that cannot change are these for good.
+    /// What serves is in its places; the keys that cannot change are these for good.
     settings: PipelineSettings,
     /// The pipeline file as it was valid last.
     wanted: PipelineSettings,
@@ -230,7 +232,7 @@ impl Running {
     /// What was refused, and is what the files say still.
     fn refused(&self) -> Option<String> {
         let status = self.board.status();
-        let refused = status.places.iter().filter_map(|place| {
+        let refused = status.places.iter().filter(|place| self.refusals.stands(&place.name)).filter_map(|place| {
             let candidate = place.candidate.as_ref()?;
             Some(format!("{}: {}: {}", place.name, candidate.stage.name(), candidate.why.as_deref()?))
         });
@@ -276,7 +278,7 @@ impl Running {
             rehearse(lanes, &plan, plugins)?;
         }
         reach(Stage::Rehearsed);
-        let difference = shadow::shadow(settings, &self.plugins, plugins, &recent)?;
+        let difference = shadow::shadow((&self.settings, &self.plugins), (settings, plugins), &recent)?;
         drop(recent);
         match difference.is_none() {
             true => tracing::debug!("{difference}"),
@@ -303,7 +305,8 @@ impl Running {
                 self.before.insert(name.clone(), before.clone());
             }
         }
-        self.before.retain(|name, _| plugins.at(name).is_some());
+        self.before.retain(|_, before| plugins.all().any(|now| now.place == before.place));
+        self.settings = self.wanted.clone();
         self.board.settled(&plugins, changed);
         self.board.serves(&plugins);
         self.plugins = plugins;
@@ -336,7 +339,7 @@ impl Running {
             return Err(format!("there is no generation before at plugin=`{name}`: none was deployed since the start"));
         };
         let plugins = self.plugins.with(&before);
-        match self.try_in(&self.wanted.clone(), &plugins, &[]) {
+        match self.try_in(&self.settings.clone(), &plugins, &[]) {
             Ok(Verdict::Accepted) => {
                 self.refusals.add(name, Pair::of(&serving));
                 self.board.rolled_back(name);

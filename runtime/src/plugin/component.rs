@@ -48,13 +48,16 @@ impl Component {
         Self::from_bytes(engine, &name, &Self::read(path)?)
     }
 
-    /// The bytes of a component's file, unless they are too many.
+    /// The bytes of a component's file, unless they are too many. Nothing else is opened: a pipe's other end may never come.
     pub fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
         let unreadable = |error| PluginError::Read { file: path.to_owned(), error };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-        let size_bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-        if size_bytes > COMPONENT_BYTES_MAX as u64 {
-            let why = format!("it has {size_bytes} bytes, the limit is {COMPONENT_BYTES_MAX}");
+        let file = std::fs::metadata(path).map_err(unreadable)?;
+        if !file.is_file() {
+            return Err(unreadable(std::io::Error::other("it is a folder, a pipe or a device, and no file")));
+        }
+        if file.len() > COMPONENT_BYTES_MAX as u64 {
+            let why = format!("it has {} bytes, the limit is {COMPONENT_BYTES_MAX}", file.len());
             return Err(PluginError::Component { name: name.into_owned(), why });
         }
         std::fs::read(path).map_err(unreadable)

@@ -49,7 +49,7 @@ pub(super) struct Limits {
     pub instances_max: usize,
     /// Tables in a component.
     pub tables_max: usize,
-    /// Entries of one table.
+    /// Entries of its tables together.
     pub table_entries_max: usize,
     /// Linear memories in a component.
     pub memories_max: usize,

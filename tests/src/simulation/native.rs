@@ -102,6 +102,7 @@ pub fn components() -> Components {
         ports: Ports { reads: vec![field("keep")], writes: vec![] },
         state: None,
         digest: "filter".to_owned(),
+        ..Described::default()
     };
     let aggregate = |id| Described {
         id,
@@ -111,6 +112,7 @@ pub fn components() -> Components {
             emit_reads: vec![],
         }),
         digest: "fold".to_owned(),
+        ..Described::default()
     };
     Components {
         transforms: vec![filter(KEEP)],
