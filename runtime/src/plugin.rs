@@ -31,6 +31,7 @@ mod tests;
 mod trace;
 mod usage;
 mod wasi;
+mod weight;
 
 use std::borrow::Cow;
 use std::path::PathBuf;

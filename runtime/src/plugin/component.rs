@@ -13,7 +13,7 @@ use super::host::{self, Host};
 use super::interface::{self, Import, PluginKind, Served};
 use super::limits::{COMPONENT_BYTES_MAX, Limits, SCHEMA_BYTES_MAX};
 use super::live::{Interface, Live};
-use super::{CallError, Engine, Plugin, PluginError, Usage, artefact, wasi};
+use super::{CallError, Engine, Plugin, PluginError, Usage, artefact, wasi, weight};
 use crate::config::PluginSettings;
 
 /// What a component says of itself.
@@ -76,9 +76,9 @@ impl Component {
     ) -> Result<Self, PluginError> {
         let refuse = |why| PluginError::Component { name: name.to_owned(), why };
         let encoded = artefact::encode(bytes).map_err(refuse)?;
-        let component = engine
-            .compile(encoded.as_deref().unwrap_or(bytes))
-            .map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+        let encoded = encoded.as_deref().unwrap_or(bytes);
+        let component = engine.compile(encoded).map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+        weight::judge(encoded).map_err(refuse)?;
 
         let ty = component.component_type();
         let exports: Vec<&str> = ty.exports(engine.wasm()).map(|(export, _)| export).collect();

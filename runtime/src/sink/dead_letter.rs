@@ -277,7 +277,8 @@ mod tests {
         assert_eq!(named(&message), Some("events-3-7//0"));
 
         let reason = Reason::new(ReasonKind::Plugin, "no user");
-        let message = letters.record(&partition, &batch, 0, Some("counts"), 2, Some(&by("drop-anonymous", true)), &reason);
+        let message =
+            letters.record(&partition, &batch, 0, Some("counts"), 2, Some(&by("drop-anonymous", true)), &reason);
         assert_eq!((message.key.clone(), message.value.clone()), (None, None));
         assert_eq!(named(&message), Some("events-3-6/counts/2"));
         assert_eq!(

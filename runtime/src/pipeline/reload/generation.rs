@@ -65,7 +65,8 @@ pub struct Generation {
 
 impl Generation {
     pub(super) fn settled(deployed: &Deployed) -> Self {
-        let mut generation = Generation::seen(deployed.generation, deployed.plugin.component().digest().to_hex().to_string());
+        let mut generation =
+            Generation::seen(deployed.generation, deployed.plugin.component().digest().to_hex().to_string());
         generation.version.clone_from(&deployed.plugin.component().identity().version);
         generation.reach(Stage::Settled, None);
         generation
