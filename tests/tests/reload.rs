@@ -345,6 +345,7 @@ fn what_is_no_file_is_refused_until_one_is_there_again() {
     let why = running.wait_candidate("mark", 2, Stage::Refused);
     assert!(why.contains("no file") && why.contains("mark.wasm"), "{why}");
     fs::remove_dir(&plugin).expect("it is empty");
+    assert_eq!(running.reload().map(|said| said.contains("away: `")), Ok(true));
     let made = Command::new("mkfifo").arg(&plugin).status().expect("mkfifo can be run");
     assert!(made.success());
     // Nobody ever writes into it; and it is no other refusal than that of the folder.
@@ -354,5 +355,22 @@ fn what_is_no_file_is_refused_until_one_is_there_again() {
     job.produce(0..10);
     job.wait_for_documents(10);
     assert_eq!(running.place("mark").serving.number, 1);
+    running.drain();
+}
+
+#[test]
+fn a_file_that_the_settings_name_may_come_after_the_pipeline_file() {
+    let job = Numbers::new("named-file");
+    let running = job.start();
+    job.write(Plugins { mark: r#"settings = { mark = "@word.txt" }"#, ..Plugins::default() });
+    let refused = || running.handle.snapshot().reload.file_refused.filter(|why| why.contains("word.txt"));
+    wait_for("a refusal", LIMIT, refused);
+    job.put(&job.folder.join("word.txt"), b"two");
+    running.wait_settled("mark", 2);
+    job.put(&job.folder.join("word.txt"), b"three");
+    running.wait_settled("mark", 3);
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    assert!(job.marks().values().all(|mark| mark == "three"));
     running.drain();
 }

@@ -98,6 +98,7 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
         files: Files::default(),
         wanted: serving.settings.clone(),
         settings: serving.settings,
+        file_is_wrong: false,
         origin: serving.origin,
         topology: serving.topology,
         plugins: serving.plugins,
@@ -120,6 +121,8 @@ struct Running {
     settings: PipelineSettings,
     /// The pipeline file as it was valid last.
     wanted: PipelineSettings,
+    /// The pipeline file as it was read last is not valid.
+    file_is_wrong: bool,
     origin: Option<Arc<Origin>>,
     topology: Topology,
     plugins: Plugins,
@@ -159,7 +162,9 @@ impl Running {
     /// How long until the next look.
     fn look(&mut self, renamed: &[PathBuf]) -> Duration {
         let look = self.files.look(renamed, Instant::now());
-        if look.changed {
+        // A file that it names may be there now, and nobody watches for that.
+        let is_mended = self.file_is_wrong && self.read_file().is_ok();
+        if look.changed || is_mended {
             // What is wrong with it is on the board.
             let _ = self.deploy();
         }
@@ -206,7 +211,7 @@ impl Running {
             Some(candidate) => self.bring_in(candidate)?,
             None => match self.refused() {
                 Some(why) => return Err(why),
-                None => "nothing has changed".to_owned(),
+                None => self.unchanged(),
             },
         };
         file.map(|()| deployed)
@@ -215,7 +220,9 @@ impl Running {
     /// Takes over what the pipeline file says, if that can be.
     fn read_file(&mut self) -> Result<(), String> {
         let Some(origin) = &self.origin else { return Ok(()) };
-        let refused = match (origin.load)() {
+        let loaded = (origin.load)();
+        self.file_is_wrong = loaded.is_err();
+        let refused = match loaded {
             Ok(settings) => match fixed(&self.settings, &settings) {
                 None => {
                     self.wanted = settings;
@@ -227,6 +234,15 @@ impl Running {
         };
         self.board.file(refused.as_deref());
         refused.map_or(Ok(()), Err)
+    }
+
+    fn unchanged(&self) -> String {
+        let away: Vec<_> = PluginFiles(&self.wanted).all().filter(|file| !file.exists()).collect();
+        let files: Vec<String> = away.iter().map(|file| format!("`{}`", file.display())).collect();
+        match files.is_empty() {
+            true => "nothing has changed".to_owned(),
+            false => format!("nothing has changed; the components go on whose files are away: {}", files.join(", ")),
+        }
     }
 
     /// What was refused, and is what the files say still.

@@ -12,14 +12,14 @@ use super::generation::Stage;
 /// A component, by the hash of its bytes, and its settings: one thing that can be deployed, or refused.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Pair {
-    /// None where the file cannot be read.
-    pub digest: Option<blake3::Hash>,
+    /// Or why the file cannot be read.
+    pub digest: Result<blake3::Hash, String>,
     pub settings: PluginSettings,
 }
 
 impl Pair {
     pub fn of(deployed: &Deployed) -> Self {
-        Pair { digest: Some(deployed.plugin.component().digest()), settings: deployed.settings.clone() }
+        Pair { digest: Ok(deployed.plugin.component().digest()), settings: deployed.settings.clone() }
     }
 }
 
@@ -69,7 +69,7 @@ pub(super) fn candidate(
         // It may have moved to another place of the file.
         let now = now.map(|now| Deployed { place: place.clone(), ..now });
         let (digest, unreadable) = match (Loader::digest(&settings.file), &now) {
-            (Ok(digest), _) => (Some(digest), None),
+            (Ok(digest), _) => (Ok(digest), None),
             (Err(error), Some(now)) if error.is_away() => {
                 tracing::warn!(
                     plugin = name.as_str(),
@@ -77,8 +77,9 @@ pub(super) fn candidate(
                 );
                 return Ok(now.clone());
             }
-            (Err(error), _) => (None, Some(error)),
+            (Err(error), _) => (Err(error.to_string()), Some(error)),
         };
+        let shown = digest.as_ref().map(|digest| digest.to_hex().to_string()).unwrap_or_default();
         let pair = Pair { digest, settings: settings.clone() };
         if let Some(now) = now.as_ref().filter(|now| Pair::of(now) == pair) {
             refusals.0.remove(&name);
@@ -87,8 +88,7 @@ pub(super) fn candidate(
         if let Some(now) = now.as_ref().filter(|_| refusals.has(&name, &pair)) {
             return Ok(now.clone());
         }
-        let digest = digest.map(|digest| digest.to_hex().to_string()).unwrap_or_default();
-        let generation = board.seen(&name, &digest);
+        let generation = board.seen(&name, &shown);
         let loaded = match unreadable {
             Some(error) => Err(place.failed(error)),
             None => load(place, settings, generation, loader, board),
