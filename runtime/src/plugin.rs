@@ -32,7 +32,9 @@ mod tests;
 mod trace;
 mod usage;
 mod wasi;
+mod weight;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -161,6 +163,13 @@ pub enum PluginError {
     Engine(String),
 }
 
+impl PluginError {
+    /// There is no such file.
+    pub fn is_away(&self) -> bool {
+        matches!(self, PluginError::Read { error, .. } if error.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 impl HasKind for PluginError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -186,6 +195,22 @@ fn named(what: &str, name: &str) -> Result<(), String> {
         true => Err(format!("it names {what} with a control character: {name:?}")),
         false => Ok(()),
     }
+}
+
+/// Words of a guest as they may be shown: what would move a terminal's cursor, or change its colours, is spelt out.
+fn plain(words: &str) -> Cow<'_, str> {
+    let is_harmful = |char: char| char.is_control() && char != '\n' && char != '\t';
+    if !words.contains(is_harmful) {
+        return Cow::Borrowed(words);
+    }
+    let mut spelt = String::with_capacity(words.len());
+    for char in words.chars() {
+        match is_harmful(char) {
+            true => spelt.extend(char.escape_default()),
+            false => spelt.push(char),
+        }
+    }
+    Cow::Owned(spelt)
 }
 
 /// At most `bytes_max` bytes of a text.

@@ -28,7 +28,7 @@ pub mod stand_in;
 
 pub use batches::Done;
 pub use counters::SinkCounters;
-pub use dead_letter::{DeadLetters, LatePart};
+pub use dead_letter::{DeadLetters, GivenUpBy, LatePart};
 pub use documents::documents;
 pub use probe::{IndexReport, IndexState, ProbeReport, Product, probe};
 

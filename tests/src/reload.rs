@@ -208,7 +208,18 @@ impl Numbers {
     }
 
     pub fn dead_letters(&self) -> usize {
-        self.kafka.read_all(&self.dead_letter_topic()).len()
+        self.letters().len()
+    }
+
+    pub fn letters(&self) -> Vec<Record> {
+        self.kafka.read_all(&self.dead_letter_topic())
+    }
+
+    /// Puts the pipeline file in its place with something else for a piece of it.
+    pub fn rewrite(&self, piece: &str, with: &str) {
+        let text = fs::read_to_string(self.file()).expect("it was written");
+        assert!(text.contains(piece), "{piece} is in {text}");
+        self.put(&self.file(), text.replacen(piece, with, 1).as_bytes());
     }
 
     /// Those that are dead letters, once each.

@@ -272,3 +272,105 @@ fn the_commands_ask_and_tell_the_running_pipeline() {
     assert!(code == Some(1) && why.contains("there is no plugin=`nobody`"), "{why}");
     running.drain();
 }
+
+#[test]
+fn a_dead_letter_names_the_generation_that_gave_the_record_up() {
+    let job = Numbers::new("named");
+    job.write(Plugins { mark: r#"settings = { mark = "one", reject = 10 }"#, documents: false, ..Plugins::default() });
+    let running = job.start();
+    let given_up = |count: usize| wait_for("dead letters", LIMIT, || (job.given_up().len() == count).then_some(()));
+    job.produce(0..300);
+    given_up(30);
+    job.write(Plugins { mark: r#"settings = { mark = "two", reject = 10 }"#, documents: false, ..Plugins::default() });
+    running.wait_settled("mark", 2);
+    job.produce(300..600);
+    given_up(60);
+    let digest = running.place("mark").serving.digest;
+    for letter in job.letters() {
+        let number: serde_json::Value =
+            serde_json::from_slice(&letter.value.clone().expect("it has one")).expect("JSON");
+        let generation = if number["n"].as_i64() < Some(300) { "1" } else { "2" };
+        let named = ["plugin", "transform", "plugin-version", "plugin-digest", "plugin-generation"]
+            .map(|header| letter.header(&format!("tidegate-{header}")).unwrap_or_default().to_owned());
+        assert_eq!(named, ["mark", "mark", "0.1.0", &digest, generation], "{number}");
+    }
+    running.drain();
+}
+
+#[test]
+fn a_transform_that_moves_into_an_output_is_deployed() {
+    let job = Numbers::new("moves");
+    let running = job.start();
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    let whole = fs::read_to_string(job.file()).expect("it was written");
+    let shared = "[[transform]]\n            plugin = \"mark.wasm\"\n            settings = { mark = \"one\" }";
+    assert!(whole.contains(shared), "{whole}");
+    let moved = shared.replace("[[transform]]", "[[output.transform]]");
+    job.put(&job.file(), (whole.replace(shared, "") + &moved).as_bytes());
+    wait_for("a deployment", LIMIT, || (running.handle.snapshot().reload.deployed == 1).then_some(()));
+    assert_eq!(running.place("mark").serving.number, 1, "it is the same one");
+    job.produce(10..20);
+    job.wait_for_documents(20);
+    let marks = job.marks();
+    assert!(marks.range(..10).all(|(_, mark)| mark == "one") && marks.range(10..).all(|(_, mark)| mark.is_empty()));
+    running.drain();
+}
+
+/// What the file wants may have other places than what serves.
+#[test]
+fn a_roll_back_keeps_the_transforms_that_serve() {
+    let job = Numbers::new("places");
+    let running = job.start();
+    job.write(Plugins { mark: r#"settings = { mark = "two" }"#, ..Plugins::default() });
+    running.wait_settled("mark", 2);
+    job.write(Plugins { more: "[[output.transform]]\nplugin = \"nobody.wasm\"", ..Plugins::default() });
+    job.rewrite("[[transform]]\n            plugin = \"mark.wasm\"\n            settings = { mark = \"one\" }", "");
+    let refused = || running.handle.snapshot().reload.file_refused.filter(|why| why.contains("nobody.wasm"));
+    wait_for("a refusal", LIMIT, refused);
+    running.roll_back("mark").expect("there is one before");
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    assert!(job.marks().values().all(|mark| mark == "one"), "{:?}", job.marks());
+    running.drain();
+}
+
+#[test]
+fn what_is_no_file_is_refused_until_one_is_there_again() {
+    let job = Numbers::new("no-file");
+    let running = job.start();
+    let (plugin, whole) = (job.plugin("mark"), fs::read(guest("mark")).expect("it is built"));
+    fs::remove_file(&plugin).expect("it is there");
+    fs::create_dir(&plugin).expect("a folder can be made");
+    let why = running.wait_candidate("mark", 2, Stage::Refused);
+    assert!(why.contains("no file") && why.contains("mark.wasm"), "{why}");
+    fs::remove_dir(&plugin).expect("it is empty");
+    assert_eq!(running.reload().map(|said| said.contains("away: `")), Ok(true));
+    let made = Command::new("mkfifo").arg(&plugin).status().expect("mkfifo can be run");
+    assert!(made.success());
+    // Nobody ever writes into it; and it is no other refusal than that of the folder.
+    assert!(running.reload().expect_err("it is no file").contains("no file"));
+    job.put(&plugin, &whole);
+    assert_eq!(running.reload().as_deref(), Ok("nothing has changed"));
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    assert_eq!(running.place("mark").serving.number, 1);
+    running.drain();
+}
+
+#[test]
+fn a_file_that_the_settings_name_may_come_after_the_pipeline_file() {
+    let job = Numbers::new("named-file");
+    let running = job.start();
+    job.write(Plugins { mark: r#"settings = { mark = "@word.txt" }"#, ..Plugins::default() });
+    let refused = || running.handle.snapshot().reload.file_refused.filter(|why| why.contains("word.txt"));
+    wait_for("a refusal", LIMIT, refused);
+    job.put(&job.folder.join("word.txt"), b"two");
+    running.wait_settled("mark", 2);
+    job.put(&job.folder.join("word.txt"), b"three");
+    running.wait_settled("mark", 3);
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    assert!(job.marks().values().all(|mark| mark == "three"));
+    running.drain();
+}

@@ -13,6 +13,7 @@ use super::run::stop_on_signals;
 use super::stand_ins::StandIns;
 use crate::config::{IndexPart, PipelineSettings};
 use crate::pipeline::{self, Handle, Phase, PipelineError, RunOptions};
+use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::EventTime;
 use crate::source::Writer;
 
@@ -74,6 +75,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
         let (settings, handle) = (settings.clone(), handle.clone());
         thread::Builder::new()
             .name("pipeline".to_owned())
+            .stack_size(THREAD_STACK_BYTES)
             .spawn(move || pipeline::run(&settings, &RunOptions::default(), &handle))?
     };
     let begun = Instant::now();

@@ -20,6 +20,7 @@ use super::stand_ins::{Addresses, StandIns};
 use crate::config::{ConfigErrors, OnBreaker, PipelineSettings};
 use crate::console::Console;
 use crate::pipeline::{self, Handle, Origin, Phase, PipelineError, RunOptions};
+use crate::plugin::THREAD_STACK_BYTES;
 use crate::source::Writer;
 
 mod builder;
@@ -257,7 +258,7 @@ impl Dev {
         self.handle.begin_again();
         let (handle, send) = (self.handle.clone(), self.send.clone());
         let run = move || drop(send.send(Event::Ended(pipeline::run(&settings, &options, &handle))));
-        match thread::Builder::new().name("pipeline".to_owned()).spawn(run) {
+        match thread::Builder::new().name("pipeline".to_owned()).stack_size(THREAD_STACK_BYTES).spawn(run) {
             Ok(_) => self.runs = true,
             Err(error) => self.does_not_run(&error.to_string()),
         }

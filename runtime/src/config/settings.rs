@@ -61,9 +61,12 @@ fn read(name: &Text<'_>) -> Option<String> {
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {
-    let length = std::fs::metadata(path)?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!("it has {length} bytes, at most {FILE_BYTES_MAX} are taken")));
+    let file = std::fs::metadata(path)?;
+    if !file.is_file() {
+        return Err(std::io::Error::other("it is a folder, a pipe or a device, and no file"));
+    }
+    if file.len() > FILE_BYTES_MAX {
+        return Err(std::io::Error::other(format!("it has {} bytes, at most {FILE_BYTES_MAX} are taken", file.len())));
     }
     std::fs::read_to_string(path)
 }

@@ -11,7 +11,7 @@ use crate::config::{
 use crate::decode::{Composer, Decoder, Reads, Writes};
 use crate::plugin::{Aggregate, Instance};
 use crate::record::{Field, Kind, Partition, Ports, StateSchema};
-use crate::sink::DeadLetters;
+use crate::sink::{DeadLetters, GivenUpBy};
 use crate::window::Tumbling;
 
 use super::LaneError;
@@ -54,6 +54,18 @@ pub struct Described {
     pub state: Option<StateDescription>,
     /// The hash of its bytes.
     pub digest: String,
+    /// What the component says of itself.
+    pub version: String,
+    /// Counted at its place since the process began.
+    pub generation: u64,
+}
+
+impl Described {
+    fn gives_up(&self, plugin: String, is_transform: bool) -> Arc<GivenUpBy> {
+        let Described { version, digest, generation, .. } = self;
+        let (version, digest) = (version.clone(), digest.clone());
+        Arc::new(GivenUpBy { plugin, is_transform, version, digest, generation: *generation })
+    }
 }
 
 /// What an aggregate says of its states and of the fields that its documents are made with.
@@ -153,6 +165,8 @@ pub struct Plan {
 /// A transform: its name, and what it reads and writes.
 pub(super) struct Step {
     pub name: Arc<str>,
+    /// What the dead letters that it causes say of it.
+    pub by: Arc<GivenUpBy>,
     pub plugin: PluginId,
     pub reads: Reads,
     pub writes: Writes,
@@ -170,6 +184,8 @@ pub(super) struct OutputPlan {
 pub(super) struct AggregatePlan {
     pub output: Arc<str>,
     pub name: Arc<str>,
+    /// What the dead letters that it causes say of it.
+    pub by: Arc<GivenUpBy>,
     pub plugin: PluginId,
     pub reads: Reads,
     pub group_by: Reads,
@@ -195,6 +211,7 @@ impl Plan {
         let step = |name: &str, described: &Described| -> Result<Step, LaneError> {
             Ok(Step {
                 name: name.into(),
+                by: described.gives_up(name.to_owned(), true),
                 plugin: described.id,
                 reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
                 writes: decoder.writes(&described.ports.writes).map_err(plan_error)?,
@@ -345,6 +362,7 @@ fn aggregate_plan(
     Ok(AggregatePlan {
         output: output.into(),
         name: name.as_ref().into(),
+        by: described.gives_up(format!("{output}.aggregate"), false),
         plugin: described.id,
         reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
         group_by: decoder.reads(&groups).map_err(plan_error)?,

@@ -315,8 +315,9 @@ impl SourceLane {
             }
             Some(InFlight::WindowDocuments { closing, output }) => {
                 let name = &self.plan.outputs[output].name;
-                let letters =
-                    rejected.iter().map(|rejected| self.plan.dead_letters.document(&self.partition, name, rejected));
+                let letters = rejected
+                    .iter()
+                    .map(|rejected| self.plan.dead_letters.document(&self.partition, name, None, rejected));
                 let messages = letters.collect();
                 let instead = self.write_dead_letters(messages, InFlight::WindowDeadLetters { closing }, effects);
                 self.closings.documents_settled(closing, instead.is_some());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::decode::{Rejected, Table};
 use crate::plugin::Instance;
 use crate::record::{Batch, Partition};
+use crate::sink::GivenUpBy;
 
 use super::LaneError;
 use super::plan::{Instances, Step};
@@ -13,11 +14,11 @@ use super::plan::{Instances, Step};
 #[derive(Debug, Default)]
 pub(super) struct Departed {
     pub dropped: u64,
-    pub rejected: Vec<(Option<Arc<str>>, Rejected)>,
+    pub rejected: Vec<(Option<Arc<GivenUpBy>>, Rejected)>,
 }
 
 impl Departed {
-    pub fn reject(&mut self, by: Option<&Arc<str>>, rejected: Vec<Rejected>) {
+    pub fn reject(&mut self, by: Option<&Arc<GivenUpBy>>, rejected: Vec<Rejected>) {
         self.rejected.extend(rejected.into_iter().map(|rejected| (by.cloned(), rejected)));
     }
 }
@@ -53,7 +54,7 @@ fn run_one(
 ) -> Result<(), LaneError> {
     let failed = |error| LaneError::Call { plugin: step.name.to_string(), error };
     let unread = table.columns(&step.reads, columns);
-    departed.reject(Some(&step.name), unread);
+    departed.reject(Some(&step.by), unread);
     if table.is_empty() {
         return Ok(());
     }
@@ -65,6 +66,6 @@ fn run_one(
         }
     };
     departed.dropped += kept.dropped;
-    departed.reject(Some(&step.name), kept.rejected);
+    departed.reject(Some(&step.by), kept.rejected);
     Ok(())
 }

@@ -46,7 +46,8 @@ pub(super) fn emit(
     }
     let index = output.index.name(&Batch::default(), 0, due.window.start, names).map_err(LaneError::Plan)?;
 
-    let rejected_rows: Vec<u32> = emitted.rejected.iter().map(|rejection| rejection.row).collect();
+    let mut rejected_rows: Vec<u32> = emitted.rejected.iter().map(|rejection| rejection.row).collect();
+    rejected_rows.sort_unstable();
     let rows: Vec<u32> = match emitted.rows {
         Some(rows) => rows,
         None => (0..groups as u32).collect(),
@@ -56,7 +57,7 @@ pub(super) fn emit(
     let (mut id_text, mut ordinal) = (String::new(), 0);
     let mut refused: Vec<(usize, Reason)> = Vec::new();
     let mut body = Vec::new();
-    for (row, group) in rows.iter().enumerate().filter(|(_, group)| !rejected_rows.contains(group)) {
+    for (row, group) in rows.iter().enumerate().filter(|(_, group)| rejected_rows.binary_search(group).is_err()) {
         ordinal = if row > 0 && rows[row - 1] == *group { ordinal + 1 } else { 0 };
         let group = *group as usize;
         body.clear();

@@ -10,6 +10,9 @@ use crate::config::{OnTrap, OutputSettings, PipelineSettings, PluginSettings};
 use crate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
 use crate::plugin::{Component, Engine, EngineSettings, Plugin, PluginError, PluginKind, UsageCounts};
 
+/// Generations are counted from it.
+const FIRST_GENERATION: u64 = 1;
+
 /// The pipeline's plugins, in the order of its file; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Plugins {
@@ -40,6 +43,8 @@ pub(crate) struct Deployed {
     pub id: PluginId,
     pub settings: PluginSettings,
     pub plugin: Plugin,
+    /// Counted at its place since the process began.
+    pub generation: u64,
 }
 
 impl Plugins {
@@ -47,7 +52,7 @@ impl Plugins {
         loader.engine_settings = super::budget::engine_settings(settings);
         Self::build(settings, |place, settings| {
             let component = loader.component(&settings.file).map_err(|cause| place.failed(cause))?;
-            loader.deployed(place, settings, &component)
+            loader.deployed(place, settings, &component, FIRST_GENERATION)
         })
     }
 
@@ -179,6 +184,8 @@ impl Deployed {
                 .state()
                 .map(|state| StateDescription { schema: state.schema.clone(), emit_reads: state.emit_reads.clone() }),
             digest: self.plugin.component().digest().to_hex().to_string(),
+            version: self.plugin.component().identity().version.clone(),
+            generation: self.generation,
         }
     }
 }
@@ -217,6 +224,7 @@ impl Loader {
         place: Place,
         settings: &PluginSettings,
         component: &Component,
+        generation: u64,
     ) -> Result<Deployed, PipelineError> {
         let kind = component.kind();
         if let Some(hint) = place.objection(kind) {
@@ -224,7 +232,7 @@ impl Loader {
         }
         let plugin = component.plugin(settings).map_err(|cause| place.failed(cause))?;
         self.numbered += 1;
-        Ok(Deployed { place, id: PluginId(self.numbered), settings: settings.clone(), plugin })
+        Ok(Deployed { place, id: PluginId(self.numbered), settings: settings.clone(), plugin, generation })
     }
 
     /// Forgets the components that nobody needs.

@@ -32,6 +32,7 @@ use super::shared::Shared;
 use super::worker::{Change, Shown};
 use crate::config::{ConfigErrors, PipelineSettings};
 use crate::lane::{Plan, Topology};
+use crate::plugin::THREAD_STACK_BYTES;
 use board::Board;
 use candidate::{Candidate, Pair, Refusals, candidate};
 use deploy::{Lanes, Verdict, rehearse};
@@ -97,6 +98,7 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
         files: Files::default(),
         wanted: serving.settings.clone(),
         settings: serving.settings,
+        file_is_wrong: false,
         origin: serving.origin,
         topology: serving.topology,
         plugins: serving.plugins,
@@ -106,7 +108,8 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
         board: board.clone(),
         stopped,
     };
-    thread::Builder::new().name("reload".to_owned()).spawn(move || running.run(&asked))?;
+    let thread = thread::Builder::new().name("reload".to_owned()).stack_size(THREAD_STACK_BYTES);
+    thread.spawn(move || running.run(&asked))?;
     Ok(Reload { requests, board, _stop: stop })
 }
 
@@ -114,10 +117,12 @@ struct Running {
     lanes: Lanes,
     watch: Watch,
     files: Files,
-    /// What serves: the keys that cannot change are these for good.
+    /// What serves is in its places; the keys that cannot change are these for good.
     settings: PipelineSettings,
     /// The pipeline file as it was valid last.
     wanted: PipelineSettings,
+    /// The pipeline file as it was read last is not valid.
+    file_is_wrong: bool,
     origin: Option<Arc<Origin>>,
     topology: Topology,
     plugins: Plugins,
@@ -157,7 +162,9 @@ impl Running {
     /// How long until the next look.
     fn look(&mut self, renamed: &[PathBuf]) -> Duration {
         let look = self.files.look(renamed, Instant::now());
-        if look.changed {
+        // A file that it names may be there now, and nobody watches for that.
+        let is_mended = self.file_is_wrong && self.read_file().is_ok();
+        if look.changed || is_mended {
             // What is wrong with it is on the board.
             let _ = self.deploy();
         }
@@ -204,7 +211,7 @@ impl Running {
             Some(candidate) => self.bring_in(candidate)?,
             None => match self.refused() {
                 Some(why) => return Err(why),
-                None => "nothing has changed".to_owned(),
+                None => self.unchanged(),
             },
         };
         file.map(|()| deployed)
@@ -213,7 +220,9 @@ impl Running {
     /// Takes over what the pipeline file says, if that can be.
     fn read_file(&mut self) -> Result<(), String> {
         let Some(origin) = &self.origin else { return Ok(()) };
-        let refused = match (origin.load)() {
+        let loaded = (origin.load)();
+        self.file_is_wrong = loaded.is_err();
+        let refused = match loaded {
             Ok(settings) => match fixed(&self.settings, &settings) {
                 None => {
                     self.wanted = settings;
@@ -227,10 +236,19 @@ impl Running {
         refused.map_or(Ok(()), Err)
     }
 
+    fn unchanged(&self) -> String {
+        let away: Vec<_> = PluginFiles(&self.wanted).all().filter(|file| !file.exists()).collect();
+        let files: Vec<String> = away.iter().map(|file| format!("`{}`", file.display())).collect();
+        match files.is_empty() {
+            true => "nothing has changed".to_owned(),
+            false => format!("nothing has changed; the components go on whose files are away: {}", files.join(", ")),
+        }
+    }
+
     /// What was refused, and is what the files say still.
     fn refused(&self) -> Option<String> {
         let status = self.board.status();
-        let refused = status.places.iter().filter_map(|place| {
+        let refused = status.places.iter().filter(|place| self.refusals.stands(&place.name)).filter_map(|place| {
             let candidate = place.candidate.as_ref()?;
             Some(format!("{}: {}: {}", place.name, candidate.stage.name(), candidate.why.as_deref()?))
         });
@@ -276,7 +294,7 @@ impl Running {
             rehearse(lanes, &plan, plugins)?;
         }
         reach(Stage::Rehearsed);
-        let difference = shadow::shadow(settings, &self.plugins, plugins, &recent)?;
+        let difference = shadow::shadow((&self.settings, &self.plugins), (settings, plugins), &recent)?;
         drop(recent);
         match difference.is_none() {
             true => tracing::debug!("{difference}"),
@@ -303,7 +321,8 @@ impl Running {
                 self.before.insert(name.clone(), before.clone());
             }
         }
-        self.before.retain(|name, _| plugins.at(name).is_some());
+        self.before.retain(|_, before| plugins.all().any(|now| now.place == before.place));
+        self.settings = self.wanted.clone();
         self.board.settled(&plugins, changed);
         self.board.serves(&plugins);
         self.plugins = plugins;
@@ -336,7 +355,7 @@ impl Running {
             return Err(format!("there is no generation before at plugin=`{name}`: none was deployed since the start"));
         };
         let plugins = self.plugins.with(&before);
-        match self.try_in(&self.wanted.clone(), &plugins, &[]) {
+        match self.try_in(&self.settings.clone(), &plugins, &[]) {
             Ok(Verdict::Accepted) => {
                 self.refusals.add(name, Pair::of(&serving));
                 self.board.rolled_back(name);

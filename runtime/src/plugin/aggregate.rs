@@ -233,7 +233,7 @@ impl Aggregate for AggregateInstance {
                 |live, guest| live.call(|store| guest.call_migrate(store, schema, crossing::slices(&piece))),
                 |answer| match answer {
                     Ok(states) => contract::migrated(states, piece.len(), bytes_max).map(Ok),
-                    Err(words) => Ok(Err(super::cut(&words, WORDS_BYTES_MAX).to_owned())),
+                    Err(words) => Ok(Err(super::plain(super::cut(&words, WORDS_BYTES_MAX)).into_owned())),
                 },
             )?;
             match migrated {

@@ -13,7 +13,7 @@ use super::host::{self, Host};
 use super::interface::{self, Import, PluginKind, Served};
 use super::limits::{COMPONENT_BYTES_MAX, Limits, SCHEMA_BYTES_MAX};
 use super::live::{Interface, Live};
-use super::{CallError, Engine, Plugin, PluginError, Usage, artefact, wasi};
+use super::{CallError, Engine, Plugin, PluginError, Usage, artefact, wasi, weight};
 use crate::config::PluginSettings;
 
 /// What a component says of itself.
@@ -48,13 +48,16 @@ impl Component {
         Self::from_bytes(engine, &name, &Self::read(path)?)
     }
 
-    /// The bytes of a component's file, unless they are too many.
+    /// The bytes of a component's file, unless they are too many. Nothing else is opened: a pipe's other end may never come.
     pub fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
         let unreadable = |error| PluginError::Read { file: path.to_owned(), error };
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-        let size_bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-        if size_bytes > COMPONENT_BYTES_MAX as u64 {
-            let why = format!("it has {size_bytes} bytes, the limit is {COMPONENT_BYTES_MAX}");
+        let file = std::fs::metadata(path).map_err(unreadable)?;
+        if !file.is_file() {
+            return Err(unreadable(std::io::Error::other("it is a folder, a pipe or a device, and no file")));
+        }
+        if file.len() > COMPONENT_BYTES_MAX as u64 {
+            let why = format!("it has {} bytes, the limit is {COMPONENT_BYTES_MAX}", file.len());
             return Err(PluginError::Component { name: name.into_owned(), why });
         }
         std::fs::read(path).map_err(unreadable)
@@ -73,9 +76,9 @@ impl Component {
     ) -> Result<Self, PluginError> {
         let refuse = |why| PluginError::Component { name: name.to_owned(), why };
         let encoded = artefact::encode(bytes).map_err(refuse)?;
-        let component = engine
-            .compile(encoded.as_deref().unwrap_or(bytes))
-            .map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+        let encoded = encoded.as_deref().unwrap_or(bytes);
+        let component = engine.compile(encoded).map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+        weight::judge(encoded).map_err(refuse)?;
 
         let ty = component.component_type();
         let exports: Vec<&str> = ty.exports(engine.wasm()).map(|(export, _)| export).collect();

@@ -152,7 +152,7 @@ fn start(
     let ports = match live.configure(settings).map_err(broken("failed in `configure`"))? {
         Ok(ports) => ports,
         Err(words) => {
-            let words = super::cut(&words, WORDS_BYTES_MAX).to_owned();
+            let words = super::plain(super::cut(&words, WORDS_BYTES_MAX)).into_owned();
             return Err(PluginError::Settings { name: name.to_owned(), words });
         }
     };
@@ -183,6 +183,9 @@ fn judge(component: &Component, ports: &Ports, state: Option<&StateDescription>)
         }
         if let Some(at) = fields.iter().position(|field| field.path.is_empty()) {
             return Err(format!("the path of field {at} that it {what} is empty"));
+        }
+        if let Some(field) = fields.iter().find(|field| field.path.contains(char::is_control)) {
+            return Err(format!("it {what} a field whose path has a control character: {:?}", field.path));
         }
     }
     if let Some(state) = state {

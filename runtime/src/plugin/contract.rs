@@ -78,7 +78,10 @@ fn check_rows(from: &[u32], rows: u32, rejected: &[Rejection]) -> Result<(), Str
 fn rejections(answer: Vec<data::Rejection>, rows: u32) -> Result<Vec<Rejection>, String> {
     let mut rejected: Vec<Rejection> = answer
         .into_iter()
-        .map(|rejection| Rejection { row: rejection.row, reason: Reason::new(ReasonKind::Plugin, rejection.reason) })
+        .map(|rejection| {
+            let words = super::plain(super::cut(&rejection.reason, Reason::MESSAGE_BYTES_MAX));
+            Rejection { row: rejection.row, reason: Reason::new(ReasonKind::Plugin, words) }
+        })
         .collect();
     rejected.sort_unstable_by_key(|rejection| rejection.row);
     match rejected.last() {

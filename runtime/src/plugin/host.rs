@@ -74,14 +74,14 @@ impl Host {
                 let line = String::from_utf8_lossy(&line);
                 if !line.trim_end().is_empty() {
                     self.line(Level::Debug, line.trim_end());
-                    self.last_printed = super::cut(line.trim_end(), MESSAGE_BYTES_MAX).to_owned();
+                    self.last_printed = super::plain(super::cut(line.trim_end(), MESSAGE_BYTES_MAX)).into_owned();
                 }
             }
         }
     }
 
     fn line(&mut self, level: Level, message: &str) {
-        let message = super::cut(message, MESSAGE_BYTES_MAX);
+        let message = &*super::plain(super::cut(message, MESSAGE_BYTES_MAX));
         if level == Level::Error {
             self.last_error = Some(message.to_owned());
         }
@@ -152,11 +152,12 @@ impl Gate {
     }
 }
 
-/// Bounds the memories of an instance together. (wasmtime's own `StoreLimits` bounds each alone.)
+/// Bounds the memories of an instance together, and its tables. (wasmtime's own `StoreLimits` bounds each alone.)
 pub(super) struct Limiter {
     pub memory_bytes: usize,
     pool: Arc<Pool>,
     memory_bytes_max: usize,
+    table_entries: usize,
     table_entries_max: usize,
     instances_max: usize,
     tables_max: usize,
@@ -169,6 +170,7 @@ impl Limiter {
             memory_bytes: 0,
             pool,
             memory_bytes_max: limits.memory_bytes_max,
+            table_entries: 0,
             table_entries_max: limits.table_entries_max,
             instances_max: limits.instances_max,
             tables_max: limits.tables_max,
@@ -209,11 +211,16 @@ impl ResourceLimiter for Limiter {
         Err(error.context("memory cannot grow"))
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.table_entries_max {
-            wasmtime::bail!("it asked for a table of {desired} entries, its limit is {}", self.table_entries_max);
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_entries.saturating_add(desired.saturating_sub(current));
+        if total > self.table_entries_max {
+            wasmtime::bail!("it asked for {total} entries of tables, its limit is {}", self.table_entries_max);
         }
-        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.table_entries = total;
+        Ok(true)
     }
 
     fn instances(&self) -> usize {
@@ -276,5 +283,15 @@ mod tests {
         assert!(limiter.memory_growing(0, 30, None).is_ok_and(|grown| grown));
         assert!(limiter.memory_growing(30, 41, None).is_err());
         assert!(limiter.memory_growing(60, 70, None).is_ok_and(|grown| grown));
+    }
+
+    #[test]
+    fn tables_count_together() {
+        let mut limiter = Limiter::new(&Limits { table_entries_max: 100, ..Limits::default() }, pool());
+        assert!(limiter.table_growing(0, 60, None).is_ok_and(|grown| grown));
+        assert!(limiter.table_growing(0, 50, Some(40)).is_err(), "110 of 100");
+        assert!(limiter.table_growing(0, 40, Some(30)).is_ok_and(|grown| !grown));
+        assert!(limiter.table_growing(60, 100, None).is_ok_and(|grown| grown));
+        assert!(limiter.table_growing(0, 1, None).is_err());
     }
 }

@@ -15,6 +15,10 @@ pub(super) const PATH_BYTES_MAX: usize = 1024;
 /// The names that a component gives itself, its version and its state; they are in tables, and the last in every part.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 
+/// What an instance may take of the host beside its memories: 128 MiB. CPython, in some dozens of modules, has half of it.
+pub(super) const INSTANCE_BYTES_MAX: usize = 128 << 20;
+/// Components within each other.
+pub(super) const COMPONENT_DEPTH_MAX: usize = 32;
 /// What a component says of its settings, as JSON Schema.
 pub(super) const SCHEMA_BYTES_MAX: usize = 1 << 20;
 /// The longest that an instance may take to start and to be configured: tables are built and interpreters boot then.
@@ -49,7 +53,7 @@ pub(super) struct Limits {
     pub instances_max: usize,
     /// Tables in a component.
     pub tables_max: usize,
-    /// Entries of one table.
+    /// Entries of its tables together.
     pub table_entries_max: usize,
     /// Linear memories in a component.
     pub memories_max: usize,

@@ -17,7 +17,12 @@ pub const MESSAGE: &str = "tidegate-message";
 /// `topic-partition-offset` of the record; of a document or part, the partition that it comes from.
 pub const ORIGIN: &str = "tidegate-origin";
 pub const OUTPUT: &str = "tidegate-output";
-/// The transform that rejected the record.
+/// The plugin that gave it up, as commands and metrics call it; the version, digest and generation of it that served then.
+pub const PLUGIN: &str = "tidegate-plugin";
+pub const PLUGIN_VERSION: &str = "tidegate-plugin-version";
+pub const PLUGIN_DIGEST: &str = "tidegate-plugin-digest";
+pub const PLUGIN_GENERATION: &str = "tidegate-plugin-generation";
+/// The same plugin's name, where it is a transform.
 pub const TRANSFORM: &str = "tidegate-transform";
 /// The record's own Kafka timestamp, milliseconds since 1970 UTC.
 pub const TIMESTAMP: &str = "tidegate-timestamp";
@@ -37,6 +42,20 @@ pub const REVISION: &str = "tidegate-revision";
 pub struct DeadLetters {
     pipeline: Arc<str>,
     topic: Arc<str>,
+}
+
+/// The plugin that gave a record or a window's document up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GivenUpBy {
+    /// A transform's name, or the output's name and `.aggregate`.
+    pub plugin: String,
+    pub is_transform: bool,
+    /// What the component says of itself.
+    pub version: String,
+    /// Of the component's bytes, in hexadecimal.
+    pub digest: String,
+    /// Counted at the plugin's place since the process began.
+    pub generation: u64,
 }
 
 /// A part that came for a window that is final.
@@ -70,7 +89,7 @@ impl DeadLetters {
         record: u32,
         output: Option<&str>,
         ordinal: u32,
-        transform: Option<&str>,
+        by: Option<&GivenUpBy>,
         reason: &Reason,
     ) -> Message {
         let row = record as usize;
@@ -80,10 +99,7 @@ impl DeadLetters {
             .headers(row)
             .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), value.map(<[u8]>::to_vec)))
             .collect();
-        self.common(&mut headers, identity, origin, output, reason);
-        if let Some(transform) = transform {
-            add(&mut headers, TRANSFORM, transform);
-        }
+        self.common(&mut headers, identity, origin, output, by, reason);
         if let Some(timestamp) = batch.timestamp(row) {
             add(&mut headers, TIMESTAMP, timestamp.micros().div_euclid(1000).to_string());
         }
@@ -105,11 +121,18 @@ impl DeadLetters {
         message
     }
 
-    /// A window's document that the index refused: its id is the key, its JSON the value. `partition` is its lane's.
-    pub fn document(&self, partition: &Partition, output: &str, rejected: &RejectedDocument) -> Message {
+    /// A window's document that the index refused, or that could not be made (`by`): its id is the key, its JSON the value.
+    /// `partition` is its lane's.
+    pub fn document(
+        &self,
+        partition: &Partition,
+        output: &str,
+        by: Option<&GivenUpBy>,
+        rejected: &RejectedDocument,
+    ) -> Message {
         let mut headers = Vec::new();
         let identity = format!("document/{output}/{}", rejected.id);
-        self.common(&mut headers, identity, partition.to_string(), Some(output), &rejected.reason);
+        self.common(&mut headers, identity, partition.to_string(), Some(output), by, &rejected.reason);
         refusal(&mut headers, rejected);
         self.message(Some(rejected.id.as_bytes()), Some(&rejected.body), headers)
     }
@@ -121,7 +144,7 @@ impl DeadLetters {
         let group = URL_SAFE_NO_PAD.encode(part.group);
         let identity = format!("part/{source}/{output}/{start}/{end}/{revision}/{group}");
         let mut headers = Vec::new();
-        self.common(&mut headers, identity, source.origin(part.offset).to_string(), Some(output), reason);
+        self.common(&mut headers, identity, source.origin(part.offset).to_string(), Some(output), None, reason);
         add(&mut headers, WINDOW_START, window_start.to_string());
         add(&mut headers, WINDOW_END, window_end.to_string());
         add(&mut headers, REVISION, revision.to_string());
@@ -135,6 +158,7 @@ impl DeadLetters {
         identity: String,
         origin: String,
         output: Option<&str>,
+        by: Option<&GivenUpBy>,
         reason: &Reason,
     ) {
         add(headers, IDENTITY, identity);
@@ -144,6 +168,15 @@ impl DeadLetters {
         add(headers, ORIGIN, origin);
         if let Some(output) = output {
             add(headers, OUTPUT, output);
+        }
+        if let Some(GivenUpBy { plugin, is_transform, version, digest, generation }) = by {
+            add(headers, PLUGIN, plugin.as_str());
+            if *is_transform {
+                add(headers, TRANSFORM, plugin.as_str());
+            }
+            add(headers, PLUGIN_VERSION, version.as_str());
+            add(headers, PLUGIN_DIGEST, digest.as_str());
+            add(headers, PLUGIN_GENERATION, generation.to_string());
         }
     }
 
@@ -198,6 +231,11 @@ mod tests {
         identity(message.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())))
     }
 
+    fn by(plugin: &str, is_transform: bool) -> GivenUpBy {
+        let (version, digest) = ("1.2.0".to_owned(), "c0ffee".to_owned());
+        GivenUpBy { plugin: plugin.to_owned(), is_transform, version, digest, generation: 3 }
+    }
+
     fn refused() -> RejectedDocument {
         RejectedDocument {
             row: 0,
@@ -239,10 +277,20 @@ mod tests {
         assert_eq!(named(&message), Some("events-3-7//0"));
 
         let reason = Reason::new(ReasonKind::Plugin, "no user");
-        let message = letters.record(&partition, &batch, 0, Some("counts"), 2, Some("drop-anonymous"), &reason);
+        let message =
+            letters.record(&partition, &batch, 0, Some("counts"), 2, Some(&by("drop-anonymous", true)), &reason);
         assert_eq!((message.key.clone(), message.value.clone()), (None, None));
         assert_eq!(named(&message), Some("events-3-6/counts/2"));
-        assert_eq!(shown(&message)[7..], ["tidegate-transform: drop-anonymous"]);
+        assert_eq!(
+            shown(&message)[7..],
+            [
+                "tidegate-plugin: drop-anonymous",
+                "tidegate-transform: drop-anonymous",
+                "tidegate-plugin-version: 1.2.0",
+                "tidegate-plugin-digest: c0ffee",
+                "tidegate-plugin-generation: 3",
+            ]
+        );
     }
 
     #[test]
@@ -267,8 +315,12 @@ mod tests {
     #[test]
     fn a_document_and_a_part_carry_their_own_bytes() {
         let letters = DeadLetters::new("clicks", "dead");
-        let document = letters.document(&Partition::new("clicks.parts", 1), "counts", &refused());
+        let document = letters.document(&Partition::new("clicks.parts", 1), "counts", None, &refused());
         assert_eq!(shown(&document)[0], "dead counts/a {\"a\":1}");
+        let by = by("counts.aggregate", false);
+        let given_up = letters.document(&Partition::new("clicks.parts", 1), "counts", Some(&by), &refused());
+        assert_eq!(shown(&given_up)[7..9], ["tidegate-plugin: counts.aggregate", "tidegate-plugin-version: 1.2.0"]);
+        assert!(!shown(&given_up).iter().any(|line| line.starts_with(TRANSFORM)));
         assert_eq!(named(&document), Some("document/counts/counts/a"));
 
         let part = LatePart {

@@ -124,6 +124,7 @@ pub fn components(states: u32) -> Components {
         ports: Ports { reads: vec![field("keep")], writes: vec![] },
         state: None,
         digest: "filter".to_owned(),
+        ..Described::default()
     };
     let aggregate = |id| Described {
         id: of_states(id, states),
@@ -133,6 +134,7 @@ pub fn components(states: u32) -> Components {
             emit_reads: vec![],
         }),
         digest: "fold".to_owned(),
+        ..Described::default()
     };
     Components {
         transforms: vec![filter(KEEP)],

@@ -102,7 +102,7 @@ fn bytes_that_are_no_component_of_ours() {
             an aggregate where a transform belongs → 2: transform `puppet`: the component does not belong here, kind=`aggregate`; a transform is a filter or an enricher; an aggregate belongs into [output.aggregate]
             a core module that traps as it starts → 3: transform `puppet`: the plugin `puppet` does not start: the plugin trapped: wasm `unreachable` instruction executed; in begin_so
             a memory beyond its limit → 3: transform `puppet`: the plugin `puppet` does not start: the plugin trapped: it asked for 268435456 bytes of memory, its limit is 134217728
-            a table beyond its limit → 3: transform `puppet`: the plugin `puppet` does not start: the plugin trapped: it asked for a table of 10000000 entries, its limit is 262144
+            a table beyond its limit → 3: transform `puppet`: the plugin `puppet` does not start: the plugin trapped: it asked for 10000001 entries of tables, its limit is 262144
         "#]],
     );
 }
@@ -137,12 +137,14 @@ fn a_component_says_who_it_is_and_what_it_wants() {
         ("traps", Script::does(Deed::Trap)),
         ("takes memory for ever", Script::does(Deed::Hoard)),
         ("refuses", Script::answers(|image| image.words_of("`fields` is missing"))),
+        ("refuses with words that clear the screen", Script::answers(|image| image.words_of("\u{1b}[2Jno\r"))),
         ("refuses with 2 MiB of words", raw(&[1, ZEROS, ZEROS_LEN, 0, 0])),
         ("neither takes nor refuses", raw(&[2, 0, 0, 0, 0])),
         ("reads as many fields as its memory holds", raw(&[0, ZEROS, 100_000, 0, 0])),
         ("reads 4 Gi fields", raw(&[0, ZEROS, u32::MAX, 0, 0])),
         ("reads 1025 fields", configures(&vec![text("a"); 1025], &[])),
         ("reads a field without a name", configures(&[text("")], &[])),
+        ("reads a path with an end of line", configures(&[text("a\nb")], &[])),
         ("reads a path of 2 KiB", configures(&[text(&"x".repeat(2048))], &[])),
         ("reads a path with an empty part", configures(&[text("a..b")], &[])),
         ("reads a path with half an escape", configures(&[text("a\\")], &[])),
@@ -177,41 +179,43 @@ fn a_component_says_who_it_is_and_what_it_wants() {
         &transform("puppet"),
         components,
         expect![[r#"
-        describe: traps → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin trapped: wasm `unreachable` instruction executed; in perform
-        describe: takes memory for ever → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin trapped: it asked for 135266304 bytes of memory, its limit is 134217728; in perform
-        describe: recurses for ever → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin trapped: call stack exhausted; in deep
-        describe: answers at an odd address → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin broke the contract of its interface: its values cannot be read or written: return pointer not aligned
-        describe: answers out of its memory → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin broke the contract of its interface: its values cannot be read or written: pointer out of bounds of memory
-        describe: a name of 4 GiB → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin broke the contract of its interface: its values cannot be read or written: string pointer/length out of bounds of memory
-        describe: a name of 300 bytes → 3: transform `puppet`: `puppet` cannot be used as a plugin: it names itself with 300 bytes, the limit is 256
-        describe: a name with an end of line → 3: transform `puppet`: `puppet` cannot be used as a plugin: it names itself with a control character: "a\nb"
-        describe: a version of 300 bytes → 3: transform `puppet`: `puppet` cannot be used as a plugin: it names its version with 300 bytes, the limit is 256
-        describe: a schema that is no JSON → 3: transform `puppet`: `puppet` cannot be used as a plugin: its settings schema is not JSON: key must be a string at line 1 column 2
-        describe: a schema of 2 MiB → 3: transform `puppet`: `puppet` cannot be used as a plugin: its settings schema has 2097152 bytes, the limit is 1048576
-        configure: traps → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin trapped: wasm `unreachable` instruction executed; in perform
-        configure: takes memory for ever → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin trapped: it asked for 9437184 bytes of memory, its limit is 8388608; in perform
-        configure: refuses → 3: transform `puppet`: the plugin `puppet` does not accept its settings: `fields` is missing
-        configure: refuses with 2 MiB of words → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: it hands over more bytes in one call than its output limit
-        configure: neither takes nor refuses → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: its values cannot be read or written: invalid expected discriminant
-        configure: reads as many fields as its memory holds → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: it hands over more bytes in one call than its output limit
-        configure: reads 4 Gi fields → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: its values cannot be read or written: list pointer/length out of bounds of memory
-        configure: reads 1025 fields → 3: transform `puppet`: `puppet` cannot be used as a plugin: it reads 1025 fields, the limit is 1024
-        configure: reads a field without a name → 3: transform `puppet`: `puppet` cannot be used as a plugin: the path of field 0 that it reads is empty
-        configure: reads a path of 2 KiB → 3: transform `puppet`: `puppet` cannot be used as a plugin: the path of field 0 that it reads is longer than 1024 bytes
-        configure: reads a path with an empty part → 2: the pipeline does not fit together: the pipeline cannot be built: a path cannot be read, a name in it is empty: path=`a..b`; names are separated by single dots; a dot in a name is `\.`
-        configure: reads a path with half an escape → 2: the pipeline does not fit together: the pipeline cannot be built: a path cannot be read, a backslash escapes nothing: path=`a\`; escapes are `\.`, `\$` and `\\`
-        configure: reads what no record has → 2: the pipeline does not fit together: the pipeline cannot be built: a path cannot be read, a record has no such property: path=`$nonsense`; the record's own are $key, $value, $timestamp, $event_time, $received, $topic, $partition, $offset and $header.NAME; a field whose name begins with a dollar sign is written `\$name`
-        configure: reads the time as a boolean → 2: the pipeline does not fit together: the pipeline cannot be built: a field cannot be read as this kind: field=`$event_time`, kind=`boolean`; it can be read as presence, timestamp, text, json
-        configure: reads a kind that there is not → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: its values cannot be read or written: unexpected discriminant: 99
-        configure: reads a path that is not in its memory → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: its values cannot be read or written: string pointer/length out of bounds of memory
-        configure: writes a field twice → 3: transform `puppet`: `puppet` cannot be used as a plugin: it writes `a` twice
-        configure: writes a field without a name → 3: transform `puppet`: `puppet` cannot be used as a plugin: the path of field 0 that it writes is empty
-        configure: writes a field within one that it writes → 2: the pipeline does not fit together: the pipeline cannot be built: a plugin writes a field and something in it: one=`a`, other=`a.b`; write one of them
-        configure: writes presence → 3: transform `puppet`: `puppet` cannot be used as a plugin: it writes `a` as presence, which is not a value
-        configure: writes the key → 3: transform `puppet`: `puppet` cannot be used as a plugin: it writes `$key`; paths that begin with `$` are the record's own
-        configure: writes a path with half an escape → 2: the pipeline does not fit together: the pipeline cannot be built: a path cannot be read, a backslash escapes nothing: path=`a\`; escapes are `\.`, `\$` and `\\`
-        configure: a filter that writes → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is a filter and says that it writes `a`; only `enrich` can
-    "#]],
+            describe: traps → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin trapped: wasm `unreachable` instruction executed; in perform
+            describe: takes memory for ever → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin trapped: it asked for 135266304 bytes of memory, its limit is 134217728; in perform
+            describe: recurses for ever → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin trapped: call stack exhausted; in deep
+            describe: answers at an odd address → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin broke the contract of its interface: its values cannot be read or written: return pointer not aligned
+            describe: answers out of its memory → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin broke the contract of its interface: its values cannot be read or written: pointer out of bounds of memory
+            describe: a name of 4 GiB → 3: transform `puppet`: the plugin `puppet` failed in `describe`: the plugin broke the contract of its interface: its values cannot be read or written: string pointer/length out of bounds of memory
+            describe: a name of 300 bytes → 3: transform `puppet`: `puppet` cannot be used as a plugin: it names itself with 300 bytes, the limit is 256
+            describe: a name with an end of line → 3: transform `puppet`: `puppet` cannot be used as a plugin: it names itself with a control character: "a\nb"
+            describe: a version of 300 bytes → 3: transform `puppet`: `puppet` cannot be used as a plugin: it names its version with 300 bytes, the limit is 256
+            describe: a schema that is no JSON → 3: transform `puppet`: `puppet` cannot be used as a plugin: its settings schema is not JSON: key must be a string at line 1 column 2
+            describe: a schema of 2 MiB → 3: transform `puppet`: `puppet` cannot be used as a plugin: its settings schema has 2097152 bytes, the limit is 1048576
+            configure: traps → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin trapped: wasm `unreachable` instruction executed; in perform
+            configure: takes memory for ever → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin trapped: it asked for 9437184 bytes of memory, its limit is 8388608; in perform
+            configure: refuses → 3: transform `puppet`: the plugin `puppet` does not accept its settings: `fields` is missing
+            configure: refuses with words that clear the screen → 3: transform `puppet`: the plugin `puppet` does not accept its settings: \u{1b}[2Jno\r
+            configure: refuses with 2 MiB of words → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: it hands over more bytes in one call than its output limit
+            configure: neither takes nor refuses → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: its values cannot be read or written: invalid expected discriminant
+            configure: reads as many fields as its memory holds → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: it hands over more bytes in one call than its output limit
+            configure: reads 4 Gi fields → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: its values cannot be read or written: list pointer/length out of bounds of memory
+            configure: reads 1025 fields → 3: transform `puppet`: `puppet` cannot be used as a plugin: it reads 1025 fields, the limit is 1024
+            configure: reads a field without a name → 3: transform `puppet`: `puppet` cannot be used as a plugin: the path of field 0 that it reads is empty
+            configure: reads a path with an end of line → 3: transform `puppet`: `puppet` cannot be used as a plugin: it reads a field whose path has a control character: "a\nb"
+            configure: reads a path of 2 KiB → 3: transform `puppet`: `puppet` cannot be used as a plugin: the path of field 0 that it reads is longer than 1024 bytes
+            configure: reads a path with an empty part → 2: the pipeline does not fit together: the pipeline cannot be built: a path cannot be read, a name in it is empty: path=`a..b`; names are separated by single dots; a dot in a name is `\.`
+            configure: reads a path with half an escape → 2: the pipeline does not fit together: the pipeline cannot be built: a path cannot be read, a backslash escapes nothing: path=`a\`; escapes are `\.`, `\$` and `\\`
+            configure: reads what no record has → 2: the pipeline does not fit together: the pipeline cannot be built: a path cannot be read, a record has no such property: path=`$nonsense`; the record's own are $key, $value, $timestamp, $event_time, $received, $topic, $partition, $offset and $header.NAME; a field whose name begins with a dollar sign is written `\$name`
+            configure: reads the time as a boolean → 2: the pipeline does not fit together: the pipeline cannot be built: a field cannot be read as this kind: field=`$event_time`, kind=`boolean`; it can be read as presence, timestamp, text, json
+            configure: reads a kind that there is not → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: its values cannot be read or written: unexpected discriminant: 99
+            configure: reads a path that is not in its memory → 3: transform `puppet`: the plugin `puppet` failed in `configure`: the plugin broke the contract of its interface: its values cannot be read or written: string pointer/length out of bounds of memory
+            configure: writes a field twice → 3: transform `puppet`: `puppet` cannot be used as a plugin: it writes `a` twice
+            configure: writes a field without a name → 3: transform `puppet`: `puppet` cannot be used as a plugin: the path of field 0 that it writes is empty
+            configure: writes a field within one that it writes → 2: the pipeline does not fit together: the pipeline cannot be built: a plugin writes a field and something in it: one=`a`, other=`a.b`; write one of them
+            configure: writes presence → 3: transform `puppet`: `puppet` cannot be used as a plugin: it writes `a` as presence, which is not a value
+            configure: writes the key → 3: transform `puppet`: `puppet` cannot be used as a plugin: it writes `$key`; paths that begin with `$` are the record's own
+            configure: writes a path with half an escape → 2: the pipeline does not fit together: the pipeline cannot be built: a path cannot be read, a backslash escapes nothing: path=`a\`; escapes are `\.`, `\$` and `\\`
+            configure: a filter that writes → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is a filter and says that it writes `a`; only `enrich` can
+        "#]],
     );
 }
 

@@ -4,7 +4,7 @@ use expect_test::expect;
 use tidegate::pipeline::Loader;
 use tidegate::record::{Rejection, Verdicts};
 use tidegate_tests::evil::{BATCHES, Job, Record};
-use tidegate_tests::puppet::{Deed, Puppet, Script, ZEROS, ZEROS_LEN};
+use tidegate_tests::puppet::{Deed, Puppet, Script, ZEROS, ZEROS_LEN, module, wit};
 use tidegate_tests::reload::guest;
 
 use super::{LIMITS, MEMORY_MAX, among, deeds, rejection, transform};
@@ -44,6 +44,8 @@ fn a_filter_harms_only_the_record_that_makes_it() {
         ("gives a reason that is not in its memory", reason(0xffff_fff0, 8)),
         ("gives a reason of 4 GiB", reason(ZEROS, u32::MAX)),
         ("gives a reason that is not UTF-8", reason(0, 2)),
+        ("gives a reason that clears the screen", verdicts(&[1], vec![rejection(0, "\u{1b}[2Jnothing\r\u{7}")])),
+        ("rejects a row 100,000 times", Script::raw_words(&[ZEROS, 1, ZEROS, 100_000])),
     ]);
     expect![[r#"
         traps → trap: the plugin trapped: wasm `unreachable` instruction executed; in perform, in perform_first
@@ -79,7 +81,30 @@ fn a_filter_harms_only_the_record_that_makes_it() {
         gives a reason that is not in its memory → contract: the plugin broke the contract of its interface: its values cannot be read or written: string pointer/length out of bounds of memory
         gives a reason of 4 GiB → contract: the plugin broke the contract of its interface: its values cannot be read or written: string pointer/length out of bounds of memory
         gives a reason that is not UTF-8 → contract: the plugin broke the contract of its interface: its values cannot be read or written: invalid utf-8 sequence of 1 bytes from index 0
+        gives a reason that clears the screen → plugin: \u{1b}[2Jnothing\r\u{7}
+        rejects a row 100,000 times → contract: the plugin broke the contract of its interface: it hands over more bytes in one call than its output limit
     "#]].assert_eq(&job("filter").judge(&among(deeds), MEMORY_MAX));
+}
+
+/// What cleans up after a call is part of it.
+#[test]
+fn a_filter_that_breaks_after_its_answer_gives_none() {
+    let cleans =
+        r#"(func (export "cabi_post_tidegate:plugin/filter@0.1.0#filter") (param i32) (global.set $top (i32.const "#;
+    for (breaks, words) in
+        [("unreachable", "trap: the plugin trapped: wasm `unreachable`"), ("(loop (br 0))", "deadline: ")]
+    {
+        let text = Puppet::filter().text("");
+        let text = text.replacen(cleans, &cleans.replace("(global", &format!("{breaks} (global")), 1);
+        let job =
+            Job::new("filter-post", &transform("puppet"), &[("puppet", &module(&text, &wit(), "", "filter-plugin"))]);
+        for batch in BATCHES {
+            let found =
+                job.play(&[Record::innocent(0, "a"), Record::innocent(0, "b")], true, batch, &mut Loader::default());
+            let given_up = found.letters.values().filter(|reason| reason.starts_with(words)).count();
+            assert_eq!((found.documents.len(), given_up), (0, 2), "{breaks}: {:?}", found.letters);
+        }
+    }
 }
 
 /// A component of the SDK, on whose author's side all is as it should be.

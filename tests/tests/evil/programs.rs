@@ -45,6 +45,20 @@ fn states_that_cannot_be_migrated_refuse_the_candidate_and_the_old_one_goes_on()
     running.drain();
 }
 
+/// Also where the pipeline file gives calls all the stack that there may be.
+#[test]
+fn a_candidate_that_recurses_for_ever_is_refused() {
+    let job = Numbers::new("evil-recurses");
+    job.rewrite("workers = 2", "workers = 2\nstack = \"2MiB\"");
+    let running = job.start();
+    job.put(&job.plugin("mark"), &Puppet::filter().configuring(&Script::does(Deed::Recurse)).build());
+    let why = running.wait_candidate("mark", 2, Stage::Refused);
+    assert!(why.contains("call stack exhausted"), "{why}");
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    running.drain();
+}
+
 #[test]
 fn a_component_that_breaks_on_most_records_ends_the_program_with_a_code_of_its_own() {
     let job = Numbers::new("evil-breaker");

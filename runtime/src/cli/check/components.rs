@@ -208,10 +208,9 @@ impl Plugins {
 fn describe(plugin: &Plugin) -> Described {
     let state = plugin.state();
     Described {
-        id: crate::lane::PluginId::default(),
         ports: plugin.ports().clone(),
         state: state
             .map(|state| StateDescription { schema: state.schema.clone(), emit_reads: state.emit_reads.clone() }),
-        digest: plugin.component().digest().to_hex().to_string(),
+        ..Described::default()
     }
 }

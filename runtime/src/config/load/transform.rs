@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::reader::{Section, Value};
+use crate::config::reader::{Section, Text, Value};
 use crate::config::settings::settings;
 use crate::config::values::{duration, number, show_size, size};
 use crate::config::{OnBreaker, OnTrap, PluginLimits, PluginSettings, TransformSettings};
@@ -21,7 +21,7 @@ fn transform(mut section: Section<'_>, names: &mut Names) -> Option<TransformSet
     let own_name = section.take("name");
     let file = section.required("plugin", |value| Some((value.clone(), file(value)?)));
     let name = match (own_name, &file) {
-        (Some(value), _) => value.text().and_then(|text| names.claim(text, "names are unique in a pipeline")),
+        (Some(value), _) => value.text().and_then(|text| claim(names, text, "names are unique in a pipeline")),
         (None, Some((value, file))) => stem(value, file, names),
         (None, None) => None,
     };
@@ -101,5 +101,13 @@ fn stem<'a>(value: &Value<'a>, file: &Path, names: &mut Names) -> Option<String>
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let mut text = value.text()?;
     text.replace(stem);
-    names.claim(text, "a transform is named after its file: give one of them a `name`")
+    claim(names, text, "a transform is named after its file: give one of them a `name`")
+}
+
+/// Aggregates are named so where commands and metrics name plugins.
+fn claim(names: &mut Names, text: Text<'_>, hint: &str) -> Option<String> {
+    match text.ends_with(".aggregate") {
+        true => text.wrong("a transform has the name of an output's aggregate", "take a `name` that ends otherwise"),
+        false => names.claim(text, hint),
+    }
 }

@@ -302,3 +302,10 @@ fn what_is_not_set() {
         p.toml:14:20: `${` without its `}`: api_key=…
             `${NAME}` is the environment, `${file:PATH}` a file; write `$${` for the characters themselves"#]]);
 }
+
+#[test]
+fn a_transform_that_is_named_like_an_aggregate() {
+    With { root: "[[transform]]\nplugin = \"counts.aggregate.wasm\"", ..With::default() }.wrong(expect![[r#"
+        p.toml:3:10: a transform has the name of an output's aggregate: plugin=`counts.aggregate`
+            take a `name` that ends otherwise"#]]);
+}

@@ -2,6 +2,7 @@
 
 use crate::lane::{Effect, Ticket};
 use crate::record::{EventTime, ReasonKind, RejectedDocument};
+use crate::sink::GivenUpBy;
 
 use super::{Emission, InFlight, PartsLane};
 
@@ -10,7 +11,8 @@ impl PartsLane {
         let Emission { documents, refused, windows } = emission;
         if !refused.is_empty() {
             refused.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
-            self.write_refused(output, &refused, windows.clone(), effects);
+            let by = self.plan.outputs[output].aggregate.as_ref().map(|aggregate| aggregate.by.clone());
+            self.write_refused(output, by.as_deref(), &refused, windows.clone(), effects);
         }
         if !documents.is_empty() {
             self.tally.documents += documents.len() as u64;
@@ -23,12 +25,13 @@ impl PartsLane {
     fn write_refused(
         &mut self,
         output: usize,
+        by: Option<&GivenUpBy>,
         refused: &[RejectedDocument],
         windows: Vec<EventTime>,
         effects: &mut Vec<Effect>,
     ) {
         let (letters, name) = (&self.plan.dead_letters, &self.plan.outputs[output].name);
-        let messages = refused.iter().map(|refused| letters.document(&self.partition, name, refused)).collect();
+        let messages = refused.iter().map(|refused| letters.document(&self.partition, name, by, refused)).collect();
         self.wait(output, &windows);
         let ticket = self.in_flight.open(InFlight::Refused { output, windows });
         effects.push(Effect::Write { ticket, messages });
@@ -51,7 +54,7 @@ impl PartsLane {
             Some(InFlight::Documents { output, windows }) => {
                 if !rejected.is_empty() {
                     self.tally.dead_letters[ReasonKind::Sink as usize] += rejected.len() as u64;
-                    self.write_refused(output, rejected, windows.clone(), effects);
+                    self.write_refused(output, None, rejected, windows.clone(), effects);
                 }
                 self.settle(output, &windows);
             }

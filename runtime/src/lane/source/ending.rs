@@ -48,7 +48,8 @@ impl SourceLane {
                     let rejected = emit(output, aggregate, &due, instance, &mut self.names, &mut batch)?;
                     let letters = &plan.dead_letters;
                     rejected.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
-                    refused.extend(rejected.iter().map(|one| letters.document(&self.partition, &output.name, one)));
+                    let (name, by) = (&output.name, Some(&*aggregate.by));
+                    refused.extend(rejected.iter().map(|one| letters.document(&self.partition, name, by, one)));
                 }
             }
             if !batch.is_empty() {

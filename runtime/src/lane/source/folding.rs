@@ -107,7 +107,7 @@ impl Folding {
             taken[row as usize] = 0;
             let (record, ordinal) = (table.record(row as usize), table.ordinal(row as usize));
             let rejected = Rejected { record, ordinal, reason };
-            work.departed.rejected.push((Some(plan.name.clone()), rejected));
+            work.departed.rejected.push((Some(plan.by.clone()), rejected));
         }
         self.windows.store((0..table.len()).map(row), &taken, &self.slots, &accumulated.states);
         Ok(())
@@ -149,7 +149,7 @@ impl Folding {
     fn read(&mut self, plan: &AggregatePlan, table: &mut Table, work: &mut BatchWork) {
         loop {
             let rejected = table.columns(&plan.reads, &mut self.columns);
-            work.departed.reject(Some(&plan.name), rejected);
+            work.departed.reject(Some(&plan.by), rejected);
             let rejected = table.columns(&plan.group_by, &mut self.group_columns);
             debug_assert!(rejected.is_empty(), "any value can be read as JSON");
             let mut unusable = Verdicts::default();
@@ -167,7 +167,7 @@ impl Folding {
             }
             unusable.keep = vec![1; table.len()];
             let kept = table.retain(unusable);
-            work.departed.reject(Some(&plan.name), kept.rejected);
+            work.departed.reject(Some(&plan.by), kept.rejected);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is said of generations: kept for `tidegate status`, the metrics and the console, and written to the log.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,6 @@ pub struct PlaceStatus {
     pub candidate: Option<Generation>,
     /// What the one that serves has done and taken.
     pub usage: UsageCounts,
-    numbered: u64,
 }
 
 /// All that reload knows.
@@ -42,13 +42,16 @@ pub struct ReloadStatus {
 pub(super) struct Board {
     status: Mutex<ReloadStatus>,
     serving: Mutex<Plugins>,
+    /// The last generation of each place, also of those that are not in the pipeline file any more.
+    numbered: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Board {
     pub fn new(watching: bool, plugins: &Plugins) -> Self {
-        let places = plugins.all().map(|deployed| PlaceStatus::new(deployed, 1)).collect();
+        let places = plugins.all().map(PlaceStatus::new).collect();
         let status = Mutex::new(ReloadStatus { watching, places, ..ReloadStatus::default() });
-        Board { status, serving: Mutex::new(plugins.clone()) }
+        let numbered = plugins.all().map(|deployed| (deployed.place.name.clone(), deployed.generation)).collect();
+        Board { status, serving: Mutex::new(plugins.clone()), numbered: Mutex::new(numbered) }
     }
 
     pub fn status(&self) -> ReloadStatus {
@@ -66,14 +69,19 @@ impl Board {
         *self.serving.lock().unwrap_or_else(PoisonError::into_inner) = plugins.clone();
     }
 
-    /// Another generation of a place begins its way.
-    pub fn seen(&self, name: &str, digest: &str) {
-        let mut status = self.lock();
-        if let Some(place) = status.at(name) {
-            place.numbered += 1;
-            place.candidate = Some(Generation::seen(place.numbered, digest.to_owned()));
-            tracing::debug!(plugin = name, generation = place.numbered, digest = short(digest), "seen");
+    /// Another generation of a place begins its way; its number.
+    pub fn seen(&self, name: &str, digest: &str) -> u64 {
+        let number = {
+            let mut numbered = self.numbered.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = numbered.entry(name.to_owned()).or_default();
+            *last += 1;
+            *last
+        };
+        if let Some(place) = self.lock().at(name) {
+            place.candidate = Some(Generation::seen(number, digest.to_owned()));
         }
+        tracing::debug!(plugin = name, generation = number, digest = short(digest), "seen");
+        number
     }
 
     pub fn reached(&self, name: &str, stage: Stage, version: Option<&str>) {
@@ -113,7 +121,7 @@ impl Board {
             let name = &deployed.place.name;
             let mut place = match known.iter().find(|place| place.name == *name) {
                 Some(place) => place.clone(),
-                None => PlaceStatus::new(deployed, 1),
+                None => PlaceStatus::new(deployed),
             };
             place.file = deployed.settings.file.display().to_string();
             if changed.contains(name)
@@ -171,15 +179,14 @@ impl ReloadStatus {
 }
 
 impl PlaceStatus {
-    fn new(deployed: &Deployed, number: u64) -> Self {
+    fn new(deployed: &Deployed) -> Self {
         PlaceStatus {
             name: deployed.place.name.clone(),
             file: deployed.settings.file.display().to_string(),
-            serving: Generation::settled(number, deployed),
+            serving: Generation::settled(deployed),
             before: None,
             candidate: None,
             usage: deployed.plugin.usage().read(),
-            numbered: number,
         }
     }
 }

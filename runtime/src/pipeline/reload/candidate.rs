@@ -12,13 +12,14 @@ use super::generation::Stage;
 /// A component, by the hash of its bytes, and its settings: one thing that can be deployed, or refused.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Pair {
-    pub digest: blake3::Hash,
+    /// Or why the file cannot be read.
+    pub digest: Result<blake3::Hash, String>,
     pub settings: PluginSettings,
 }
 
 impl Pair {
     pub fn of(deployed: &Deployed) -> Self {
-        Pair { digest: deployed.plugin.component().digest(), settings: deployed.settings.clone() }
+        Pair { digest: Ok(deployed.plugin.component().digest()), settings: deployed.settings.clone() }
     }
 }
 
@@ -42,6 +43,11 @@ impl Refusals {
         self.0.clear();
     }
 
+    /// Whether what the files say at this place is refused.
+    pub fn stands(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     fn has(&self, name: &str, pair: &Pair) -> bool {
         self.0.get(name) == Some(pair)
     }
@@ -60,25 +66,34 @@ pub(super) fn candidate(
     let plugins = Plugins::build(wanted, |place, settings| {
         let name = place.name.clone();
         let now = serving.at(&name).cloned();
-        let digest = match Loader::digest(&settings.file) {
-            Ok(digest) => digest,
-            Err(error) => match now {
-                Some(now) => {
-                    tracing::warn!(
-                        plugin = name.as_str(),
-                        "its file is away, the component that was in it goes on: {error}"
-                    );
-                    return Ok(now);
-                }
-                None => return Err(place.failed(error)),
-            },
+        // It may have moved to another place of the file.
+        let now = now.map(|now| Deployed { place: place.clone(), ..now });
+        let (digest, unreadable) = match (Loader::digest(&settings.file), &now) {
+            (Ok(digest), _) => (Ok(digest), None),
+            (Err(error), Some(now)) if error.is_away() => {
+                tracing::warn!(
+                    plugin = name.as_str(),
+                    "its file is away, the component that was in it goes on: {error}"
+                );
+                return Ok(now.clone());
+            }
+            (Err(error), _) => (Err(error.to_string()), Some(error)),
         };
+        let shown = digest.as_ref().map(|digest| digest.to_hex().to_string()).unwrap_or_default();
         let pair = Pair { digest, settings: settings.clone() };
-        if let Some(now) = now.as_ref().filter(|now| Pair::of(now) == pair || refusals.has(&name, &pair)) {
+        if let Some(now) = now.as_ref().filter(|now| Pair::of(now) == pair) {
+            refusals.0.remove(&name);
             return Ok(now.clone());
         }
-        board.seen(&name, &digest.to_hex());
-        match load(place, settings, loader, board) {
+        if let Some(now) = now.as_ref().filter(|_| refusals.has(&name, &pair)) {
+            return Ok(now.clone());
+        }
+        let generation = board.seen(&name, &shown);
+        let loaded = match unreadable {
+            Some(error) => Err(place.failed(error)),
+            None => load(place, settings, generation, loader, board),
+        };
+        match loaded {
             Ok(deployed) => {
                 changed.push(name);
                 Ok(deployed)
@@ -97,11 +112,12 @@ pub(super) fn candidate(
 fn load(
     place: Place,
     settings: &PluginSettings,
+    generation: u64,
     loader: &mut Loader,
     board: &Board,
 ) -> Result<Deployed, PipelineError> {
     let name = place.name.clone();
     let component = loader.component(&settings.file).map_err(|cause| place.failed(cause))?;
     board.reached(&name, Stage::Compiled, Some(&component.identity().version));
-    loader.deployed(place, settings, &component)
+    loader.deployed(place, settings, &component, generation)
 }

@@ -64,8 +64,9 @@ pub struct Generation {
 }
 
 impl Generation {
-    pub(super) fn settled(number: u64, deployed: &Deployed) -> Self {
-        let mut generation = Generation::seen(number, deployed.plugin.component().digest().to_hex().to_string());
+    pub(super) fn settled(deployed: &Deployed) -> Self {
+        let mut generation =
+            Generation::seen(deployed.generation, deployed.plugin.component().digest().to_hex().to_string());
         generation.version.clone_from(&deployed.plugin.component().identity().version);
         generation.reach(Stage::Settled, None);
         generation

@@ -22,6 +22,9 @@ const FAILS: &str = "the generation before fails on them";
 /// Batches, with the partitions that they are of.
 pub(super) type Batches = [(Partition, Arc<RecordBatch>)];
 
+/// A pipeline file, and the plugins in its places.
+pub(super) type Pipeline<'p> = (&'p PipelineSettings, &'p Plugins);
+
 /// What the new plugins made of the batches, against what those that serve made of them.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(super) struct Difference {
@@ -35,17 +38,16 @@ pub(super) struct Difference {
 
 /// An error: the new plugins broke on a record that those that serve take. Records on which these break are left out.
 pub(super) fn shadow(
-    settings: &PipelineSettings,
-    serving: &Plugins,
-    wanted: &Plugins,
+    serving: Pipeline<'_>,
+    wanted: Pipeline<'_>,
     batches: &Batches,
 ) -> Result<Difference, PipelineError> {
     if batches.is_empty() {
         return Ok(Difference::default());
     }
-    let Ok(before) = play(settings, serving, batches) else {
+    let Ok(before) = play(serving, batches) else {
         // They fail, and what wants to take their place need only do better.
-        play(settings, wanted, batches)?;
+        play(wanted, batches)?;
         return Ok(Difference { records: records(batches), example: Some(FAILS.to_owned()), ..Difference::default() });
     };
     let broken: BTreeSet<&str> = before.dead_letters().iter().filter_map(broken_record).collect();
@@ -53,8 +55,8 @@ pub(super) fn shadow(
         .iter()
         .map(|(partition, batch)| (partition.clone(), Arc::new(without(partition, batch, &broken))))
         .collect();
-    let before = if broken.is_empty() { before } else { play(settings, serving, &innocent)? };
-    let after = play(settings, &wanted.with_on_trap(OnTrap::Stop)?, &innocent)?;
+    let before = if broken.is_empty() { before } else { play(serving, &innocent)? };
+    let after = play((wanted.0, &wanted.1.with_on_trap(OnTrap::Stop)?), &innocent)?;
     Ok(compare(records(&innocent), &before, &after))
 }
 
@@ -63,7 +65,7 @@ fn records(batches: &Batches) -> usize {
 }
 
 /// All that follows from the batches, windows included.
-fn play(settings: &PipelineSettings, plugins: &Plugins, batches: &Batches) -> Result<VirtualPipeline, PipelineError> {
+fn play((settings, plugins): Pipeline<'_>, batches: &Batches) -> Result<VirtualPipeline, PipelineError> {
     let partitions = batches.iter().map(|(partition, _)| partition.number + 1).max().unwrap_or(1);
     let mut pipeline = VirtualPipeline::of(settings, plugins, partitions, usize::MAX)?;
     for (partition, batch) in batches {
