@@ -77,6 +77,7 @@ impl Component {
         let refuse = |why| PluginError::Component { name: name.to_owned(), why };
         let encoded = artefact::encode(bytes).map_err(refuse)?;
         let encoded = encoded.as_deref().unwrap_or(bytes);
+        weight::judge_code(encoded).map_err(refuse)?;
         let component = engine.compile(encoded).map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
         weight::judge(encoded).map_err(refuse)?;
 

@@ -1,8 +1,8 @@
-//! What an instance takes of the host beside its memories and tables, by the sections of its component: nobody else bounds it, and
-//! a file of some megabytes can make gigabytes of it.
+//! What compiling a component takes of the host, and what an instance takes beside its memories and tables, by the sections of the
+//! component: nobody else bounds it, and a file of some megabytes can make gigabytes of it.
 
 use super::artefact::{number, sections};
-use super::limits::{COMPONENT_DEPTH_MAX, INSTANCE_BYTES_MAX};
+use super::limits::{COMPONENT_DEPTH_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, INSTANCE_BYTES_MAX};
 
 /// Sections of a core module, and what the engine keeps of one of their items for each instance.
 const IMPORTS: (u8, usize) = (2, 24);
@@ -11,6 +11,7 @@ const GLOBALS: (u8, usize) = (6, 16);
 /// Segments of elements: an entry has a byte at least.
 const ELEMENTS: u8 = 9;
 const ELEMENT_BYTES: usize = 16;
+const CODE: u8 = 10;
 /// Sections of a component.
 const CORE_MODULE: u8 = 1;
 const CORE_INSTANCES: u8 = 2;
@@ -24,6 +25,43 @@ struct Seen {
     module_bytes: usize,
     /// The core instances of the component that has most.
     instances: usize,
+}
+
+/// An error where compiling the component takes more than it should. What is damaged is the compiler's to say.
+pub(super) fn judge_code(component: &[u8]) -> Result<(), String> {
+    let mut functions = 0;
+    code(component, 0, &mut functions)
+}
+
+fn code(component: &[u8], depth: usize, functions: &mut usize) -> Result<(), String> {
+    for (id, section) in sections(component).unwrap_or_default() {
+        match id {
+            CORE_MODULE => {
+                let sections = sections(section).unwrap_or_default().into_iter();
+                sections.filter(|(id, _)| *id == CODE).try_for_each(|(_, code)| bodies(code, functions))?;
+            }
+            COMPONENT if depth < COMPONENT_DEPTH_MAX => code(section, depth + 1, functions)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the bodies of a module's functions.
+fn bodies(code: &[u8], functions: &mut usize) -> Result<(), String> {
+    let Ok(Some((_, mut at))) = number(code, 0) else { return Ok(()) };
+    while let Ok(Some((size, begin))) = number(code, at) {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        *functions += 1;
+        if size > FUNCTION_BYTES_MAX {
+            return Err(format!("it has a function of {size} bytes, the limit is {FUNCTION_BYTES_MAX}"));
+        }
+        if *functions > FUNCTIONS_MAX {
+            return Err(format!("it has more than {FUNCTIONS_MAX} functions"));
+        }
+        at = begin.saturating_add(size);
+    }
+    Ok(())
 }
 
 /// An error where an instance of this component, which is a valid one, may take more than it should. It is an upper bound: each core
@@ -141,6 +179,23 @@ mod tests {
         assert!(judge(&component(&[inner.clone(), of_nested(10)])).is_err());
         // By another nested one, which knows the first by an alias.
         assert!(judge(&component(&[inner, nested(&[of_nested(10)])])).is_err());
+    }
+
+    #[test]
+    fn code_that_takes_too_much_to_compile_is_refused() {
+        let module = |bodies: &[Vec<u8>]| {
+            let code = section(CODE, &[leb(bodies.len()), bodies.concat()].concat());
+            section(CORE_MODULE, &[b"\0asm\x01\0\0\0".to_vec(), code].concat())
+        };
+        let body = |bytes: usize| [leb(bytes), vec![0; bytes]].concat();
+        let judged = |modules: &[Vec<u8>]| judge_code(&component(modules));
+        assert_eq!(judged(&[module(&[body(10), body(FUNCTION_BYTES_MAX), body(0)])]), Ok(()));
+        let error = judged(&[module(&[body(10)]), module(&[body(FUNCTION_BYTES_MAX + 1)])]).expect_err("refused");
+        assert!(error.contains("a function of 1048577 bytes"), "{error}");
+        let half = module(&vec![body(2); FUNCTIONS_MAX / 2]);
+        assert_eq!(judged(&[half.clone(), half.clone()]), Ok(()));
+        let inner = section(COMPONENT, &component(&[half.clone(), half]));
+        assert!(judged(&[inner, module(&[body(2)])]).is_err(), "those of all modules count");
     }
 
     #[test]
