@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod guide;
 pub mod index;
 pub mod kafka;
+pub mod load;
 pub mod program;
 pub mod puppet;
 pub mod reload;

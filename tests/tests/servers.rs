@@ -1,19 +1,22 @@
 //! The click-stream example on a real Kafka and a real Elasticsearch, undisturbed, terminated and killed: the index equals
-//! a plain fold of the input, document by document, and every record is accounted for. And two instances of one group on a real
-//! Kafka, which are updated one after the other.
+//! a plain fold of the input, document by document, and every record is accounted for. And reloads on a real Kafka: while
+//! records flow, and in two instances of one group, which are updated one after the other.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tidegate_tests::bench::versions::{Changed, version};
 use tidegate_tests::clicks::Clicks;
 use tidegate_tests::fold::{Expected, Window, fold, window_of};
 use tidegate_tests::index::Index;
 use tidegate_tests::kafka::{Kafka, Record};
+use tidegate_tests::load::{Load, check_counted};
 use tidegate_tests::program::{Program, components};
 use tidegate_tests::reload::{
-    GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, next_guest,
+    GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, guest, next_guest,
 };
 use tidegate_tests::servers::Servers;
 use tidegate_tests::wait_for;
@@ -211,6 +214,34 @@ fn sigkill_halfway_and_a_restart_do_not_show() {
     let mut program = job.start();
     job.wait_until_as_expected(&mut program);
     assert_eq!(program.terminate().code(), Some(0), "SIGTERM is a clean end");
+}
+
+/// Each number is counted once, by whichever generation, while all that can change of a plugin does.
+#[test]
+#[ignore = "needs real servers: make test SERVERS=required"]
+fn reloads_lose_and_double_nothing_of_100_000_records_a_second() {
+    let job = Arc::new(Numbers::on(&Servers::get().kafka, "flow"));
+    job.write(Plugins { documents: false, ..Plugins::default() });
+    let running = job.start();
+    let load = Load::begin(&job, &running.handle, 0, Some(100_000));
+    let component = fs::read(guest("mark")).expect("it is built");
+    let version = |changed, number| version(&component, changed, number).expect("it is a component");
+    for generation in 2..=40_u64 {
+        let number = u32::try_from(generation).expect("few");
+        match generation % 4 {
+            0 => job.put(&job.plugin("mark"), &version(Changed::All, number)),
+            1 => job.put(&job.plugin("mark"), &version(Changed::One, number)),
+            2 => job.put(&job.plugin("mark"), &version(Changed::One, number % 8)),
+            _ => {
+                let mark = format!(r#"settings = {{ mark = "{generation}" }}"#);
+                job.write(Plugins { mark: &mark, documents: false, ..Plugins::default() });
+            }
+        }
+        running.wait_settled("mark", generation);
+    }
+    let produced = load.end().expect("the load goes on to the end");
+    check_counted(&job, &running, produced).expect("each number is counted once");
+    running.drain();
 }
 
 /// The first of them to be updated writes states that the other does not know: the other's lanes of the parts topic wait for its

@@ -6,20 +6,17 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use tidegate::pipeline::{BATCH_SECONDS, Counts, Handle, Stage};
+use anyhow::ensure;
+use tidegate::pipeline::{BATCH_SECONDS, Counts, Stage};
 use tidegate_tests::bench::broker::Broker;
 use tidegate_tests::bench::process::resident_bytes;
 use tidegate_tests::bench::versions::{Changed, version};
 use tidegate_tests::bench::{Arguments, Spread};
-use tidegate_tests::reload::{GROUPS, NUMBERS_PER_WINDOW, Numbers, Plugins, Running, number};
+use tidegate_tests::load::{Load, check_counted};
+use tidegate_tests::reload::{Numbers, Plugins, Running};
 use tidegate_tests::wait_for;
 use tidegate_tests::workspace::root;
 
@@ -32,8 +29,6 @@ settings = { table = "g,name\ng1,one\ng2,two\n", key = "g" }
 "#;
 /// Versions that come again and again: their code is in the cache after the first time.
 const KNOWN: u32 = 4;
-/// So many numbers may wait to be read.
-const AHEAD: u64 = 1_000_000;
 const TIMEOUT: Duration = Duration::from_secs(20);
 const STAGES: [Stage; 5] = [Stage::Compiled, Stage::Validated, Stage::Rehearsed, Stage::Shadowed, Stage::Probation];
 
@@ -71,7 +66,7 @@ fn main() -> anyhow::Result<()> {
     bench.deploy(reloads, Versions::New(Changed::One))?.print("a function that is new", "<= 300");
     bench.deploy(reloads, Versions::Known)?.print("code in the cache", "<= 50");
     let produced = load.end()?;
-    check(&job, &running, produced)?;
+    check_counted(&job, &running, produced)?;
     println!("\nnumbers that were produced, each counted once: {produced}");
     running.drain();
     Ok(())
@@ -185,82 +180,4 @@ impl Measured {
         let longest: Vec<String> = buckets.map(|(bound, count)| format!("{count} {bound}")).collect();
         println!("    batches by the time that they waited: {}", longest.join(", "));
     }
-}
-
-/// A thread that produces numbers, from one on, at a rate or as fast as they are taken.
-struct Load {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<anyhow::Result<i64>>,
-}
-
-impl Load {
-    fn begin(job: &Arc<Numbers>, handle: &Handle, first: i64, per_second: Option<u32>) -> Load {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (job, handle, stopped) = (job.clone(), handle.clone(), stop.clone());
-        let thread = thread::spawn(move || produce(&job, &handle, first, per_second, &stopped));
-        Load { stop, thread }
-    }
-
-    /// How many numbers there are now, all acknowledged.
-    fn end(self) -> anyhow::Result<i64> {
-        self.stop.store(true, Relaxed);
-        self.thread.join().expect("the load does not panic")
-    }
-}
-
-fn produce(
-    job: &Numbers,
-    handle: &Handle,
-    first: i64,
-    per_second: Option<u32>,
-    stop: &AtomicBool,
-) -> anyhow::Result<i64> {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &job.brokers)
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "5")
-        .create()?;
-    let (begun, mut next) = (Instant::now(), first);
-    while !stop.load(Relaxed) {
-        let is_ahead = match per_second {
-            Some(rate) => (next - first) as f64 > begun.elapsed().as_secs_f64() * f64::from(rate),
-            None => next as u64 > handle.snapshot().counts.tally.records + AHEAD,
-        };
-        if is_ahead {
-            producer.poll(Duration::ZERO);
-            thread::sleep(Duration::from_millis(1));
-            continue;
-        }
-        for n in next..next + 1000 {
-            let (partition, timestamp, value) = number(n);
-            let mut record =
-                BaseRecord::<(), String>::to(&job.topic).partition(partition).timestamp(timestamp).payload(&value);
-            while let Err((error, again)) = producer.send(record) {
-                ensure!(error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "produce: {error}");
-                producer.poll(Duration::from_millis(10));
-                record = again;
-            }
-        }
-        producer.poll(Duration::ZERO);
-        next += 1000;
-    }
-    producer.flush(TIMEOUT).context("the numbers are not acknowledged")?;
-    Ok(next)
-}
-
-/// The whole windows of the numbers `0..produced` are in the index, and have counted each of them once.
-fn check(job: &Numbers, running: &Running, produced: i64) -> anyhow::Result<()> {
-    job.pass_time(produced);
-    let windows = produced / NUMBERS_PER_WINDOW;
-    let counted = wait_for("the last window", TIMEOUT, || {
-        let counted = job.tallies();
-        (counted.values().sum::<i64>() >= produced && counted.len() as i64 > windows * GROUPS).then_some(counted)
-    });
-    let counted: Vec<i64> = counted.into_values().collect();
-    let whole = counted.iter().filter(|count| **count == NUMBERS_PER_WINDOW / GROUPS).count() as i64;
-    ensure!(counted.iter().sum::<i64>() == produced, "{} of {produced} were counted", counted.iter().sum::<i64>());
-    ensure!(whole >= windows * GROUPS, "{whole} counts of {} are right", windows * GROUPS);
-    let dead_letters = running.handle.snapshot().counts.dead_letters();
-    ensure!(dead_letters == 0, "{dead_letters} dead letters");
-    Ok(())
 }
