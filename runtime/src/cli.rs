@@ -75,12 +75,13 @@ impl Command {
     /// From which level on lines are logged, unless the environment says otherwise.
     fn level(&self) -> LevelFilter {
         match self {
-            Command::Demo(_) | Command::Test(_) | Command::Dev(_) => LevelFilter::ERROR, // they show by themselves what goes on
+            Command::Demo(_) | Command::Dev(_) => LevelFilter::ERROR, // they show by themselves what goes on
+            Command::Test(_) => LevelFilter::OFF, // a scenario is run six times, and its dead letters say it
             Command::Status(_) | Command::Reload(_) | Command::Rollback(_) | Command::Tap(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
-            Command::Bench(_) => LevelFilter::WARN, // its log would be in the way of its figures
+            Command::Bench(_) => LevelFilter::OFF, // its log would be in the way of its figures, which say what breaks it
         }
     }
 }

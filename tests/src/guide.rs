@@ -35,12 +35,12 @@ index = \"events\"
 ";
 
 /// A block between two fences.
-struct Block {
-    line: usize,
-    language: String,
+pub struct Block {
+    pub line: usize,
+    pub language: String,
     /// The line before it ends with the name of a file in backticks and a colon: the block is that file.
-    file: Option<String>,
-    body: String,
+    pub file: Option<String>,
+    pub body: String,
 }
 
 /// A folder in which the page is followed.
@@ -79,7 +79,7 @@ pub fn follow(page: &str) {
     }
 }
 
-fn blocks(text: &str) -> Vec<Block> {
+pub fn blocks(text: &str) -> Vec<Block> {
     let (mut blocks, mut open): (Vec<Block>, Option<Block>) = (Vec::new(), None);
     let mut before = "";
     for (number, line) in text.lines().enumerate() {
@@ -100,8 +100,10 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-fn parse(part: &str, what: &str) {
-    let parsed = PipelineSettings::parse(&format!("{PIPELINE}{part}"), Path::new("page.toml"), &|_| None, None);
+/// A part of a pipeline file, or a whole one, is valid.
+pub fn parse(part: &str, what: &str) {
+    let text = if part.contains("[source.kafka]") { part.to_owned() } else { format!("{PIPELINE}{part}") };
+    let parsed = PipelineSettings::parse(&text, Path::new("page.toml"), &|_| None, None);
     assert!(parsed.is_ok(), "{what}: {}", parsed.err().map(|errors| errors.to_string()).unwrap_or_default());
 }
 

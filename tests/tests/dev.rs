@@ -8,12 +8,12 @@ use tidegate_tests::dev::Dev;
 use tidegate_tests::program::binary;
 use tidegate_tests::workspace::{Outside, root};
 
-fn new_plugin(outside: &Outside, name: &str, kind: &str) -> PathBuf {
+fn new_plugin(parent: &Path, name: &str, kind: &str) -> PathBuf {
     let sdk = root().join("sdk/rust");
     let mut new = Command::new(binary());
-    new.current_dir(outside.path()).args(["new", name, "--kind", kind, "--sdk"]).arg(sdk).stdout(Stdio::null());
+    new.current_dir(parent).args(["new", name, "--kind", kind, "--sdk"]).arg(sdk).stdout(Stdio::null());
     assert!(new.status().expect("it can be run").success());
-    let folder = outside.path().join(name);
+    let folder = parent.join(name);
     // The dependencies are those of the plugins; their lock file saves a look at the registry.
     fs::copy(root().join("plugins/Cargo.lock"), folder.join("Cargo.lock")).expect("copied");
     folder
@@ -29,7 +29,7 @@ fn edit(folder: &Path, from: &str, to: &str) {
 #[test]
 fn what_is_saved_is_served_and_what_does_not_compile_is_shown() {
     let outside = Outside::new("dev");
-    let folder = new_plugin(&outside, "dev-orders", "filter");
+    let folder = new_plugin(outside.path(), "dev-orders", "filter");
     let mut dev = Dev::run(&folder, &[]);
     dev.says(&["pipeline first, on stand-ins"]);
     dev.says(&["sources of dev-orders in "]);
@@ -52,5 +52,14 @@ fn what_is_saved_is_served_and_what_does_not_compile_is_shown() {
     edit(&folder, "order.pence <", "order.cents >");
     dev.says(&["dev-orders serves as generation 3"]);
     dev.says(&["document in orders: ", "\"cents\": 1250}"]);
+
+    new_plugin(&folder, "dev-sizes", "enrich");
+    let file = folder.join("scenarios/first/pipeline.toml");
+    let pipeline = fs::read_to_string(&file).expect("it is there");
+    let added = "[[transform]]\nplugin = \"dev-sizes.wasm\"\nsettings = { large_from_cents = 1 }\n\n[sink";
+    fs::write(&file, pipeline.replacen("[sink", added, 1)).expect("written");
+    dev.says(&["built dev-sizes in "]);
+    dev.says(&["dev-sizes serves as generation 1"]);
+    dev.says(&["document in orders: ", "\"size\":\"large\"}"]);
     dev.stop();
 }

@@ -27,6 +27,11 @@ fn state_and_migration() {
 }
 
 #[test]
+fn limits() {
+    follow("docs/limits.md");
+}
+
+#[test]
 fn what_a_lane_says_that_waits_is_on_the_page() {
     let page = fs::read_to_string(root().join("docs/state.md")).expect("the page is there");
     let newer = LaneError::StateSchema {

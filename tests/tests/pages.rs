@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use tidegate::config::PipelineSettings;
+use tidegate_tests::guide::{self, Block, blocks};
+use tidegate_tests::program::binary;
 use tidegate_tests::workspace::{files, root};
 
 fn parse(text: &str, file: &Path) {
@@ -21,13 +24,54 @@ fn the_examples_are_right() {
     }
 }
 
+/// The pages, and the blocks in them.
+fn blocks_of_pages() -> Vec<(String, Block)> {
+    let shown = |page: &Path| {
+        let text = fs::read_to_string(page).expect("it was found");
+        let name = page.strip_prefix(root()).expect("it is in the repository").display().to_string();
+        blocks(&text).into_iter().map(move |block| (format!("{name}:{}", block.line), block)).collect::<Vec<_>>()
+    };
+    files(&root(), ".md").iter().flat_map(|page| shown(page)).collect()
+}
+
 #[test]
-fn the_readme_shows_a_pipeline_that_is_right() {
-    let file = root().join("README.md");
-    let text = fs::read_to_string(&file).expect("there is a README");
-    let (_, from) = text.split_once("```toml\n").expect("the README shows a pipeline");
-    let (pipeline, _) = from.split_once("```").expect("and it ends");
-    parse(pipeline, &file);
+fn pipelines_and_parts_of_them_are_right() {
+    let mut count = 0;
+    for (what, block) in blocks_of_pages().iter().filter(|(_, block)| block.language == "toml") {
+        // A file of a guide is looked at where that is followed; settings alone are no part of a pipeline.
+        if block.file.is_none() && !block.body.starts_with("settings") {
+            guide::parse(&block.body, what);
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "{count}");
+}
+
+/// Commands that need servers are not run, but they are there, with these options.
+#[test]
+fn commands_are_there_with_their_options() {
+    let mut count = 0;
+    for (what, block) in blocks_of_pages().iter().filter(|(_, block)| block.language == "sh") {
+        for line in block.body.lines() {
+            let Some((_, arguments)) = line.split_once("tidegate ").filter(|(before, _)| is_program(before)) else {
+                continue;
+            };
+            // Placeholders are an argument each.
+            let arguments = arguments.split(" #").next().unwrap_or_default().replace(['[', ']', '…'], "");
+            let asked = Command::new("sh")
+                .args(["-c", &format!("\"$TIDEGATE\" {arguments} --help")])
+                .env("TIDEGATE", binary())
+                .output();
+            let asked = asked.expect("a shell is there");
+            assert!(asked.status.success(), "{what}: {line}\n{}", String::from_utf8_lossy(&asked.stderr));
+            count += 1;
+        }
+    }
+    assert!(count >= 30, "{count}");
+}
+
+fn is_program(before: &str) -> bool {
+    before.is_empty() || before == "target/release/"
 }
 
 #[test]

@@ -269,7 +269,7 @@ fn the_commands_ask_and_tell_the_running_pipeline() {
     assert!(tidegate(&["status"]).1.contains("mark, generation 2: rolled back: by hand"));
     assert_eq!(tidegate(&["reload"]).1, "deployed: mark\n");
     let (code, _, why) = tidegate(&["rollback", "nobody"]);
-    assert!(code == Some(1) && why.contains("there is no plugin=`nobody`"), "{why}");
+    assert!(code == Some(2) && why.contains("there is no plugin=`nobody`"), "{why}");
     running.drain();
 }
 

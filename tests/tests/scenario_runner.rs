@@ -147,6 +147,34 @@ error: 1 of 1 scenarios failed
     assert_eq!(fs::read_dir(folder.join("counted")).expect("a folder").count(), 3);
 }
 
+#[test]
+fn what_is_blessed_leaves_right_lines_alone_and_a_misspelt_key_is_named() {
+    let folder = scenario("spelt", FILTER, &guests(), "noop.wasm", &["ada", "bob"]);
+    let expected = folder.join("spelt/expected.ndjson");
+    let right = "{ \"_source\": {\"user\": \"bob\", \"at\": \"2026-01-01T12:01:00Z\"} }\n";
+    fs::write(&expected, format!("{right}{{\"_id\": \"visits:visits-0-0\", \"_index\": \"other\"}}\n"))
+        .expect("written");
+    assert_eq!(test(&folder, &["--bless"]).1, Some(0));
+    let blessed = fs::read_to_string(&expected).expect("it is there");
+    assert!(blessed.starts_with(right) && blessed.lines().count() == 2, "{blessed}");
+    fs::write(&expected, "{\"_indx\": \"visits\"}\n").expect("written");
+    let (said, code) = test(&folder, &[]);
+    assert_eq!(code, Some(6), "{said}");
+    let why = "expected.ndjson:1: {\"_indx\": \"visits\"}: unknown key `_indx`, expected one of _index, _id, _source, _text\n";
+    assert!(said.contains(why), "{said}");
+}
+
+/// It is run six times, and what breaks is tried again: the dead letters say it once.
+#[test]
+fn a_panic_is_told_by_its_dead_letter_alone() {
+    let folder = scenario("panics", FILTER, &guests(), "moody.wasm", &[]);
+    let record = "{\"timestamp\": \"2026-01-01T12:00:00Z\", \"value\": {\"at\": \"2026-01-01T12:00:00Z\", \"mood\": \"panic\"}}\n";
+    fs::write(folder.join("panics/input.ndjson"), record).expect("written");
+    let (said, _) = test(&folder, &[]);
+    assert!(said.contains("last words: panicked at "), "{said}");
+    assert!(!said.contains("ERROR") && !said.contains("WARN"), "{said}");
+}
+
 /// The first time nothing is expected.
 const SHOWN: &str = r#"    expected.ndjson: - expected + found
       + {"_id":"numbers:60000:1767268800000:@visits-0:s3:ada;","_index":"numbers","_source":{"count":1,"user":"ada","window_end":"2026-01-01T12:01:00Z","window_start":"2026-01-01T12:00:00Z"}}

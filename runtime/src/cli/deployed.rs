@@ -2,20 +2,45 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use clap::Args;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+use thiserror::Error;
 
 use super::columns::Columns;
 use crate::console::REQUEST_HEADER;
 use crate::pipeline::{Generation, ReloadStatus};
+use crate::record::{ErrorKind, HasKind};
 
 /// How to reach a pipeline that runs.
 #[derive(Args)]
 pub struct Console {
     /// Where the running pipeline has its console: what its --console says
     #[arg(long, env = "TIDEGATE_CONSOLE", value_name = "IP:PORT")]
-    console: SocketAddr,
+    pub(super) console: SocketAddr,
+}
+
+/// Why a running pipeline does not say or do what it was asked.
+#[derive(Debug, Error)]
+pub enum AskError {
+    #[error("no pipeline answers: console=`{console}`; run it with --console {console}")]
+    NoAnswer { console: SocketAddr, source: reqwest::Error },
+    #[error("the pipeline has ended: console=`{console}`")]
+    Ended { console: SocketAddr },
+    /// In its words.
+    #[error("{0}")]
+    Refused(String),
+    #[error("what answers is no console of a pipeline: console=`{console}`, status=`{status}`")]
+    Foreign { console: SocketAddr, status: StatusCode },
+}
+
+impl HasKind for AskError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            AskError::NoAnswer { .. } | AskError::Ended { .. } => ErrorKind::Unavailable,
+            AskError::Refused(_) | AskError::Foreign { .. } => ErrorKind::Config,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -42,7 +67,7 @@ pub struct RollbackArgs {
 }
 
 pub fn status(args: &StatusArgs) -> anyhow::Result<()> {
-    let text = args.console.ask(Method::GET, "/api/status")?;
+    let text = args.console.ask(Method::GET, &["status"])?;
     if args.json {
         super::print(&format!("{text}\n"));
         return Ok(());
@@ -54,34 +79,37 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<()> {
 }
 
 pub fn reload(args: &ReloadArgs) -> anyhow::Result<()> {
-    super::print(&args.console.ask(Method::POST, "/api/reload")?);
+    super::print(&args.console.ask(Method::POST, &["reload"])?);
     Ok(())
 }
 
 pub fn rollback(args: &RollbackArgs) -> anyhow::Result<()> {
-    super::print(&args.console.ask(Method::POST, &format!("/api/rollback/{}", args.plugin))?);
+    super::print(&args.console.ask(Method::POST, &["rollback", &args.plugin])?);
     Ok(())
 }
 
 impl Console {
-    pub(super) async fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Response> {
-        let url = format!("http://{}{path}", self.console);
-        let answer = Client::new().request(method, url).query(query).header(REQUEST_HEADER, "cli").send().await;
-        answer.with_context(|| {
-            format!("no pipeline answers: console=`{}`; run it with --console {}", self.console, self.console)
+    /// `path` is below `/api`, name by name. An answer other than 200 is an error.
+    pub(super) async fn send(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Response> {
+        let console = self.console;
+        let mut url = Url::parse(&format!("http://{console}/api")).expect("an address makes a URL");
+        url.path_segments_mut().expect("HTTP has a path").extend(path);
+        let request = Client::new().request(method, url).query(query).header(REQUEST_HEADER, "cli");
+        let answer = request.send().await.map_err(|source| AskError::NoAnswer { console, source })?;
+        let status = answer.status();
+        if status == StatusCode::OK {
+            return Ok(answer);
+        }
+        let words = answer.text().await.unwrap_or_default();
+        Err(match (status, words.trim_end()) {
+            (StatusCode::CONFLICT, words) => AskError::Refused(words.to_owned()).into(),
+            (status, _) => AskError::Foreign { console, status }.into(),
         })
     }
 
-    fn ask(&self, method: Method, path: &str) -> anyhow::Result<String> {
+    fn ask(&self, method: Method, path: &[&str]) -> anyhow::Result<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (status, text) = runtime.block_on(async {
-            let answer = self.send(method, path, &[]).await?;
-            anyhow::Ok((answer.status(), answer.text().await?))
-        })?;
-        match status {
-            StatusCode::OK => Ok(text),
-            _ => Err(anyhow!("{}", text.trim_end())),
-        }
+        runtime.block_on(async { Ok(self.send(method, path, &[]).await?.text().await?) })
     }
 }
 
@@ -93,7 +121,11 @@ fn show(status: &ReloadStatus) -> String {
             columns.row(row("", candidate, ""));
         }
     }
-    let mut text = columns.show();
+    let is_empty = status.places.is_empty();
+    let mut text = match is_empty {
+        true => "no plugin serves: the pipeline has none, or has not started yet\n".to_owned(),
+        false => columns.show(),
+    };
     for place in &status.places {
         let why = place.candidate.as_ref().and_then(|candidate| candidate.why.as_ref());
         if let (Some(why), Some(candidate)) = (why, &place.candidate) {
@@ -103,7 +135,7 @@ fn show(status: &ReloadStatus) -> String {
     if let Some(why) = &status.file_refused {
         text += &format!("\nthe pipeline file is not what runs: {why}\n");
     }
-    if !status.watching {
+    if !status.watching && !is_empty {
         text += "\nfiles are not watched: `tidegate reload` deploys\n";
     }
     text

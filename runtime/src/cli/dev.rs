@@ -95,11 +95,12 @@ pub fn run(args: &DevArgs) -> anyhow::Result<()> {
     std::fs::create_dir_all(&settings.plugins)
         .with_context(|| format!("cannot make the plugin directory; folder=`{}`", settings.plugins.display()))?;
     let sources = Sources::find(&settings, &file.file, &args.crates, args.build.as_deref())?;
+    let pipeline = pipeline_of(&file, args)?;
     let mut dev = Dev::new(file, &settings, stand_ins, input.as_ref(), send.clone())?;
     dev.introduce(&sources);
     let plugins = settings.plugins.canonicalize()?;
     let heard = send.clone();
-    builder::start(super::engine()?, sources, plugins, move |word| heard.send(Event::Build(word)).is_ok())?;
+    builder::start(super::engine()?, sources, pipeline, plugins, move |word| heard.send(Event::Build(word)).is_ok())?;
     let console = args.console.map(|address| Console::start(address, dev.handle.clone())).transpose()?;
     dev.run(&events)?;
     drop(console);
@@ -120,6 +121,14 @@ fn file(args: &DevArgs) -> Result<PipelineFile, InputError> {
     };
     let file = file.or_else(first).ok_or(InputError::NoPipeline)?;
     Ok(PipelineFile { file, plugins: args.plugins.clone() })
+}
+
+/// The pipeline file as the builder has it.
+fn pipeline_of(file: &PipelineFile, args: &DevArgs) -> anyhow::Result<builder::Pipeline> {
+    let (its, crates, command) = (file.clone(), args.crates.clone(), args.build.clone());
+    let sources = move || Sources::find(&its.load().ok()?, &its.file, &crates, command.as_deref()).ok();
+    // Not where a link leads: it is the link that is swapped.
+    Ok(builder::Pipeline { file: std::path::absolute(&file.file)?, sources: Box::new(sources) })
 }
 
 /// What is fed in: what the command line says; else, on stand-ins, what lies beside the pipeline file.

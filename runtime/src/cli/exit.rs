@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::build::BuildError;
 use super::check::Problems;
+use super::deployed::AskError;
 use super::input::InputError;
 use super::new::NewError;
 use super::test::{Failed, TestError};
@@ -45,10 +46,11 @@ pub const HELP: &str = "\
 Exit codes:
   0  done, or drained after SIGTERM
   1  internal error
-  2  wrong command line, pipeline file or setting
+  2  wrong command line, pipeline file or setting; a running pipeline refuses
+     what it is asked for
   3  a component does not load, refuses its settings, or broke its contract
-  4  a server or topic is not there, or refuses us, at the start; or what was in
-     flight could not be brought home before the deadline of a drain, and is read again
+  4  a server or topic is not there, or refuses us, at the start; no pipeline
+     answers at the console; or what was in flight could not be brought home before the deadline of a drain, and is read again
   5  going on could lose or repeat something: a choice is needed
   6  a scenario of `tidegate test` failed
   7  a component broke on more than half of its records; they are read again
@@ -90,6 +92,7 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         ask::<PipelineError>,
         ask::<ConsoleError>,
         ask::<Problems>,
+        ask::<AskError>,
         ask::<BuildError>,
         ask::<InputError>,
         ask::<NewError>,

@@ -2,11 +2,10 @@
 
 use std::io::Write;
 
-use anyhow::{Context, anyhow};
 use clap::Args;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 
-use super::deployed::Console;
+use super::deployed::{AskError, Console};
 
 #[derive(Args)]
 pub struct TapArgs {
@@ -28,13 +27,12 @@ pub fn run(args: &TapArgs) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut query = vec![("at", args.at.as_str())];
         query.extend(args.condition.as_deref().map(|condition| ("where", condition)));
-        let mut answer = args.console.send(Method::GET, "/api/tap", &query).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(anyhow!("{}", answer.text().await?.trim_end()));
-        }
+        let mut answer = args.console.send(Method::GET, &["tap"], &query).await?;
         let (mut rest, mut left) = (Vec::new(), args.limit.unwrap_or(u64::MAX));
         while left > 0 {
-            let Some(chunk) = answer.chunk().await.context("the pipeline has ended")? else { break };
+            // A console that ends does not say farewell.
+            let ended = || AskError::Ended { console: args.console.console };
+            let chunk = answer.chunk().await.ok().flatten().ok_or_else(ended)?;
             rest.extend_from_slice(&chunk);
             while left > 0
                 && let Some(end) = memchr::memchr(b'\n', &rest)

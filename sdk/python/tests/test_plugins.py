@@ -228,6 +228,12 @@ class Declarations(unittest.TestCase):
             class Odd:
                 a: list[str]
 
+        with self.assertRaisesRegex(TypeError, "Untyped.a: a field has a type"):
+
+            @fields
+            class Untyped:
+                a = field(path="b")
+
         with self.assertRaisesRegex(TypeError, "Default.a: a field's default is None"):
 
             @fields

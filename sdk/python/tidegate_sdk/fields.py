@@ -81,8 +81,12 @@ def fields(cls):
 
     It is a dataclass with slots. What is `… | None` may have the default None, and can then be left out of `Name(a=1)`.
     """
+    hints = typing.get_type_hints(cls)
+    for name, given in vars(cls).items():
+        if isinstance(given, _Given) and name not in hints:
+            raise TypeError(f"{cls.__name__}.{name}: a field has a type: `{name}: str = field(…)`")
     slots = []
-    for name, annotation in typing.get_type_hints(cls).items():
+    for name, annotation in hints.items():
         default = cls.__dict__.get(name, dataclasses.MISSING)
         given = default if isinstance(default, _Given) else _Given(None, None, default)
         slot = Slot(cls.__name__, name, annotation, given)

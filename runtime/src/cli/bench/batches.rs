@@ -15,6 +15,9 @@ use crate::record::{Batch, BatchBuilder, Column, EventTime, Field, Kind, Offset,
 /// Different calls, so that neither caches nor branch predictors know a large file by heart.
 const CALLS_MAX: usize = 32;
 
+/// A pipeline's batches are about as large.
+const CALL_BYTES_MAX: usize = 1 << 20;
+
 /// What is measured with.
 pub(super) struct Batches {
     pub calls: Vec<Call>,
@@ -55,6 +58,8 @@ impl Batches {
             let more = (records.len() - considered.len()) as u64;
             left_out.insert(format!("beyond the first {}", considered.len()), more);
         }
+        let bytes: usize = usable.iter().map(|record| record.value.as_ref().map_or(0, Vec::len)).sum();
+        let rows = rows.min(CALL_BYTES_MAX / (bytes / usable.len()).max(1)).max(1);
         let mut groups = HashMap::new();
         let mut all = usable.iter().copied().cycle();
         let calls = (0..usable.len().div_ceil(rows))

@@ -39,6 +39,8 @@ pub(super) struct Verdicts {
     pub records: u64,
     pub dropped: u64,
     pub rejected: u64,
+    /// Of the rejected ones: those on which it broke.
+    pub broken: u64,
     pub first: Option<String>,
 }
 
@@ -152,17 +154,28 @@ impl Figures {
         }
         let records = self.verdicts.records as f64;
         (self.bytes_in, self.bytes_out) = (bytes_in as f64 / records, bytes_out as f64 / records);
-        self.verdicts.dropped = subject.usage.read().dropped - before.dropped;
+        let after = subject.usage.read();
+        self.verdicts.dropped = after.dropped - before.dropped;
+        self.verdicts.broken = after.broken - before.broken;
         Ok(())
     }
 }
 
 impl fmt::Display for Verdicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verdicts { records, dropped, rejected, first } = self;
+        let Verdicts { records, dropped, rejected, broken, first } = self;
         let passed = records.saturating_sub(dropped + rejected);
         write!(f, "of {records}: {passed} passed, {dropped} dropped, {rejected} rejected")?;
-        first.as_ref().map_or(Ok(()), |first| write!(f, ", the first: {first}"))
+        if let Some(first) = first {
+            write!(f, ", the first: {}", first.replace('\n', " "))?;
+        }
+        if *broken > 0 {
+            write!(
+                f,
+                "\n  it breaks on {broken} of them, and the figures are those of finding them, not of its work: leave them out of the file"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -191,7 +204,9 @@ mod tests {
 
     #[test]
     fn what_became_of_the_records_is_said_in_a_line() {
-        let verdicts = Verdicts { records: 10, dropped: 2, rejected: 1, first: Some("no".into()) };
+        let verdicts = Verdicts { records: 10, dropped: 2, rejected: 1, broken: 0, first: Some("no".into()) };
         assert_eq!(verdicts.to_string(), "of 10: 7 passed, 2 dropped, 1 rejected, the first: no");
+        let broken = Verdicts { broken: 1, first: Some("a panic:\nno".into()), ..verdicts }.to_string();
+        assert!(broken.contains("the first: a panic: no\n  it breaks on 1 of them, and the figures"), "{broken}");
     }
 }

@@ -120,16 +120,16 @@ pub enum Profile {
     Quick,
 }
 
-/// What cargo is told of [`Profile::Quick`], which no manifest has.
-const QUICK: [&str; 8] = [
+/// What cargo is told of [`Profile::Quick`], which no manifest has. (An exception for the plugins, in place of one for all that they
+/// depend on: the latter would hold for macros as well, and make the first build take minutes.)
+const QUICK: [&str; 7] = [
     "inherits = \"release\"",
-    "opt-level = 0",
+    "opt-level = 2",
     "incremental = true",
     "codegen-units = 16",
     "lto = false",
     "debug = false",
     "strip = \"debuginfo\"",
-    "package.\"*\".opt-level = 2",
 ];
 const QUICK_NAME: &str = "tidegate-dev";
 
@@ -149,6 +149,9 @@ pub fn build(
             command.args(["--profile", QUICK_NAME]).env("CARGO_INCREMENTAL", "1");
             for setting in QUICK {
                 command.args(["--config", &format!("profile.{QUICK_NAME}.{setting}")]);
+            }
+            for Crate { name, .. } in crates {
+                command.args(["--config", &format!("profile.{QUICK_NAME}.package.{name}.opt-level = 0")]);
             }
         }
     }

@@ -39,10 +39,17 @@ pub(super) enum Word {
     Ready,
 }
 
-/// Builds everything once, and from then on what changes, until `tell` says that nobody listens.
+/// The pipeline file, and what the sources of its components are as it is now; none where it is wrong.
+pub(super) struct Pipeline {
+    pub file: PathBuf,
+    pub sources: Box<dyn Fn() -> Option<Vec<Sources>> + Send>,
+}
+
+/// Builds everything once, and from then on what changes or is new, until `tell` says that nobody listens.
 pub(super) fn start(
     engine: Engine,
     sources: Vec<Sources>,
+    pipeline: Pipeline,
     plugins: PathBuf,
     tell: impl Fn(Word) -> bool + Send + 'static,
 ) -> anyhow::Result<()> {
@@ -53,7 +60,7 @@ pub(super) fn start(
             let _ = changed.send(event.map(|event| event.paths).unwrap_or_default());
         }
     })?;
-    let mut builder = Builder { engine, sources, plugins, watcher, changes };
+    let mut builder = Builder { engine, sources, pipeline, plugins, watcher, changes };
     thread::Builder::new().name("builder".to_owned()).spawn(move || builder.run(&tell))?;
     Ok(())
 }
@@ -61,6 +68,7 @@ pub(super) fn start(
 struct Builder {
     engine: Engine,
     sources: Vec<Sources>,
+    pipeline: Pipeline,
     plugins: PathBuf,
     watcher: RecommendedWatcher,
     changes: Receiver<Vec<PathBuf>>,
@@ -89,8 +97,10 @@ impl Builder {
 
     /// A folder that is new may be among them. To watch one again does no harm.
     fn watch(&mut self) {
-        for sources in &self.sources {
-            for (folder, below) in sources.watched(&self.plugins) {
+        let beside = self.pipeline.file.parent().map(|folder| vec![(folder.to_owned(), false)]);
+        let watched = self.sources.iter().map(|sources| sources.watched(&self.plugins));
+        for folders in beside.into_iter().chain(watched) {
+            for (folder, below) in folders {
                 let mode = if below { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
                 if let Err(error) = self.watcher.watch(&folder, mode) {
                     tracing::warn!(%error, folder = %folder.display(), "changes here are not seen");
@@ -99,22 +109,37 @@ impl Builder {
         }
     }
 
-    /// What has changed, once it has been quiet; nothing when the watcher has ended.
-    fn wait(&self) -> Vec<Sources> {
-        let of = |paths: &[PathBuf]| -> Vec<Sources> {
-            let is_due = |sources: &&Sources| paths.iter().any(|path| sources.is_source(path, &self.plugins));
-            self.sources.iter().filter(is_due).cloned().collect()
-        };
+    /// What has changed or is new, once it has been quiet; nothing when the watcher has ended.
+    fn wait(&mut self) -> Vec<Sources> {
         while let Ok(mut paths) = self.changes.recv() {
-            if of(&paths).is_empty() {
+            if self.changed(&paths).is_empty() && !paths.contains(&self.pipeline.file) {
                 continue;
             }
             while let Ok(more) = self.changes.recv_timeout(QUIET) {
                 paths.extend(more);
             }
-            return of(&paths);
+            let mut due = self.changed(&paths);
+            if paths.contains(&self.pipeline.file) {
+                due.extend(self.find_again());
+            }
+            if !due.is_empty() {
+                return due;
+            }
         }
         Vec::new()
+    }
+
+    fn changed(&self, paths: &[PathBuf]) -> Vec<Sources> {
+        let is_due = |sources: &&Sources| paths.iter().any(|path| sources.is_source(path, &self.plugins));
+        self.sources.iter().filter(is_due).cloned().collect()
+    }
+
+    /// The sources of components that were not in the pipeline file before.
+    fn find_again(&mut self) -> Vec<Sources> {
+        let Some(found) = (self.pipeline.sources)() else { return Vec::new() };
+        let new = found.iter().filter(|sources| !self.sources.contains(sources)).cloned().collect();
+        self.sources = found;
+        new
     }
 
     fn build(&self, sources: &Sources, tell: &impl Fn(Word) -> bool) -> bool {

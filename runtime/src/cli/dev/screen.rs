@@ -29,17 +29,18 @@ pub(super) struct View {
 pub(super) fn page(view: &View, width: usize, height: usize) -> String {
     let mut text = format!("{}\n{}", view.head, plugins(&view.snapshot));
     let _ = write!(text, "\n{}\n", counts(&view.snapshot));
-    for (title, lines) in [("last documents", documents(view)), ("last dead letters", view.dead_letters.clone())] {
-        if !lines.is_empty() {
-            let _ = writeln!(text, "\n{title}");
-            lines.iter().for_each(|line| text += &format!("  {line}\n"));
-        }
-    }
+    // Above what flows, so that a low terminal shows it.
     if let Some(why) = &view.ended {
         let _ = writeln!(text, "\nthe pipeline does not run, it begins again when something changes: {why}");
     }
     if let Some(word) = &view.build {
         let _ = write!(text, "\n{}", told(word));
+    }
+    for (title, lines) in [("last documents", documents(view)), ("last dead letters", view.dead_letters.clone())] {
+        if !lines.is_empty() {
+            let _ = writeln!(text, "\n{title}");
+            lines.iter().for_each(|line| text += &format!("  {line}\n"));
+        }
     }
     text.lines().take(height.max(1)).map(|line| cut(line, width) + "\n").collect()
 }
@@ -109,7 +110,12 @@ fn counts(snapshot: &Snapshot) -> String {
 }
 
 fn documents(view: &View) -> Vec<String> {
-    view.documents.iter().rev().map(|(index, body)| format!("{index}  {}", String::from_utf8_lossy(body))).collect()
+    view.documents.iter().rev().map(|(index, body)| format!("{index}  {}", plain(body))).collect()
+}
+
+/// Of a record, a line that does nothing to the terminal.
+pub(super) fn plain(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).replace(char::is_control, " ")
 }
 
 fn told(word: &Word) -> String {
@@ -175,7 +181,7 @@ impl Lines {
             && self.document.as_ref() != view.documents.last()
         {
             self.document = view.documents.last().cloned();
-            let _ = writeln!(text, "document in {index}: {}", String::from_utf8_lossy(body));
+            let _ = writeln!(text, "document in {index}: {}", plain(body));
         }
         self.looks += 1;
         if view.snapshot.phase == Phase::Running && (deployed || self.looks.is_multiple_of(LINES_APART)) {
@@ -211,7 +217,13 @@ mod tests {
         let all = page(&view, 80, 40);
         let (words, error) = ("cannot build first, what serves goes on:\nerror: expected one of\n", "  orders  {}\n");
         assert!(all.contains(words) && all.contains(error) && all.contains("last dead letters\n  field: no"), "{all}");
+        assert!(all.find("error: expected") < all.find("last documents"), "a low terminal shows it: {all}");
         assert_eq!(page(&view, 4, 3).lines().count(), 3);
+    }
+
+    #[test]
+    fn a_record_does_nothing_to_the_terminal() {
+        assert_eq!(plain(b"{\n\"a\":\x1b[2J\r1}"), "{ \"a\": [2J 1}");
     }
 
     #[test]

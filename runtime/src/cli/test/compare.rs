@@ -1,6 +1,8 @@
 //! What differs between lines that are expected and lines that were found: which is missing, which is there besides, and
 //! what has changed in one.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 /// Lines without a partner are compared with each other up to so many pairs.
@@ -31,35 +33,71 @@ pub(super) struct Changed {
     pub found: Option<Value>,
 }
 
-/// Pairs each expected line with one that has all that it says, in any order; then those that are left with those that are
-/// of the same thing, or most alike.
+/// What differs between lines that are expected and lines that were found, in any order.
 pub(super) fn lines(expected: &[Value], found: &[Value]) -> Vec<Difference> {
-    let mut found: Vec<&Value> = found.iter().collect();
-    let mut left: Vec<&Value> = Vec::new();
-    for line in expected {
-        match found.iter().position(|candidate| says(line, candidate)) {
-            Some(place) => drop(found.remove(place)),
-            None => left.push(line),
+    let partners = partners(expected, found);
+    let mut differences = Vec::new();
+    for (line, partner) in expected.iter().zip(&partners) {
+        match partner.and_then(|partner| found.get(partner)) {
+            Some(other) if says(line, other) => {}
+            Some(other) => {
+                differences.push(Difference::Changed { line: other.clone(), fields: changed(line, other) });
+            }
+            None => differences.push(Difference::Missing(line.clone())),
         }
     }
-    let pairs = alike(&left, &found);
-    let mut differences = Vec::new();
-    for (place, line) in left.into_iter().enumerate() {
-        differences.push(match pairs.iter().find(|(expected, _)| *expected == place) {
-            Some((_, partner)) => {
-                let other = found[*partner];
-                Difference::Changed { line: other.clone(), fields: changed(line, other) }
-            }
-            None => Difference::Missing(line.clone()),
-        });
-    }
-    let alone = (0..found.len()).filter(|place| !pairs.iter().any(|(_, partner)| partner == place));
-    differences.extend(alone.map(|place| Difference::Unexpected(found[place].clone())));
+    differences.extend(alone(&partners, found).map(|line| Difference::Unexpected(line.clone())));
     differences
 }
 
+/// The text of a file as it would be right: a line that is right stays as it is written, one that has changed says as much as
+/// before, and what nobody expected comes last.
+pub(super) fn righted(text: &str, expected: &[Value], found: &[Value]) -> String {
+    let written = text.lines().filter(|line| !line.trim().is_empty());
+    let partners = partners(expected, found);
+    let mut righted = String::new();
+    for ((written, line), partner) in written.zip(expected).zip(&partners) {
+        match partner.and_then(|partner| found.get(partner)) {
+            Some(other) if says(line, other) => righted += &format!("{written}\n"),
+            Some(other) => {
+                let keys = line.as_object().into_iter().flat_map(Map::keys);
+                let said = keys.filter_map(|key| Some((key.clone(), other.get(key)?.clone())));
+                righted += &format!("{}\n", Value::Object(said.collect()));
+            }
+            None => {}
+        }
+    }
+    alone(&partners, found).for_each(|line| righted += &format!("{line}\n"));
+    righted
+}
+
+/// The place of the found line that is meant by each expected one: one that has all that it says; else one that is of the same
+/// thing, or most alike.
+fn partners(expected: &[Value], found: &[Value]) -> Vec<Option<usize>> {
+    let mut free: Vec<usize> = (0..found.len()).collect();
+    let mut partners: Vec<Option<usize>> = Vec::new();
+    for line in expected {
+        let place = free.iter().position(|place| says(line, &found[*place]));
+        partners.push(place.map(|place| free.remove(place)));
+    }
+    let left: Vec<usize> = (0..expected.len()).filter(|place| partners[*place].is_none()).collect();
+    let of =
+        |places: &[usize], lines: &'_ [Value]| places.iter().map(|place| lines[*place].clone()).collect::<Vec<_>>();
+    let (unmatched, others) = (of(&left, expected), of(&free, found));
+    for (line, other) in alike(&unmatched, &others) {
+        partners[left[line]] = Some(free[other]);
+    }
+    partners
+}
+
+/// Lines that were found, and that nobody expects.
+fn alone<'a>(partners: &[Option<usize>], found: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+    let taken: BTreeSet<usize> = partners.iter().flatten().copied().collect();
+    found.iter().enumerate().filter(move |(place, _)| !taken.contains(place)).map(|(_, line)| line)
+}
+
 /// Pairs of lines that are of the same thing, by their places: those that are most alike first.
-fn alike(expected: &[&Value], found: &[&Value]) -> Vec<(usize, usize)> {
+fn alike(expected: &[Value], found: &[Value]) -> Vec<(usize, usize)> {
     if expected.len() * found.len() > PAIRS_MAX {
         return Vec::new();
     }
@@ -194,6 +232,24 @@ mod tests {
         let more = json!({"_source": {"who": "ada", "count": 2, "at": 2, "more": true}});
         let differences = lines(&[line(1, 1), line(2, 2)], &[more]);
         assert!(matches!(&differences[..], [Difference::Missing(_), Difference::Changed { .. }]), "{differences:?}");
+    }
+
+    #[test]
+    fn what_is_blessed_changes_no_line_that_is_right() {
+        let before =
+            "{ \"_source\": {\"b\": 2, \"a\": 1} }\n{\"_id\": \"y\", \"_source\": {\"c\": 1}}\n\n{\"_id\": \"gone\"}\n";
+        let expected: Vec<Value> = before
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let found = [
+            json!({"_id": "new", "_index": "i"}),
+            json!({"_id": "y", "_index": "i", "_source": {"c": 2}}),
+            json!({"_id": "x", "_index": "i", "_source": {"a": 1, "b": 2}}),
+        ];
+        let after = "{ \"_source\": {\"b\": 2, \"a\": 1} }\n{\"_id\":\"y\",\"_source\":{\"c\":2}}\n{\"_id\":\"new\",\"_index\":\"i\"}\n";
+        assert_eq!(righted(before, &expected, &found), after);
     }
 
     #[test]

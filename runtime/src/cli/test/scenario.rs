@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use crate::cli::input::{Input, read_input};
@@ -21,6 +21,8 @@ pub(super) const DOCUMENTS: &str = "expected.ndjson";
 pub(super) const DEAD_LETTERS: &str = "dead_letters.ndjson";
 pub(super) const TALLY: &str = "tally.json";
 pub(super) const ERROR: &str = "error.txt";
+/// What a line of [`DOCUMENTS`] may say.
+const DOCUMENT_KEYS: [&str; 4] = ["_index", "_id", "_source", "_text"];
 
 /// A file of the folder, and what is not in it as it should be.
 pub(super) type Differences = Vec<(&'static str, Vec<Difference>)>;
@@ -136,11 +138,11 @@ impl Scenario {
 
 /// What a file is to hold; none where it was written by hand and cannot be made.
 fn blessed(file: &str, before: &str, outcome: &Outcome) -> Result<Option<String>> {
-    let text = |lines: &[Value]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let righted = |lines: &[Value]| anyhow::Ok(compare::righted(before, &lines_of(file, before)?, lines));
     Ok(match file {
         DOCUMENTS if before.contains("\"_text\"") => None,
-        DOCUMENTS => Some(text(&outcome.comparable().documents)),
-        DEAD_LETTERS => Some(text(&outcome.dead_letters)),
+        DOCUMENTS => Some(righted(&outcome.comparable().documents)?),
+        DEAD_LETTERS => Some(righted(&outcome.dead_letters)?),
         TALLY => {
             let counters = counters_of(before)?.into_iter().map(|(name, _)| {
                 let count = outcome.tally.get(&name).cloned().unwrap_or_default();
@@ -156,7 +158,15 @@ fn lines_of(file: &str, text: &str) -> Result<Vec<Value>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(place, line)| {
-            serde_json::from_str(line).with_context(|| format!("{file}:{}: not JSON: {line}", place + 1))
+            let at = || format!("{file}:{}: {line}", place + 1);
+            let line: Value = serde_json::from_str(line).with_context(|| format!("{}: not JSON", at()))?;
+            let Some(keys) = line.as_object() else { bail!("{}: a line is an object", at()) };
+            // A dead letter may have any header.
+            let unknown = keys.keys().find(|key| file == DOCUMENTS && !DOCUMENT_KEYS.contains(&key.as_str()));
+            match unknown {
+                Some(key) => bail!("{}: unknown key `{key}`, expected one of {}", at(), DOCUMENT_KEYS.join(", ")),
+                None => Ok(line),
+            }
         })
         .collect()
 }

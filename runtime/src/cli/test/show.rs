@@ -14,6 +14,11 @@ use super::witness::{Guilty, shown};
 
 /// More differences of a file are counted, not shown.
 const DIFFERENCES_MAX: usize = 20;
+/// A line, and a value of a field, is cut to so many characters.
+const LINE_CHARS_MAX: usize = 1_000;
+const VALUE_CHARS_MAX: usize = 200;
+/// So much of what two values have in common is shown before the first difference.
+const ALIKE_CHARS: usize = 40;
 
 /// Colours, where somebody looks.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +93,8 @@ fn list(text: &mut String, differences: &[Difference], paint: Paint) {
     for difference in differences.iter().take(DIFFERENCES_MAX) {
         match difference {
             Difference::Missing(line) => {
-                let _ = writeln!(text, "      {}", paint.red(&format!("- {line}")));
+                let _ =
+                    writeln!(text, "      {}", paint.red(&format!("- {}", cut(&line.to_string(), 0, LINE_CHARS_MAX))));
             }
             Difference::Unexpected(line) => {
                 let _ = writeln!(text, "      {}", paint.green(&format!("+ {}", readable(line))));
@@ -106,13 +112,32 @@ fn list(text: &mut String, differences: &[Difference], paint: Paint) {
 }
 
 fn show_field(text: &mut String, field: &Changed, paint: Paint) {
-    let Changed { path, expected, found } = field;
-    let path = path.strip_prefix("_source.").unwrap_or(path);
-    for (value, sign) in [(expected, '-'), (found, '+')] {
-        let Some(value) = value else { continue };
-        let line = format!("{sign} {path}: {value}");
+    let path = field.path.strip_prefix("_source.").unwrap_or(&field.path);
+    let written = |value: &Option<Value>| value.as_ref().map(Value::to_string).unwrap_or_default();
+    let (expected, found) = (written(&field.expected), written(&field.found));
+    let begin = match (&field.expected, &field.found) {
+        (Some(_), Some(_)) => expected.chars().zip(found.chars()).take_while(|(one, other)| one == other).count(),
+        (None, _) | (_, None) => 0,
+    };
+    for (value, is_there, sign) in [(expected, field.expected.is_some(), '-'), (found, field.found.is_some(), '+')] {
+        if !is_there {
+            continue;
+        }
+        let line = format!("{sign} {path}: {}", cut(&value, begin, VALUE_CHARS_MAX));
         let _ = writeln!(text, "        {}", if sign == '-' { paint.red(&line) } else { paint.green(&line) });
     }
+}
+
+/// At most so many characters of a text that is longer: those around a place.
+fn cut(text: &str, place: usize, chars_max: usize) -> String {
+    let length = text.chars().count();
+    if length <= chars_max {
+        return text.to_owned();
+    }
+    let begin = if place < chars_max { 0 } else { place - ALIKE_CHARS };
+    let shown: String = text.chars().skip(begin).take(chars_max).collect();
+    let (before, after) = (if begin > 0 { "…" } else { "" }, if begin + chars_max < length { "…" } else { "" });
+    format!("{before}{shown}{after} ({length} characters)")
 }
 
 /// Lines that both have stand between those that one has.
@@ -141,12 +166,12 @@ fn title(line: &Value) -> String {
 }
 
 /// A line without the text that it came as.
-fn readable(line: &Value) -> Value {
+fn readable(line: &Value) -> String {
     let mut line = line.clone();
     if let Some(fields) = line.as_object_mut() {
         fields.remove("_text");
     }
-    line
+    cut(&line.to_string(), 0, LINE_CHARS_MAX)
 }
 
 fn show_unsteady(text: &mut String, unsteady: &Unsteady, paint: Paint) {
@@ -169,5 +194,37 @@ fn show_unsteady(text: &mut String, unsteady: &Unsteady, paint: Paint) {
         let (before, after) = (paint.red(&format!("- {before}")), paint.green(&format!("+ {after}")));
         let _ = writeln!(text, "    {}\n    {before}\n    {after}", paint.bold(file));
         list(text, differences, paint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_long_value_the_part_that_differs_is_shown() {
+        let field = |expected: Value, found: Value| {
+            let (mut text, path) = (String::new(), "_source.a".to_owned());
+            let field = Changed { path, expected: Some(expected), found: Some(found) };
+            show_field(&mut text, &field, Paint(false));
+            text
+        };
+        assert_eq!(field(json!(1), json!("x")), "        - a: 1\n        + a: \"x\"\n");
+        let text = |end: &str| json!("y".repeat(5_000) + end + &"z".repeat(5_000));
+        let shown = field(text("one"), text("two"));
+        let alike = "y".repeat(ALIKE_CHARS);
+        assert!(
+            shown.contains(&format!("- a: …{alike}onez")) && shown.contains(&format!("+ a: …{alike}twoz")),
+            "{shown}"
+        );
+        assert!(shown.contains("z… (10005 characters)\n") && shown.len() < 600, "{shown}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut() {
+        let shown = readable(&json!({"_source": {"a": "y".repeat(5_000)}, "_text": "as it came"}));
+        assert!(shown.ends_with("yyy… (5020 characters)") && shown.len() < LINE_CHARS_MAX + 50, "{shown}");
     }
 }
