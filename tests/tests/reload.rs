@@ -374,3 +374,23 @@ fn a_file_that_the_settings_name_may_come_after_the_pipeline_file() {
     assert!(job.marks().values().all(|mark| mark == "three"));
     running.drain();
 }
+
+#[test]
+fn what_comes_with_a_new_transform_waits_for_it() {
+    let job = Numbers::new("together");
+    let running = job.start();
+    let second = "[[transform]]\nname = \"second\"\nplugin = \"second.wasm\"\nsettings = { mark = \"three\" }";
+    job.put(&job.plugin("second"), b"no component");
+    job.write(Plugins { mark: r#"settings = { mark = "two" }"#, more: second, ..Plugins::default() });
+    // It may have been tried more than once: each file that comes is a reason.
+    let refused = || running.place("mark").candidate.filter(|one| one.stage == Stage::Refused);
+    let why = wait_for("a refusal", LIMIT, refused).why.unwrap_or_default();
+    assert!(why.contains("transform `second`") && why.contains("it is not WebAssembly"), "{why}");
+    job.put(&job.plugin("second"), &fs::read(guest("mark")).expect("it is built"));
+    wait_for("both", LIMIT, || (running.place("mark").serving.number > 1).then_some(()));
+    job.produce(0..10);
+    job.wait_for_documents(10);
+    assert!(job.marks().values().all(|mark| mark == "three"));
+    assert_eq!(running.place("second").serving.stage, Stage::Settled);
+    running.drain();
+}

@@ -8,7 +8,7 @@ use crate::record::{ErrorKind, HasKind};
 
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum LaneError {
-    #[error("plugin={plugin} failed: {error}; its batch is read again after a restart")]
+    #[error("plugin={plugin} failed: {error}")]
     Call { plugin: String, error: CallError },
 
     #[error("the plugin={plugin} gave states that the contract does not allow: {what}")]

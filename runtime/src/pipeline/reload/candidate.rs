@@ -104,6 +104,11 @@ pub(super) fn candidate(
                 now.ok_or(error)
             }
         }
+    })
+    .inspect_err(|error| {
+        // They come again, with whatever it was.
+        let why = format!("what the pipeline file names beside it cannot be used: {error}");
+        changed.iter().for_each(|name| board.refused(name, Stage::Refused, &why));
     })?;
     let moved = !plugins.all().map(|one| &one.place).eq(serving.all().map(|one| &one.place));
     Ok((moved || !changed.is_empty()).then_some(Candidate { plugins, changed }))
