@@ -77,6 +77,7 @@ pub(super) fn candidate(
                 );
                 return Ok(now.clone());
             }
+            (Err(error), None) if error.is_away() => return Err(place.failed(error)),
             (Err(error), _) => (Err(error.to_string()), Some(error)),
         };
         let shown = digest.as_ref().map(|digest| digest.to_hex().to_string()).unwrap_or_default();
