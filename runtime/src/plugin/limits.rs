@@ -15,11 +15,12 @@ pub(super) const PATH_BYTES_MAX: usize = 1024;
 /// The names that a component gives itself, its version and its state; they are in tables, and the last in every part.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 
-/// What an instance may take of the host beside its memories: 128 MiB. CPython, in some dozens of modules, has half of it.
-pub(super) const INSTANCE_BYTES_MAX: usize = 128 << 20;
-/// Of a function's code: 1 MiB. The compiler takes two hundred times as much; the loop of an interpreter has 0.1 MiB.
+/// What an instance may take of the host beside its memories, by a bound that is far above what it takes: 512 MiB. QuickJS has
+/// less than half of it.
+pub(super) const INSTANCE_BYTES_MAX: usize = 512 << 20;
+/// Of a function's code: 1 MiB. The compiler takes two hundred times as much.
 pub(super) const FUNCTION_BYTES_MAX: usize = 1 << 20;
-/// The compiler takes some KiB for each; CPython has 20,000.
+/// The compiler takes some KiB for each.
 pub(super) const FUNCTIONS_MAX: usize = 100_000;
 /// Components within each other.
 pub(super) const COMPONENT_DEPTH_MAX: usize = 32;

@@ -167,18 +167,18 @@ mod tests {
 
     #[test]
     fn many_instances_of_a_large_module_are_refused() {
-        let error = judge(&component(&[module(100_000), instances(100)])).expect_err("160 MB");
-        assert!(error.contains("160000000 bytes beside its memory"), "{error}");
+        let error = judge(&component(&[module(100_000), instances(400)])).expect_err("640 MB");
+        assert!(error.contains("640000000 bytes beside its memory"), "{error}");
     }
 
-    /// Here ten each, in a component that is instantiated ten times.
+    /// Here ten each, in a component that is instantiated forty times.
     #[test]
     fn instances_of_nested_components_count() {
         let inner = nested(&[module(100_000), instances(10)]);
         assert_eq!(judge(&component(&[inner.clone(), of_nested(2)])), Ok(()));
-        assert!(judge(&component(&[inner.clone(), of_nested(10)])).is_err());
+        assert!(judge(&component(&[inner.clone(), of_nested(40)])).is_err());
         // By another nested one, which knows the first by an alias.
-        assert!(judge(&component(&[inner, nested(&[of_nested(10)])])).is_err());
+        assert!(judge(&component(&[inner, nested(&[of_nested(40)])])).is_err());
     }
 
     #[test]
