@@ -109,6 +109,8 @@ fn alone<T>(
         Err(error) => error,
     };
     let is_late = matches!(error, CallError::Deadline { .. });
+    // An answer that breaks the contract comes from no place.
+    let is_trap = matches!(error, CallError::Trap(_));
     match error.reason() {
         Some(mut reason) if is_late && pace.knows(once.place) => {
             pace.suspect();
@@ -116,11 +118,13 @@ fn alone<T>(
             return Ok(Err((error, reason)));
         }
         Some(reason) if !is_late && once.first => {
-            pace.trapped(once.place);
+            if is_trap {
+                pace.trapped(once.place);
+            }
             return Ok(Err((error, reason)));
         }
         // Memory that has grown may be what it traps for.
-        Some(reason) if !is_late && !once.grown && pace.knows_trap(once.place) => return Ok(Err((error, reason))),
+        Some(reason) if is_trap && !once.grown && pace.knows_trap(once.place) => return Ok(Err((error, reason))),
         Some(_) if is_late => pace.suspect(),
         Some(_) | None => {}
     }
@@ -128,9 +132,10 @@ fn alone<T>(
     let again = tried(attempt, pace, row..row + 1, time);
     match again.came {
         Ok(answer) => {
-            match is_late {
-                true => pace.came_back(),
-                false => pace.trapped_without_reason(once.place),
+            if is_late {
+                pace.came_back();
+            } else if is_trap {
+                pace.trapped_without_reason(once.place);
             }
             Ok(Ok(answer))
         }
@@ -139,7 +144,7 @@ fn alone<T>(
             if let CallError::Deadline { .. } = error {
                 pace.suspect();
                 pace.spun(again.place);
-            } else {
+            } else if let CallError::Trap(_) = error {
                 pace.trapped(again.place);
             }
             Ok(Err((error, reason)))

@@ -16,6 +16,9 @@ enum Row {
     Traps,
     /// On an instance that was called before: no fault of the row.
     TrapsUsed,
+    /// Its answer is no answer: always, or on an instance that was called before.
+    Lies,
+    LiesUsed,
     /// It never comes back, and is at this place.
     Spins(u64),
 }
@@ -59,6 +62,9 @@ impl Guest {
                     Row::Traps => (came, place) = (Err(CallError::Trap("no".into())), 100),
                     Row::TrapsUsed if !is_first => (came, place) = (Err(CallError::Trap("full".into())), 101),
                     Row::TrapsUsed => took += ROW,
+                    Row::Lies => came = Err(CallError::Contract("no".into())),
+                    Row::LiesUsed if !is_first => came = Err(CallError::Contract("full".into())),
+                    Row::LiesUsed => took += ROW,
                     Row::Spins(at) => (took, place) = (Duration::MAX, at),
                 }
                 if took > time {
@@ -185,6 +191,8 @@ fn row() -> impl Strategy<Value = Row> {
         40 => Just(Row::Fine),
         1 => Just(Row::Traps),
         1 => Just(Row::TrapsUsed),
+        1 => Just(Row::Lies),
+        1 => Just(Row::LiesUsed),
         1 => (1..3u64).prop_map(Row::Spins),
         1 => (1..600_000u64).prop_map(|micros| Row::Slow(Duration::from_micros(micros))),
     ]
@@ -200,7 +208,7 @@ proptest! {
         guest.first = Duration::from_micros(first_micros);
         for rows in batches {
             // Slow rows together may be longer than a batch may take; alone each is not.
-            let guilty = |row: &Row| matches!(row, Row::Traps | Row::Spins(_));
+            let guilty = |row: &Row| matches!(row, Row::Traps | Row::Lies | Row::Spins(_));
             let expected: Vec<u32> = (0u32..).zip(&rows).filter(|(_, row)| guilty(row)).map(|(at, _)| at).collect();
             prop_assert_eq!(guest.serve(&rows).given_up, expected);
         }
