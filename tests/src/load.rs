@@ -12,7 +12,6 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tidegate::pipeline::Handle;
 
 use crate::reload::{GROUPS, LIMIT, NUMBERS_PER_WINDOW, Numbers, Running, number};
-use crate::wait_for;
 
 /// So many numbers may wait to be read.
 const AHEAD: u64 = 1_000_000;
@@ -82,10 +81,20 @@ fn produce(
 pub fn check_counted(job: &Numbers, running: &Running, produced: i64) -> anyhow::Result<()> {
     job.pass_time(produced);
     let windows = produced / NUMBERS_PER_WINDOW;
-    let counted = wait_for("the last window", LIMIT, || {
+    let with_the_last = ((produced - 1) / NUMBERS_PER_WINDOW + 1) * GROUPS;
+    let begun = Instant::now();
+    let counted = loop {
         let counted = job.tallies();
-        (counted.values().sum::<i64>() >= produced && counted.len() as i64 > windows * GROUPS).then_some(counted)
-    });
+        let sum = counted.values().sum::<i64>();
+        if sum >= produced && counted.len() as i64 >= with_the_last {
+            break counted;
+        }
+        let late = begun.elapsed() > LIMIT;
+        ensure!(!late, "{sum} of {produced} were counted, in {} of {with_the_last} groups: {:?}", counted.len(), {
+            running.handle.snapshot()
+        });
+        thread::sleep(Duration::from_millis(100));
+    };
     let counted: Vec<i64> = counted.into_values().collect();
     let whole = counted.iter().filter(|count| **count == NUMBERS_PER_WINDOW / GROUPS).count() as i64;
     ensure!(counted.iter().sum::<i64>() == produced, "{} of {produced} were counted", counted.iter().sum::<i64>());
