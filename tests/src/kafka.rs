@@ -58,6 +58,15 @@ impl Kafka {
         }
     }
 
+    pub fn delete_topic(&self, name: &str) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().expect("valid settings");
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        let answers = block_on(admin.delete_topics(&[name], &options)).expect("the broker answers");
+        for answer in answers {
+            answer.unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
+        }
+    }
+
     /// Writes the records in order; returns when all are acknowledged.
     pub fn produce(&self, topic: &str, records: &[Record]) {
         let producer: ThreadedProducer<_> = self

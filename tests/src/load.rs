@@ -9,24 +9,20 @@ use anyhow::{Context, ensure};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use tidegate::pipeline::Handle;
 
 use crate::reload::{GROUPS, LIMIT, NUMBERS_PER_WINDOW, Numbers, Running, number};
 
-/// So many numbers may wait to be read.
-const AHEAD: u64 = 1_000_000;
-
-/// A thread that produces numbers, from one on, at a rate or as fast as they are taken.
+/// A thread that produces numbers at a rate.
 pub struct Load {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<anyhow::Result<i64>>,
 }
 
 impl Load {
-    pub fn begin(job: &Arc<Numbers>, handle: &Handle, first: i64, per_second: Option<u32>) -> Load {
+    pub fn begin(job: &Arc<Numbers>, per_second: u32) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
-        let (job, handle, stopped) = (job.clone(), handle.clone(), stop.clone());
-        let thread = thread::spawn(move || produce(&job, &handle, first, per_second, &stopped));
+        let (job, stopped) = (job.clone(), stop.clone());
+        let thread = thread::spawn(move || flow(&job, per_second, &stopped));
         Load { stop, thread }
     }
 
@@ -37,44 +33,57 @@ impl Load {
     }
 }
 
-fn produce(
-    job: &Numbers,
-    handle: &Handle,
-    first: i64,
-    per_second: Option<u32>,
-    stop: &AtomicBool,
-) -> anyhow::Result<i64> {
-    let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &job.brokers)
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "5")
-        .create()?;
-    let (begun, mut next) = (Instant::now(), first);
+fn flow(job: &Numbers, per_second: u32, stop: &AtomicBool) -> anyhow::Result<i64> {
+    let producer = producer(job)?;
+    let (begun, mut next) = (Instant::now(), 0);
     while !stop.load(Relaxed) {
-        let is_ahead = match per_second {
-            Some(rate) => (next - first) as f64 > begun.elapsed().as_secs_f64() * f64::from(rate),
-            None => next as u64 > handle.snapshot().counts.tally.records + AHEAD,
-        };
-        if is_ahead {
+        if next as f64 > begun.elapsed().as_secs_f64() * f64::from(per_second) {
             producer.poll(Duration::ZERO);
             thread::sleep(Duration::from_millis(1));
             continue;
         }
-        for n in next..next + 1000 {
-            let (partition, timestamp, value) = number(n);
-            let mut record =
-                BaseRecord::<(), String>::to(&job.topic).partition(partition).timestamp(timestamp).payload(&value);
-            while let Err((error, again)) = producer.send(record) {
-                ensure!(error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "produce: {error}");
-                producer.poll(Duration::from_millis(10));
-                record = again;
-            }
-        }
-        producer.poll(Duration::ZERO);
-        next += 1000;
+        next = produce(job, &producer, next)?;
     }
     producer.flush(LIMIT).context("the numbers are not acknowledged")?;
     Ok(next)
+}
+
+/// Produces so many numbers at once, and some more; how many.
+pub fn fill(job: &Numbers, least: i64) -> anyhow::Result<i64> {
+    let producer = producer(job)?;
+    let mut next = 0;
+    while next < least {
+        next = produce(job, &producer, next)?;
+    }
+    producer.flush(LIMIT).context("the numbers are not acknowledged")?;
+    Ok(next)
+}
+
+fn producer(job: &Numbers) -> anyhow::Result<BaseProducer> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &job.brokers)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5")
+        .set("compression.type", "lz4");
+    Ok(config.create()?)
+}
+
+/// A thousand numbers, from this one on; the one after them.
+fn produce(job: &Numbers, producer: &BaseProducer, next: i64) -> anyhow::Result<i64> {
+    let end = next + 1000;
+    for n in next..end {
+        let (partition, timestamp, value) = number(n);
+        let mut record =
+            BaseRecord::<(), String>::to(&job.topic).partition(partition).timestamp(timestamp).payload(&value);
+        while let Err((error, again)) = producer.send(record) {
+            ensure!(error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "produce: {error}");
+            producer.poll(Duration::from_millis(10));
+            record = again;
+        }
+    }
+    producer.poll(Duration::ZERO);
+    Ok(end)
 }
 
 /// The whole windows of the numbers `0..produced` are in the index, and have counted each of them once.

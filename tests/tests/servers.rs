@@ -223,7 +223,7 @@ fn reloads_lose_and_double_nothing_of_100_000_records_a_second() {
     let job = Arc::new(Numbers::on(&Servers::get().kafka, "flow"));
     job.write(Plugins { documents: false, ..Plugins::default() });
     let running = job.start();
-    let load = Load::begin(&job, &running.handle, 0, Some(100_000));
+    let load = Load::begin(&job, 100_000);
     let component = fs::read(guest("mark")).expect("it is built");
     let version = |changed, number| version(&component, changed, number).expect("it is a component");
     for generation in 2..=40_u64 {

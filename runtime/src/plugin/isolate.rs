@@ -128,6 +128,18 @@ fn alone<T>(
         Some(_) if is_late => pace.suspect(),
         Some(_) | None => {}
     }
+    // A row that was on its way to where others never came back from is there by then.
+    if is_late && let Some(time) = pace.longer() {
+        let longer = tried(attempt, pace, row..row + 1, time);
+        match longer.came {
+            Ok(answer) => {
+                pace.came_back();
+                return Ok(Ok(answer));
+            }
+            Err(error @ CallError::Deadline { .. }) if !pace.knows(longer.place) => drop(error),
+            Err(error) => return broke(error, longer.place, pace).map(Err),
+        }
+    }
     let time = pace.fair();
     let again = tried(attempt, pace, row..row + 1, time);
     match again.came {
@@ -139,17 +151,22 @@ fn alone<T>(
             }
             Ok(Ok(answer))
         }
-        Err(error) => {
-            let Some(reason) = error.reason() else { return Err(error) };
-            if let CallError::Deadline { .. } = error {
-                pace.suspect();
-                pace.spun(again.place);
-            } else if let CallError::Trap(_) = error {
-                pace.trapped(again.place);
-            }
-            Ok(Err((error, reason)))
-        }
+        Err(error) => broke(error, again.place, pace).map(Err),
     }
+}
+
+/// A row broke a fresh instance, in a time that it cannot complain of.
+fn broke(error: CallError, place: Place, pace: &mut Pace) -> Result<(CallError, Reason), CallError> {
+    let Some(reason) = error.reason() else { return Err(error) };
+    match error {
+        CallError::Deadline { .. } => {
+            pace.suspect();
+            pace.spun(place);
+        }
+        CallError::Trap(_) => pace.trapped(place),
+        _ => {}
+    }
+    Ok((error, reason))
 }
 
 #[cfg(test)]

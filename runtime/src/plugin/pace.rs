@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 /// What all rows together have of short deadlines that are expected to break calls in a batch.
-const SHORT_ALL: Duration = Duration::from_micros(800);
+const SHORT_ALL: Duration = Duration::from_micros(400);
 /// What a short call has beyond what is usual, at least: the clock ticks.
-const SHORT_MIN: Duration = Duration::from_micros(60);
+const SHORT_MIN: Duration = Duration::from_micros(40);
 /// And where few rows are expected to break.
 const SHORT_FEW: Duration = Duration::from_micros(400);
 /// A run of rows has less: when it breaks, each of them has its own time.
@@ -20,6 +20,8 @@ const RUN_SHORT_MIN: Duration = Duration::from_micros(50);
 const PIECE_MIN: Duration = Duration::from_millis(50);
 /// How often the longest surprise of late a short call has.
 const SURPRISES: u32 = 2;
+/// So many times its short time a row has, to come to where others spin.
+const LONGER: u32 = 8;
 /// After a row that spun, so many batches have short deadlines.
 const SUSPICION_BATCHES: u32 = 64;
 /// So many rows that stop at new places have all of the fair time; an interpreter may have any number of places.
@@ -133,6 +135,11 @@ impl Pace {
         self.fair.max(self.piece(1)).min(self.deadline)
     }
 
+    /// The time of one that did not come back in a short one, before it has its fair time; none while no place is known.
+    pub fn longer(&self) -> Option<Duration> {
+        (!self.places.is_empty()).then(|| (self.piece(1) * LONGER).min(self.fair()))
+    }
+
     /// How many rows of a batch that breaks are tried together: so many that runs and single rows take as many calls each. Where
     /// that would be few, rows are tried singly: that breaks fewer calls.
     pub fn run(&self, rows: u32) -> u32 {
@@ -199,6 +206,9 @@ impl Pace {
 
     /// A row had its fair time, and was there when it ended. After some of them the next ones have less.
     pub fn spun(&mut self, place: Place) {
+        if self.knows(place) {
+            return;
+        }
         push(&mut self.places, place);
         match self.fair_whole.checked_sub(1) {
             Some(left) => self.fair_whole = left,
@@ -277,7 +287,7 @@ mod tests {
         pace.suspect();
         pace.took(1, micros(5_000), false);
         assert!(pace.piece(1) > micros(2 * 4_900));
-        pace.took(1, micros(600_000), true);
+        pace.took(1, micros(1_200_000), true);
         assert!(pace.piece(1) < SECOND, "another instance has begun long ago");
         pace.broke();
         assert_eq!((pace.piece(1), pace.fair()), (SECOND, SECOND), "never beyond the deadline");
@@ -309,7 +319,7 @@ mod tests {
         assert!(pace.batch(100).is_some());
         pace.suspect();
         assert_eq!(pace.run(1024), 1);
-        assert_eq!(pace.piece(0), micros(80), "all of them together have 800");
+        assert_eq!(pace.piece(0), micros(40), "all of them together have 400");
     }
 
     #[test]

@@ -18,6 +18,10 @@ use tidegate_tests::workspace::{root, scratch};
 
 const ROWS: u64 = 1024;
 
+/// As the program has.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> anyhow::Result<()> {
     let batches = Arguments::read().number("batches", 300);
     let mut settings = Example("clickstream").settings()?;

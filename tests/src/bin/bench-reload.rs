@@ -15,7 +15,7 @@ use tidegate_tests::bench::broker::Broker;
 use tidegate_tests::bench::process::resident_bytes;
 use tidegate_tests::bench::versions::{Changed, version};
 use tidegate_tests::bench::{Arguments, Spread};
-use tidegate_tests::load::{Load, check_counted};
+use tidegate_tests::load::{Load, check_counted, fill};
 use tidegate_tests::reload::{Numbers, Plugins, Running};
 use tidegate_tests::wait_for;
 use tidegate_tests::workspace::root;
@@ -29,28 +29,35 @@ settings = { table = "g,name\ng1,one\ng2,two\n", key = "g" }
 "#;
 /// Versions that come again and again: their code is in the cache after the first time.
 const KNOWN: u32 = 4;
+/// Records of the backlog for a reload of each kind, and for the time without any: more than are read meanwhile.
+const BACKLOG_PER_RELOAD: i64 = 1_500_000;
+const BACKLOG_QUIET: i64 = 10_000_000;
 const TIMEOUT: Duration = Duration::from_secs(20);
+const QUIET: Duration = Duration::from_secs(5);
+const QUIET_OF_BACKLOG: Duration = Duration::from_secs(2);
 const STAGES: [Stage; 5] = [Stage::Compiled, Stage::Validated, Stage::Rehearsed, Stage::Shadowed, Stage::Probation];
+
+/// As the program has.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::read();
     let reloads: u32 = arguments.number("reloads", 100);
     let broker = Broker::start()?;
-    let job = Arc::new(Numbers::on(&broker.address(), "bench"));
     let component = fs::read(root().join(format!("target/plugins/{PLUGIN}.wasm")))?;
-    fs::write(job.plugin(PLUGIN), &component)?;
-    job.write(Plugins { documents: false, more: TRANSFORM, ..Plugins::default() });
     println!(
         "reload: a component of {} KB, an enricher before windows; 2 workers, 3 partitions",
         component.len() / 1000
     );
-    let running = job.start();
-    let mut bench = Bench { job: &job, running: &running, component, number: 0, generation: 1 };
 
-    let load = Load::begin(&job, &running.handle, 0, Some(100_000));
+    let job = job(&broker, "rate", &component)?;
+    let running = job.start();
+    let mut bench = Bench { job: &job, running: &running, component: component.clone(), number: 0, generation: 1 };
+    let load = Load::begin(&job, 100_000);
     wait_for("records", TIMEOUT, || (running.handle.snapshot().counts.tally.records > 500_000).then_some(()));
     println!("\nwith 100,000 records a second");
-    bench.quiet().print("no reloads", "");
+    bench.quiet(QUIET).print("no reloads", "");
     bench.deploy(reloads, Versions::New(Changed::All))?.print("code that is new", "<= 300");
     bench.deploy(reloads, Versions::New(Changed::One))?.print("a function that is new", "<= 300");
     bench.deploy(KNOWN, Versions::Known)?;
@@ -58,18 +65,35 @@ fn main() -> anyhow::Result<()> {
     let before = resident_bytes()?;
     bench.deploy(reloads, Versions::Known)?.print("code in the cache, again", "<= 50");
     println!("  memory before and after the last {reloads} reloads, MiB: {} {}", before >> 20, resident_bytes()? >> 20);
+    let number = bench.number;
+    let flowed = load.end()?;
+    check_counted(&job, &running, flowed)?;
+    running.drain();
 
-    let load = Load::begin(&job, &running.handle, load.end()?, None);
-    println!("\nwith all the records that the machine gives");
-    bench.quiet().print("no reloads", "");
+    let job = self::job(&broker, "backlog", &component)?;
+    let waiting = fill(&job, i64::from(reloads) * BACKLOG_PER_RELOAD + BACKLOG_QUIET)?;
+    let running = job.start();
+    let mut bench = Bench { job: &job, running: &running, component, number, generation: 1 };
+    println!("\nwith all the records that the machine takes, of a backlog");
+    bench.quiet(QUIET_OF_BACKLOG).print("no reloads", "");
     bench.deploy(reloads, Versions::New(Changed::All))?.print("code that is new", "<= 300");
     bench.deploy(reloads, Versions::New(Changed::One))?.print("a function that is new", "<= 300");
     bench.deploy(reloads, Versions::Known)?.print("code in the cache", "<= 50");
-    let produced = load.end()?;
-    check_counted(&job, &running, produced)?;
-    println!("\nnumbers that were produced, each counted once: {produced}");
+    let read = running.handle.snapshot().counts.tally.records;
+    ensure!((read as i64) < waiting, "the backlog of {waiting} came to its end before the reloads did");
+    check_counted(&job, &running, waiting)?;
+    println!("\nnumbers that flowed, each counted once: {flowed} and {waiting}");
     running.drain();
+    job.kafka.delete_topic(&job.topic);
     Ok(())
+}
+
+/// The pipeline, on topics of its own.
+fn job(broker: &Broker, name: &str, component: &[u8]) -> anyhow::Result<Arc<Numbers>> {
+    let job = Arc::new(Numbers::on(&broker.address(), name));
+    fs::write(job.plugin(PLUGIN), component)?;
+    job.write(Plugins { documents: false, more: TRANSFORM, ..Plugins::default() });
+    Ok(job)
 }
 
 /// What is deployed.
@@ -91,10 +115,10 @@ struct Bench<'b> {
 }
 
 impl Bench<'_> {
-    /// As long as some reloads take, without one.
-    fn quiet(&self) -> Measured {
+    /// Some time without a reload.
+    fn quiet(&self, time: Duration) -> Measured {
         let (before, begun) = (self.running.handle.snapshot().counts, Instant::now());
-        thread::sleep(Duration::from_secs(5));
+        thread::sleep(time);
         Measured::new(&before, &self.running.handle.snapshot().counts, begun.elapsed(), Vec::new())
     }
 

@@ -16,6 +16,9 @@ use crate::sink::dead_letter::{MESSAGE, ORIGIN, REASON};
 /// How much of a document an example shows.
 const EXAMPLE_BYTES_MAX: usize = 200;
 
+/// Records that are compared at most.
+const RECORDS_MAX: usize = 4096;
+
 /// The example where there is nothing to compare with.
 const FAILS: &str = "the generation before fails on them";
 
@@ -45,19 +48,41 @@ pub(super) fn shadow(
     if batches.is_empty() {
         return Ok(Difference::default());
     }
+    let batches = &newest(batches);
     let Ok(before) = play(serving, batches) else {
         // They fail, and what wants to take their place need only do better.
         play(wanted, batches)?;
         return Ok(Difference { records: records(batches), example: Some(FAILS.to_owned()), ..Difference::default() });
     };
     let broken: BTreeSet<&str> = before.dead_letters().iter().filter_map(broken_record).collect();
+    let strict = &wanted.1.with_on_trap(OnTrap::Stop)?;
+    if broken.is_empty() {
+        return Ok(compare(records(batches), &before, &play((wanted.0, strict), batches)?));
+    }
     let innocent: Vec<_> = batches
         .iter()
-        .map(|(partition, batch)| (partition.clone(), Arc::new(without(partition, batch, &broken))))
+        .map(|(partition, batch)| {
+            let origin = |row| format!("{}-{}-{}", partition.topic, partition.number, batch.offset(row));
+            (partition.clone(), some_of(batch, |row| !broken.contains(origin(row).as_str())))
+        })
         .collect();
-    let before = if broken.is_empty() { before } else { play(serving, &innocent)? };
-    let after = play((wanted.0, &wanted.1.with_on_trap(OnTrap::Stop)?), &innocent)?;
-    Ok(compare(records(&innocent), &before, &after))
+    Ok(compare(records(&innocent), &play(serving, &innocent)?, &play((wanted.0, strict), &innocent)?))
+}
+
+/// So many of their records, of the newest batches: a single one may have more.
+fn newest(batches: &Batches) -> Vec<(Partition, Arc<RecordBatch>)> {
+    let (mut newest, mut left) = (Vec::new(), RECORDS_MAX);
+    for (partition, batch) in batches.iter().rev() {
+        let taken = left.min(batch.len());
+        left -= taken;
+        let batch = if taken == batch.len() { batch.clone() } else { some_of(batch, |row| row < taken) };
+        newest.push((partition.clone(), batch));
+        if left == 0 {
+            break;
+        }
+    }
+    newest.reverse();
+    newest
 }
 
 fn records(batches: &Batches) -> usize {
@@ -87,17 +112,13 @@ fn broken_record(letter: &Message) -> Option<&str> {
     header(letter, ORIGIN).filter(|_| kinds.iter().any(|kind| kind.name() == reason))
 }
 
-fn without(partition: &Partition, batch: &RecordBatch, broken: &BTreeSet<&str>) -> RecordBatch {
+fn some_of(batch: &RecordBatch, wanted: impl Fn(usize) -> bool) -> Arc<RecordBatch> {
     let mut builder = BatchBuilder::new(batch.received());
-    for row in 0..batch.len() {
-        let offset = batch.offset(row);
-        if broken.contains(format!("{}-{}-{offset}", partition.topic, partition.number).as_str()) {
-            continue;
-        }
-        builder.push(offset, batch.timestamp(row), batch.key(row), batch.value(row));
+    for row in (0..batch.len()).filter(|row| wanted(*row)) {
+        builder.push(batch.offset(row), batch.timestamp(row), batch.key(row), batch.value(row));
         batch.headers(row).for_each(|(name, value)| builder.header(name, value));
     }
-    builder.finish()
+    Arc::new(builder.finish())
 }
 
 fn compare(records: usize, before: &VirtualPipeline, after: &VirtualPipeline) -> Difference {
@@ -169,5 +190,24 @@ impl fmt::Display for Difference {
             Some(example) => write!(f, "; for example {example}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{EventTime, Offset};
+
+    #[test]
+    fn a_large_batch_is_compared_in_part_and_older_ones_not_at_all() {
+        let batch = |rows: usize| {
+            let mut builder = BatchBuilder::new(EventTime::from_micros(0));
+            (0..rows).for_each(|row| builder.push(Offset(row as i64), None, None, Some(b"{}")));
+            (Partition::new("t", 0), Arc::new(builder.finish()))
+        };
+        let lengths = |batches: &Batches| newest(batches).iter().map(|(_, batch)| batch.len()).collect::<Vec<_>>();
+        assert_eq!(lengths(&[batch(10), batch(0), batch(20)]), [10, 0, 20]);
+        assert_eq!(lengths(&[batch(10), batch(RECORDS_MAX), batch(96)]), [RECORDS_MAX - 96, 96]);
+        assert_eq!(lengths(&[batch(10), batch(3 * RECORDS_MAX)]), [RECORDS_MAX]);
     }
 }
