@@ -263,9 +263,10 @@ pub struct AggregateSettings {
     /// The fields that make a group. A field that is absent or null makes a group of its own.
     /// Value: a list of fields' paths. Default: empty, which is one group.
     pub group_by: Vec<String>,
-    /// `{ tumbling = "1m" }`: windows of this length, end to end, aligned to 1970 UTC. Not supported yet: `sliding`,
-    /// `session_gap`.
-    /// Value: a table with a duration from 1ms to 366d. Required.
+    /// `{ tumbling = "1m" }`: windows of this length, end to end, aligned to 1970 UTC. `{ sliding = "5m", every = "1m" }`: windows
+    /// of the first length, a new one begins every so often; a record is folded into each window that it is in, here five, and
+    /// costs as much. `every` is at most the length, and not below a thousandth of it. Not supported yet: `session_gap`.
+    /// Value: a table with durations from 1ms to 366d. Required.
     pub window: WindowSettings,
     /// What happens to a record whose window had closed: a dead letter, or it is dropped and counted.
     /// Value: `dead-letter` or `drop`. Default: `dead-letter`.
@@ -281,6 +282,8 @@ pub struct AggregateSettings {
 pub enum WindowSettings {
     /// Windows of this length, end to end, aligned to 1970 UTC. 1 ms to 366 days.
     Tumbling { length: Duration },
+    /// A new one begins every so often.
+    Sliding { length: Duration, every: Duration },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

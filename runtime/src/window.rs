@@ -5,11 +5,11 @@ mod closed;
 mod keyed;
 mod keys;
 mod states;
-mod tumbling;
+mod time_windows;
 mod watermark;
 
 pub use closed::{ClosedWindow, GroupState};
 pub use keyed::{FoldRow, Hold, KeyedWindows, Slots};
 pub(crate) use keys::Keys;
-pub use tumbling::{Tumbling, Window};
+pub use time_windows::{TimeWindows, Window};
 pub use watermark::Watermark;

@@ -95,7 +95,7 @@ impl PartsLane {
             let aggregate = output.aggregate.as_ref().filter(|aggregate| aggregate.merged)?;
             let emitted = metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, output.hash));
             let emitted = emitted.unwrap_or(EventTime::MIN);
-            Some((Merging::new(aggregate.tumbling, emitted), emitted))
+            Some((Merging::new(aggregate.windows, emitted), emitted))
         });
         Ok(PartsLane {
             merging: merging.collect(),
@@ -287,7 +287,7 @@ impl PartsLane {
         let (Some(aggregate), Some((merging, known_through))) = (&output.aggregate, &mut self.merging[place]) else {
             return Ok(());
         };
-        let window = aggregate.tumbling.starting_at(EventTime::from_micros(part.window_start_micros));
+        let window = aggregate.windows.starting_at(EventTime::from_micros(part.window_start_micros));
         let seen = offset < self.read;
         if seen && window.end <= *known_through {
             return Ok(());
@@ -379,7 +379,7 @@ impl PartsLane {
         let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
         let merged = merging.merge(start, groups, aggregate).map_err(failed)?;
         let due = Due {
-            window: plan.tumbling.starting_at(start),
+            window: plan.windows.starting_at(start),
             of: None,
             keys: merging.keys_of(start, groups),
             states: merged.states,

@@ -12,7 +12,7 @@ use crate::decode::{Composer, Decoder, Reads, Writes};
 use crate::plugin::{Aggregate, Instance};
 use crate::record::{Field, Kind, Partition, Ports, StateSchema};
 use crate::sink::{DeadLetters, GivenUpBy};
-use crate::window::Tumbling;
+use crate::window::TimeWindows;
 
 use super::LaneError;
 use super::id::Revision;
@@ -190,7 +190,7 @@ pub(super) struct AggregatePlan {
     pub reads: Reads,
     pub group_by: Reads,
     pub groups: Vec<String>,
-    pub tumbling: Tumbling,
+    pub windows: TimeWindows,
     pub late: OnLate,
     /// Its windows are merged over partitions by the parts topic.
     pub merged: bool,
@@ -357,7 +357,10 @@ fn aggregate_plan(
     fields.push(field("window_end", Kind::Timestamp));
     let own_composer = Composer::new(&fields).map_err(plan_error)?;
     fields.extend(described.ports.writes.iter().cloned());
-    let WindowSettings::Tumbling { length } = settings.window;
+    let windows = match settings.window {
+        WindowSettings::Tumbling { length } => TimeWindows::tumbling(length),
+        WindowSettings::Sliding { length, every } => TimeWindows::sliding(length, every),
+    };
     let name = settings.plugin.file.file_stem().map_or_else(|| "aggregate".into(), |stem| stem.to_string_lossy());
     Ok(AggregatePlan {
         output: output.into(),
@@ -367,7 +370,7 @@ fn aggregate_plan(
         reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
         group_by: decoder.reads(&groups).map_err(plan_error)?,
         groups: settings.group_by.clone(),
-        tumbling: Tumbling::new(length),
+        windows,
         late: settings.late,
         merged: !settings.partitioned_by_group,
         schema,
@@ -382,6 +385,9 @@ fn aggregate_plan(
 /// Of what a state is of: parts with different ones must not meet. What the plugin's own settings mean for a state is the
 /// plugin's word, by the name of its state's schema.
 fn fingerprint(settings: &AggregateSettings) -> u64 {
-    let WindowSettings::Tumbling { length } = settings.window;
-    hash_of(&format!("{:?} {}", settings.group_by, length.as_micros()))
+    let windows = match settings.window {
+        WindowSettings::Tumbling { length } => length.as_micros().to_string(),
+        WindowSettings::Sliding { length, every } => format!("{} every {}", length.as_micros(), every.as_micros()),
+    };
+    hash_of(&format!("{:?} {windows}", settings.group_by))
 }

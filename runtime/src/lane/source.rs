@@ -107,7 +107,7 @@ impl SourceLane {
             .iter()
             .map(|output| {
                 let aggregate = output.aggregate.as_ref()?;
-                Some(Folding::new(aggregate.tumbling, emitted(output.hash), &watermark))
+                Some(Folding::new(aggregate.windows, emitted(output.hash), &watermark))
             })
             .collect();
         let mut lane = SourceLane {

@@ -11,7 +11,7 @@ use crate::record::{EventTime, Offset, Slices, StateSchema};
 
 use super::keys::Keys;
 use super::states::{Group, States};
-use super::{ClosedWindow, Tumbling};
+use super::{ClosedWindow, TimeWindows};
 
 /// So many states are converted by one call where all of a window are needed.
 const CONVERTED_AT_ONCE: usize = 4096;
@@ -36,7 +36,8 @@ impl Hold {
 /// A record on its way into a window.
 #[derive(Clone, Copy, Debug)]
 pub struct FoldRow<'a> {
-    pub time: EventTime,
+    /// Of the window.
+    pub start: EventTime,
     pub group: &'a [u8],
     pub offset: Offset,
     /// The partition's watermark before the record.
@@ -80,7 +81,7 @@ struct Entry {
 /// Open windows by their start; groups are found by one look-up a record. Clones share what neither has changed since.
 #[derive(Clone, Debug)]
 pub struct KeyedWindows {
-    tumbling: Tumbling,
+    time_windows: TimeWindows,
     windows: BTreeMap<EventTime, Entry>,
     /// Of the states that are not of this turn.
     before: Option<StateSchema>,
@@ -89,12 +90,12 @@ pub struct KeyedWindows {
 }
 
 impl KeyedWindows {
-    pub fn new(tumbling: Tumbling) -> Self {
-        KeyedWindows { tumbling, windows: BTreeMap::new(), before: None, turn: 0 }
+    pub fn new(time_windows: TimeWindows) -> Self {
+        KeyedWindows { time_windows, windows: BTreeMap::new(), before: None, turn: 0 }
     }
 
-    pub fn tumbling(&self) -> Tumbling {
-        self.tumbling
+    pub fn time_windows(&self) -> TimeWindows {
+        self.time_windows
     }
 
     pub fn windows(&self) -> usize {
@@ -118,11 +119,11 @@ impl KeyedWindows {
         slots.old.clear();
         let mut rows = rows.peekable();
         while let Some(row) = rows.peek() {
-            let bounds = self.tumbling.window(row.time);
-            let window = Arc::make_mut(&mut self.windows.entry(bounds.start).or_default().window);
+            let start = row.start;
+            let window = Arc::make_mut(&mut self.windows.entry(start).or_default().window);
             // Neighbours are mostly of one window, so the window is looked up once for a run of them.
-            while let Some(row) = rows.next_if(|row| bounds.start <= row.time && row.time < bounds.end) {
-                let slot = window.slot(row.group, bounds.start, self.turn, slots);
+            while let Some(row) = rows.next_if(|row| row.start == start) {
+                let slot = window.slot(row.group, start, self.turn, slots);
                 slots.groups.push(slot);
             }
         }
@@ -200,7 +201,7 @@ impl KeyedWindows {
         self.convert_ended(watermark, migrate)?;
         let mut closed = Vec::new();
         while let Some(entry) = self.windows.first_entry() {
-            let window = self.tumbling.starting_at(*entry.key());
+            let window = self.time_windows.starting_at(*entry.key());
             if window.end > watermark {
                 break;
             }
@@ -216,7 +217,7 @@ impl KeyedWindows {
     ) -> Result<Vec<ClosedWindow>, E> {
         self.convert_ended(EventTime::MAX, migrate)?;
         let closed = |(start, entry): (&EventTime, &Entry)| {
-            ClosedWindow::new(self.tumbling.starting_at(*start), entry.window.clone())
+            ClosedWindow::new(self.time_windows.starting_at(*start), entry.window.clone())
         };
         Ok(self.windows.iter().map(closed).collect())
     }
@@ -228,7 +229,7 @@ impl KeyedWindows {
     ) -> Result<(), E> {
         let Some(before) = &self.before else { return Ok(()) };
         for (start, entry) in &mut self.windows {
-            while !entry.old.is_empty() && self.tumbling.starting_at(*start).end <= watermark {
+            while !entry.old.is_empty() && self.time_windows.starting_at(*start).end <= watermark {
                 entry.convert(CONVERTED_AT_ONCE, self.turn, |states| migrate(before, states))?;
             }
         }
@@ -247,11 +248,11 @@ impl Folded {
 
     fn count_in(&self, group: &mut Group) {
         let Some(first) = self.first else { return };
-        if group.count == 0 {
-            group.first = first.offset;
-        }
+        // Of one batch, the records of a window come in several turns where windows overlap.
+        let (oldest, newest) = if group.count == 0 { (first.offset, self.last) } else { (group.first, group.last) };
         group.count += self.count;
-        group.last = self.last;
+        group.first = oldest.min(first.offset);
+        group.last = newest.max(self.last);
     }
 }
 

@@ -15,8 +15,8 @@ use tidegate::record::{Accumulated, Batch, Column, Field, Kind, Output, Ports, S
 
 use super::input::{MAX_FUTURE, OUT_OF_ORDER, OWN, TOPIC};
 
-/// The window lengths of the two aggregates, in seconds.
-pub const WINDOWS: [i64; 2] = [10, 25];
+/// The lengths of the windows of the two aggregates, and how often one begins, in seconds.
+pub const WINDOWS: [(i64, i64); 2] = [(10, 10), (25, 10)];
 pub const AGGREGATES: [&str; 2] = ["short", "long"];
 pub const PLAIN: &str = "plain";
 
@@ -160,11 +160,15 @@ fn transform(name: &str) -> TransformSettings {
     TransformSettings { name: name.to_owned(), plugin: plugin() }
 }
 
-fn output(name: &str, window: Option<i64>, transforms: Vec<TransformSettings>) -> OutputSettings {
-    let aggregate = window.map(|seconds| AggregateSettings {
+fn output(name: &str, window: Option<(i64, i64)>, transforms: Vec<TransformSettings>) -> OutputSettings {
+    let seconds = |seconds: i64| Duration::from_secs(seconds as u64);
+    let aggregate = window.map(|(length, every)| AggregateSettings {
         plugin: plugin(),
         group_by: vec!["group".to_owned()],
-        window: WindowSettings::Tumbling { length: Duration::from_secs(seconds as u64) },
+        window: match length == every {
+            true => WindowSettings::Tumbling { length: seconds(length) },
+            false => WindowSettings::Sliding { length: seconds(length), every: seconds(every) },
+        },
         late: OnLate::DeadLetter,
         partitioned_by_group: false,
     });

@@ -38,14 +38,16 @@ pub fn compare(world: &World) -> Result<(), Difference> {
                     if any {
                         plain.insert(format!("{PLAIN}:{origin}"), all);
                     }
-                    for (output, length) in WINDOWS.iter().enumerate() {
-                        let own = output == 0 || keep & (1 << OWN) != 0;
-                        let start = time - time.rem_euclid(*length);
-                        if start + length <= watermark {
-                            if any && own {
-                                letters.insert(format!("{origin}/{}/0", AGGREGATES[output]), (all, "late"));
-                            }
-                        } else if any && own {
+                    for (output, (length, every)) in WINDOWS.iter().enumerate() {
+                        if !any || (output > 0 && keep & (1 << OWN) == 0) {
+                            continue;
+                        }
+                        let last = time - time.rem_euclid(*every);
+                        if last + length <= watermark {
+                            letters.insert(format!("{origin}/{}/0", AGGREGATES[output]), (all, "late"));
+                        }
+                        let starts = (0..).map(|windows| last - windows * every);
+                        for start in starts.take_while(|start| start + length > time.max(watermark)) {
                             let window = windows.entry((output, start, group)).or_default();
                             window.entry(partition).or_default().push(Seen { keep, id });
                         }

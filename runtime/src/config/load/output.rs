@@ -13,6 +13,10 @@ use crate::config::{AggregateSettings, IdSettings, OnLate, OutputSettings, Windo
 use super::Names;
 use super::transform::{plugin, transforms};
 
+const WINDOW_MIN: Duration = Duration::from_millis(1);
+/// A record is folded into so many windows at most.
+const WINDOWS_OF_RECORD_MAX: u32 = 1000;
+
 /// The outputs, before they are read.
 pub(super) struct Outputs<'a>(Vec<Section<'a>>);
 
@@ -136,17 +140,33 @@ fn overlap(one: &str, other: &str) -> bool {
 }
 
 fn window(value: &Value<'_>) -> Option<WindowSettings> {
-    const MIN: Duration = Duration::from_millis(1);
     let mut section = value.section();
-    for key in ["sliding", "session_gap"] {
-        if section.has(key) {
-            section.not_yet(key, "the only windows are { tumbling = \"1m\" }");
-            return None;
-        }
+    if section.has("session_gap") {
+        section.not_yet("session_gap", "windows are { tumbling = \"1m\" } or { sliding = \"5m\", every = \"1m\" }");
+        return None;
     }
-    let length = section.required("tumbling", duration(MIN..=DURATION_MAX));
+    if section.has("sliding") {
+        let length = section.required("sliding", duration(WINDOW_MIN..=DURATION_MAX));
+        let every = section.required("every", |value| every(value, length?));
+        section.finish();
+        return Some(WindowSettings::Sliding { length: length?, every: every? });
+    }
+    let length = section.required("tumbling", duration(WINDOW_MIN..=DURATION_MAX));
     section.finish();
     Some(WindowSettings::Tumbling { length: length? })
+}
+
+/// How often a window begins, of windows of this length.
+fn every(value: &Value<'_>, length: Duration) -> Option<Duration> {
+    let every = duration(WINDOW_MIN..=DURATION_MAX)(value)?;
+    if every > length {
+        return value.text()?.wrong("longer than the windows", "a record between two of them would be in none");
+    }
+    if every.saturating_mul(WINDOWS_OF_RECORD_MAX) < length {
+        let hint = format!("a record is folded into each window that it is in, at most {WINDOWS_OF_RECORD_MAX}");
+        return value.text()?.wrong("too short for windows of that length", hint);
+    }
+    Some(every)
 }
 
 fn emit(value: &Value<'_>) -> Option<()> {

@@ -1,8 +1,11 @@
 //! Wrong outputs, and what is not supported yet.
 
+use std::time::Duration;
+
 use expect_test::expect;
 
 use super::*;
+use crate::config::WindowSettings;
 
 #[test]
 fn index_names_and_ids() {
@@ -77,7 +80,7 @@ fn what_is_not_there_yet() {
         decode: "format = \"avro\"\ndefaults = { a = 1 }\nschema_version = \"v\"",
         watermark: "out_of_order = \"1m\"",
         output: "id = \"$key\"",
-        aggregate: "window = { sliding = \"5m\", every = \"1m\" }\nemit = { every = \"10s\" }\n\
+        aggregate: "window = { tumbling = \"5m\" }\nemit = { every = \"10s\" }\n\
                     late = { update_within = \"1h\" }",
         ..With::default()
     }
@@ -94,8 +97,6 @@ fn what_is_not_there_yet() {
             tell versions apart in a transform
         p.toml:23:6: `output.id` is not supported yet
             a window's id is made of the output, the window and the group; remove it
-        p.toml:26:22: `output.aggregate.window.sliding` is not supported yet
-            the only windows are { tumbling = "1m" }
         p.toml:27:8: this value of `output.aggregate.emit` is not supported yet
             a window's document is written when it closes: `on_close`, or nothing
         p.toml:28:8: this value of `output.aggregate.late` is not supported yet
@@ -107,11 +108,31 @@ fn what_is_not_there_yet() {
     }
     .wrong(expect![[r#"
         p.toml:20:26: `output.aggregate.window.session_gap` is not supported yet
-            the only windows are { tumbling = "1m" }
+            windows are { tumbling = "1m" } or { sliding = "5m", every = "1m" }
         p.toml:21:21: out of bounds: memory=`1KiB`
             from 1MiB to 4GiB
         p.toml:22:11: no such choice: on_trap=`explode`
             one of: dead-letter, pass, stop
         p.toml:23:14: no such choice: on_breaker=`stal`
             did you mean `stall`?"#]]);
+}
+
+#[test]
+fn windows_that_slide() {
+    let window =
+        |window: &'static str| With { watermark: "out_of_order = \"1m\"", aggregate: window, ..With::default() };
+    let read = window("window = { sliding = \"5m\", every = \"1m\" }").right();
+    let aggregate = read.outputs[0].aggregate.as_ref().expect("it has one");
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    assert_eq!(aggregate.window, WindowSettings::Sliding { length: minutes(5), every: minutes(1) });
+    window("window = { sliding = \"5m\" }").wrong(expect!["p.toml:20:10: `every` is missing in [output.aggregate.window]"]);
+    window("window = { sliding = \"5m\", every = \"6m\" }").wrong(expect![[r#"
+        p.toml:20:36: longer than the windows: every=`6m`
+            a record between two of them would be in none"#]]);
+    window("window = { sliding = \"1d\", every = \"1s\" }").wrong(expect![[r#"
+        p.toml:20:36: too short for windows of that length: every=`1s`
+            a record is folded into each window that it is in, at most 1000"#]]);
+    window("window = { tumbling = \"5m\", every = \"1m\" }").wrong(expect![[r#"
+        p.toml:20:29: unknown key `every` in [output.aggregate.window]
+            known here: tumbling"#]]);
 }

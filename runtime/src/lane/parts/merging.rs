@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::lane::id::Revision;
 use crate::plugin::{Aggregate, CallError};
 use crate::record::{Accumulated, EventTime, Offset, Rejection, Slices, StateSchema};
-use crate::window::{Keys, Tumbling};
+use crate::window::{Keys, TimeWindows};
 
 use super::sources::SourceKey;
 
@@ -59,7 +59,7 @@ pub(super) struct Incoming<'a> {
 /// The windows that are not released, by their start. Clones share what neither has changed since.
 #[derive(Clone, Debug)]
 pub(super) struct Merging {
-    tumbling: Tumbling,
+    time_windows: TimeWindows,
     windows: BTreeMap<EventTime, Entry>,
     /// E: windows that ended by it are final, settled and gone.
     released: EventTime,
@@ -70,8 +70,8 @@ pub(super) struct Merging {
 }
 
 impl Merging {
-    pub fn new(tumbling: Tumbling, released: EventTime) -> Self {
-        Merging { tumbling, windows: BTreeMap::new(), released, before: None, turn: 0 }
+    pub fn new(time_windows: TimeWindows, released: EventTime) -> Self {
+        Merging { time_windows, windows: BTreeMap::new(), released, before: None, turn: 0 }
     }
 
     pub fn windows(&self) -> usize {
@@ -117,7 +117,7 @@ impl Merging {
 
     /// The windows that ended after `from` and by `through`, by their start, oldest first.
     pub fn ended(&self, from: EventTime, through: EventTime) -> Vec<EventTime> {
-        let end = |start: &EventTime| self.tumbling.starting_at(*start).end;
+        let end = |start: &EventTime| self.time_windows.starting_at(*start).end;
         self.windows.keys().copied().filter(|start| from < end(start) && end(start) <= through).collect()
     }
 
@@ -227,14 +227,15 @@ impl Merging {
     /// Lets go of the windows that no part can change any more and of which all is settled, in order.
     pub fn release(&mut self, finished: EventTime) {
         while let Some(entry) = self.windows.first_entry() {
-            let end = self.tumbling.starting_at(*entry.key()).end;
+            let end = self.time_windows.starting_at(*entry.key()).end;
             if end > finished || entry.get().pending > 0 {
                 break;
             }
             entry.remove();
         }
-        let bound = self.windows.keys().next().copied().unwrap_or(EventTime::MAX);
-        self.released = self.released.max(self.tumbling.last_ended(finished).min(bound));
+        let first = self.windows.keys().next();
+        let bound = first.map_or(EventTime::MAX, |start| self.time_windows.before(*start).end);
+        self.released = self.released.max(self.time_windows.last_ended(finished).min(bound));
     }
 }
 

@@ -115,7 +115,7 @@ impl SourceLane {
                     output: &output.name,
                     fingerprint: aggregate.fingerprint,
                     window_start_micros: window.window.start.micros(),
-                    window_length_micros: aggregate.tumbling.length_micros(),
+                    window_length_micros: aggregate.windows.length_micros(),
                     group: group.key,
                     state: group.state,
                     state_schema_name: &aggregate.schema.name,

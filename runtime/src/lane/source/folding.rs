@@ -1,13 +1,15 @@
 //! The windows of one output in a source lane: which rows are late, which are known, and which are folded.
 
+use std::collections::BTreeMap;
+
 use crate::config::OnLate;
 use crate::decode::{Rejected, Table};
 use crate::lane::migration::migrate;
 use crate::lane::plan::{AggregatePlan, Instances};
 use crate::lane::{LaneError, group};
 use crate::plugin::Aggregate;
-use crate::record::{Batch, EventTime, Offset, Reason, ReasonKind, Rejection, Slices, Verdicts};
-use crate::window::{ClosedWindow, FoldRow, KeyedWindows, Slots, Tumbling, Watermark, Window};
+use crate::record::{Batch, Column, EventTime, Offset, Reason, ReasonKind, Rejection, Slices, Verdicts};
+use crate::window::{ClosedWindow, FoldRow, KeyedWindows, Slots, TimeWindows, Watermark, Window};
 
 use super::BatchWork;
 
@@ -30,23 +32,26 @@ pub(super) struct Folding {
     columns: Batch,
     group_columns: Batch,
     keys: Slices,
+    /// For each row, where the window starts that it is folded into next.
+    starts: Vec<EventTime>,
 }
 
 impl Folding {
     /// `emitted` is none for an output that is new: it begins with the first window that starts after what was read.
-    pub fn new(tumbling: Tumbling, emitted: Option<EventTime>, watermark: &Watermark) -> Self {
+    pub fn new(time_windows: TimeWindows, emitted: Option<EventTime>, watermark: &Watermark) -> Self {
         let begins = match watermark.largest() {
             EventTime::MIN => EventTime::MIN,
-            largest => tumbling.window(largest).end,
+            largest => time_windows.last(largest).end,
         };
         Folding {
-            windows: KeyedWindows::new(tumbling),
+            windows: KeyedWindows::new(time_windows),
             emitted: emitted.unwrap_or(begins),
-            closed: tumbling.last_ended(watermark.current()),
+            closed: time_windows.last_ended(watermark.current()),
             slots: Slots::default(),
             columns: Batch::default(),
             group_columns: Batch::default(),
             keys: Slices::default(),
+            starts: Vec::new(),
         }
     }
 
@@ -56,10 +61,10 @@ impl Folding {
 
     /// What windows that ended by `watermark` gave is safe.
     pub fn released(&mut self, watermark: EventTime) {
-        self.emitted = self.emitted.max(self.windows.tumbling().last_ended(watermark));
+        self.emitted = self.emitted.max(self.windows.time_windows().last_ended(watermark));
     }
 
-    /// The window of a record of the batch that happened then, and whether it is not folded any more.
+    /// The last window of a record of the batch that happened then, and whether it is not folded any more.
     pub fn ended<'a>(
         &self,
         plan: &'a AggregatePlan,
@@ -67,7 +72,7 @@ impl Folding {
     ) -> impl Fn(u32, EventTime) -> (Window, bool) + use<'a> {
         let emitted = self.emitted;
         move |record, at| {
-            let window = plan.tumbling.window(at);
+            let window = plan.windows.last(at);
             let watermark = time.watermarks.get(record as usize).copied().unwrap_or(EventTime::MIN);
             (window, window.end <= watermark || window.end <= emitted)
         }
@@ -87,40 +92,104 @@ impl Folding {
         if table.is_empty() {
             return Ok(());
         }
-        let (keys, batch) = (&self.keys, table.batch());
-        let row = |row: usize| {
+        let columns = std::mem::take(&mut self.columns);
+        let mut rejected = BTreeMap::new();
+        self.starts_of_last(&table);
+        self.fold_rows(plan, &table, &columns, None, time, aggregate, &mut rejected)?;
+        while let Some(rows) = self.rows_before(&table, time) {
+            let column = |column: &Column| column.take(&rows);
+            let taken = Batch { rows: rows.len() as u32, columns: columns.columns.iter().map(column).collect() };
+            self.fold_rows(plan, &table, &taken, Some(&rows), time, aggregate, &mut rejected)?;
+        }
+        self.columns = columns;
+        for (row, reason) in rejected {
+            let (record, ordinal) = (table.record(row), table.ordinal(row));
+            work.departed.rejected.push((Some(plan.by.clone()), Rejected { record, ordinal, reason }));
+        }
+        Ok(())
+    }
+
+    /// Every row goes into the last window that it is in first: it has not ended.
+    fn starts_of_last(&mut self, table: &Table) {
+        let windows = self.windows.time_windows();
+        self.starts.clear();
+        let mut last = None;
+        for row in 0..table.len() {
+            let time = table.event_time(row);
+            // Neighbours are mostly in the same one.
+            let start = last.filter(|start| windows.is_same_last(*start, time)).unwrap_or(windows.last(time).start);
+            last = Some(start);
+            self.starts.push(start);
+        }
+    }
+
+    /// Goes on to the window before, of all rows; those that are in it, where it is neither ended nor emitted. None: there are
+    /// no more.
+    fn rows_before(&mut self, table: &Table, time: &BatchTime<'_>) -> Option<Vec<u32>> {
+        let windows = self.windows.time_windows();
+        if !windows.overlap() {
+            return None;
+        }
+        let mut rows = Vec::new();
+        for (row, start) in self.starts.iter_mut().enumerate() {
+            let window = windows.before(*start);
+            *start = window.start;
+            let watermark = time.watermarks[table.record(row) as usize];
+            if window.end > table.event_time(row).max(watermark).max(self.emitted) {
+                rows.push(row as u32);
+            }
+        }
+        (!rows.is_empty()).then_some(rows)
+    }
+
+    /// Folds rows into the windows of [`Folding::starts`]; none: all of them. `columns` has those rows alone.
+    #[expect(clippy::too_many_arguments, reason = "what a batch is made of")]
+    fn fold_rows(
+        &mut self,
+        plan: &AggregatePlan,
+        table: &Table,
+        columns: &Batch,
+        rows: Option<&[u32]>,
+        time: &BatchTime<'_>,
+        aggregate: &mut dyn Aggregate,
+        rejected: &mut BTreeMap<usize, Reason>,
+    ) -> Result<(), LaneError> {
+        let (keys, batch, starts) = (&self.keys, table.batch(), &self.starts);
+        let row_at = |place: usize| rows.map_or(place, |rows| rows[place] as usize);
+        let row = |place: usize| {
+            let row = row_at(place);
             let record = table.record(row) as usize;
             FoldRow {
-                time: table.event_time(row),
+                start: starts[row],
                 group: keys.get(row),
                 offset: batch.offset(record),
                 watermark: time.watermarks[record],
             }
         };
-        self.windows.slots((0..table.len()).map(row), &mut self.slots);
+        let places = || 0..columns.rows as usize;
+        self.windows.slots(places().map(row), &mut self.slots);
         self.windows.convert_slots(&mut self.slots, |before, states| migrate(plan, before, states, aggregate))?;
         let accumulated = aggregate
-            .accumulate(&self.slots.states, &self.slots.groups, &self.columns)
+            .accumulate(&self.slots.states, &self.slots.groups, columns)
             .map_err(|error| LaneError::Call { plugin: plan.name.to_string(), error })?;
-        let mut taken = vec![1; table.len()];
+        let mut taken = vec![1; columns.rows as usize];
         for Rejection { row, reason } in accumulated.rejected {
             taken[row as usize] = 0;
-            let (record, ordinal) = (table.record(row as usize), table.ordinal(row as usize));
-            let rejected = Rejected { record, ordinal, reason };
-            work.departed.rejected.push((Some(plan.by.clone()), rejected));
+            // One dead letter for a record, whichever of its windows it was for.
+            rejected.entry(row_at(row as usize)).or_insert(reason);
         }
-        self.windows.store((0..table.len()).map(row), &taken, &self.slots, &accumulated.states);
+        self.windows.store(places().map(row), &taken, &self.slots, &accumulated.states);
         Ok(())
     }
 
-    /// Takes out the rows whose window has ended by their own partition's watermark, and those whose window was emitted
+    /// Takes out the rows whose last window has ended by their own partition's watermark, and those whose window was emitted
     /// before the position was committed.
     fn judge_time(&self, plan: &AggregatePlan, table: &mut Table, time: &BatchTime<'_>, work: &mut BatchWork) {
         let mut gone: Vec<u32> = Vec::new();
         for row in 0..table.len() {
             let record = table.record(row);
             let watermark = time.watermarks[record as usize];
-            let window = plan.tumbling.window(table.event_time(row));
+            let window = plan.windows.last(table.event_time(row));
             let late = window.end <= watermark;
             if !late && window.end > self.emitted {
                 continue;
@@ -178,7 +247,7 @@ impl Folding {
         watermark: EventTime,
         instances: &mut Instances,
     ) -> Result<Option<Vec<ClosedWindow>>, LaneError> {
-        let ended = self.windows.tumbling().last_ended(watermark);
+        let ended = self.windows.time_windows().last_ended(watermark);
         if ended <= self.closed {
             return Ok(None);
         }

@@ -9,8 +9,8 @@ use super::*;
 
 const LENGTH: i64 = 10;
 
-fn tumbling() -> Tumbling {
-    Tumbling::new(Duration::from_micros(LENGTH as u64))
+fn tumbling() -> TimeWindows {
+    TimeWindows::tumbling(Duration::from_micros(LENGTH as u64))
 }
 
 fn schema(version: u32) -> StateSchema {
@@ -18,8 +18,9 @@ fn schema(version: u32) -> StateSchema {
 }
 
 fn row<'a>(micros: i64, group: &'a [u8], offset: i64) -> FoldRow<'a> {
-    let (time, watermark) = (EventTime::from_micros(micros), EventTime::from_micros(offset));
-    FoldRow { time, group, offset: Offset(offset), watermark }
+    let start = EventTime::from_micros(micros - micros.rem_euclid(LENGTH));
+    let watermark = EventTime::from_micros(offset);
+    FoldRow { start, group, offset: Offset(offset), watermark }
 }
 
 /// Migrates by appending the version that the state was of.
@@ -139,7 +140,7 @@ struct Model {
 impl Model {
     fn fold(&mut self, rows: &[FoldRow<'_>], taken: &[u8]) {
         for (row, _) in rows.iter().zip(taken).filter(|(_, taken)| **taken == 1) {
-            let start = row.time.micros() / LENGTH * LENGTH;
+            let start = row.start.micros();
             let empty = || (row.group.to_vec(), Vec::new(), 0, row.offset.0, 0);
             let group = self.windows.entry(start).or_default().entry(row.group.to_vec()).or_insert_with(empty);
             group.1.push(row.offset.0 as u8);

@@ -10,7 +10,7 @@ use crate::record::{Batch, Output};
 const START: EventTime = EventTime::MIN;
 
 fn merging() -> Merging {
-    Merging::new(Tumbling::new(Duration::from_secs(1)), EventTime::MIN)
+    Merging::new(TimeWindows::tumbling(Duration::from_secs(1)), EventTime::MIN)
 }
 
 fn schema(version: u32) -> StateSchema {
