@@ -183,8 +183,7 @@ pub(super) struct OutputPlan {
 
 pub(super) struct AggregatePlan {
     pub output: Arc<str>,
-    pub name: Arc<str>,
-    /// What the dead letters that it causes say of it.
+    /// What messages and the dead letters that it causes say of it.
     pub by: Arc<GivenUpBy>,
     pub plugin: PluginId,
     pub reads: Reads,
@@ -358,10 +357,8 @@ fn aggregate_plan(
     let own_composer = Composer::new(&fields).map_err(plan_error)?;
     fields.extend(described.ports.writes.iter().cloned());
     let WindowSettings::Tumbling { length } = settings.window;
-    let name = settings.plugin.file.file_stem().map_or_else(|| "aggregate".into(), |stem| stem.to_string_lossy());
     Ok(AggregatePlan {
         output: output.into(),
-        name: name.as_ref().into(),
         by: described.gives_up(format!("{output}.aggregate"), false),
         plugin: described.id,
         reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
