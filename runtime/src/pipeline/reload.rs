@@ -28,6 +28,7 @@ pub use generation::{Generation, Stage};
 
 use super::PipelineError;
 use super::components::{Deployed, Loader, Plugins};
+use super::panic_guard::PanicGuard;
 use super::shared::Shared;
 use super::worker::{Change, Shown};
 use crate::config::{ConfigErrors, PipelineSettings};
@@ -93,7 +94,7 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
     let (stop, stopped) = bounded(0);
     let board = Arc::new(Board::new(serving.settings.reload.watch, &serving.plugins));
     let running = Running {
-        lanes: Lanes::new(shared, serving.workers, serving.probation),
+        lanes: Lanes::new(shared.clone(), serving.workers, serving.probation),
         watch: if serving.settings.reload.watch { Watch::new() } else { Watch::nothing() },
         files: Files::default(),
         wanted: serving.settings.clone(),
@@ -109,7 +110,10 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
         stopped,
     };
     let thread = thread::Builder::new().name("reload".to_owned()).stack_size(THREAD_STACK_BYTES);
-    thread.spawn(move || running.run(&asked))?;
+    thread.spawn(move || {
+        let _guard = PanicGuard::new(shared, "reload");
+        running.run(&asked);
+    })?;
     Ok(Reload { requests, board, _stop: stop })
 }
 
