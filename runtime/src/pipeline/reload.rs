@@ -294,11 +294,12 @@ impl Running {
         let plan = Arc::new(plan);
         reach(Stage::Validated);
         let Shown { lanes, recent } = self.lanes.show(self.states_change(plugins));
+        let (serve, wanted) = (self.plugins.aside(), plugins.aside());
         if !lanes.is_empty() {
-            rehearse(lanes, &plan, plugins)?;
+            rehearse(lanes, &plan, &wanted)?;
         }
         reach(Stage::Rehearsed);
-        let difference = shadow::shadow((&self.settings, &self.plugins), (settings, plugins), &recent)?;
+        let difference = shadow::shadow((&self.settings, &serve), (settings, &wanted), &recent)?;
         drop(recent);
         match difference.is_none() {
             true => tracing::debug!("{difference}"),
