@@ -211,12 +211,12 @@ impl Running {
             self.board.file(Some(&why));
             why
         })?;
-        let deployed = match candidate {
-            Some(candidate) => self.bring_in(candidate)?,
-            None => match self.refused() {
-                Some(why) => return Err(why),
-                None => self.unchanged(),
-            },
+        let deployed = candidate.map(|candidate| self.bring_in(candidate)).transpose()?;
+        let deployed = match (deployed, self.refused()) {
+            (Some(deployed), None) => deployed,
+            (Some(deployed), Some(why)) => return Err(format!("{deployed}; but refused:\n{why}")),
+            (None, Some(why)) => return Err(why),
+            (None, None) => self.unchanged(),
         };
         file.map(|()| deployed)
     }
@@ -322,11 +322,13 @@ impl Running {
 
     fn accept(&mut self, plugins: Plugins, changed: &[String]) {
         for name in changed {
+            self.refusals.remove(name);
             if let Some(before) = self.plugins.at(name) {
                 self.before.insert(name.clone(), before.clone());
             }
         }
-        self.before.retain(|_, before| plugins.all().any(|now| now.place == before.place));
+        // It may have moved to another place of the file.
+        self.before.retain(|name, before| plugins.at(name).map(|now| before.place = now.place.clone()).is_some());
         self.settings = self.wanted.clone();
         self.board.settled(&plugins, changed);
         self.board.serves(&plugins);
@@ -362,15 +364,18 @@ impl Running {
         let plugins = self.plugins.with(&before);
         match self.try_in(&self.settings.clone(), &plugins, &[]) {
             Ok(Verdict::Accepted) => {
-                self.refusals.add(name, Pair::of(&serving));
+                let is_of_file = self.refusals.rolled_back(name, Pair::of(&serving), &Pair::of(&before));
                 self.board.rolled_back(name);
                 self.board.serves(&plugins);
                 self.before.insert(name.to_owned(), serving);
                 self.plugins = plugins;
                 self.lanes.accepted();
-                Ok(format!(
-                    "rolled back: {name}; the file's version is deployed when it changes, or by `tidegate reload`"
-                ))
+                Ok(match is_of_file {
+                    true => format!("rolled back: {name}; the file's version serves again"),
+                    false => format!(
+                        "rolled back: {name}; the file's version is deployed when it changes, or by `tidegate reload`"
+                    ),
+                })
             }
             Ok(Verdict::RolledBack(why)) => Err(format!("the generation before cannot serve: {why}")),
             Ok(Verdict::Stopped) => Err("the pipeline stops".to_owned()),
