@@ -171,7 +171,8 @@ pub enum OnFuture {
 #[derive(Clone, PartialEq, Debug)]
 pub struct TransformSettings {
     /// What metrics and dead letters call it.
-    /// Value: a name that no other transform has. Default: the file's name without its extension.
+    /// Value: a name that no other transform has; not `decode`, `window` or `sink`, which are places of every pipeline. Default: the
+    /// file's name without its extension.
     pub name: String,
     pub plugin: PluginSettings,
 }

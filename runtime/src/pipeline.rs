@@ -13,6 +13,7 @@ mod slot;
 mod shell;
 mod servers;
 mod shared;
+mod panic_guard;
 mod counters;
 mod handle;
 mod snapshot;

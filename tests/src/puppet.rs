@@ -10,7 +10,7 @@ use wit_parser::Resolve;
 
 use crate::workspace::root;
 pub use image::Image;
-pub use script::{Deed, Script, When};
+pub use script::{Deed, SITES, Script, When};
 
 /// What a puppet says of itself, and its scripts of old.
 const DATA: u32 = 0x400;
@@ -141,7 +141,14 @@ impl Puppet {
             ("WORDS_LEN", words.1),
             ("WORDS", words.0),
         ];
+        let sites = |deed: &str| -> String {
+            (0..SITES)
+                .map(|site| format!("(if (i32.eq (local.get $site) (i32.const {site})) (then {deed}))\n"))
+                .collect()
+        };
         let mut functions = functions.replace("MIGRATE", &migrate);
+        functions =
+            functions.replace("SPIN_SITES", &sites("(loop (br 0))")).replace("TRAP_SITES", &sites("unreachable"));
         for (name, number) in numbers {
             functions = functions.replace(name, &number.to_string());
         }

@@ -294,11 +294,19 @@ impl Running {
 
     /// The pipeline of a file, which starts.
     pub fn begin(file: PathBuf) -> Running {
+        Running::begin_so(file, || ())
+    }
+
+    /// The same; this is done whenever the file is loaded.
+    pub fn begin_so(file: PathBuf, whenever: impl Fn() + Send + Sync + 'static) -> Running {
         let its = file.clone();
         let cache =
             std::env::var("TIDEGATE_CACHE").unwrap_or_else(|_| file.with_file_name("code").display().to_string());
         let environment = move |name: &str| (name == "TIDEGATE_CACHE").then(|| cache.clone());
-        let load = move || PipelineSettings::load(&its, &environment, None);
+        let load = move || {
+            whenever();
+            PipelineSettings::load(&its, &environment, None)
+        };
         let settings = load().unwrap_or_else(|errors| panic!("{errors}"));
         let origin = Arc::new(Origin { file, load: Box::new(load) });
         let options = RunOptions { origin: Some(origin), ..RunOptions::default() };
@@ -337,10 +345,15 @@ impl Running {
         self.runtime.block_on(self.handle.roll_back(name.to_owned()))
     }
 
-    pub fn drain(mut self) {
+    pub fn drain(self) {
         self.handle.stop();
-        let thread = self.thread.take().expect("it is drained once");
-        thread.join().expect("it does not panic").expect("it drains");
+        self.ended().expect("it drains");
+    }
+
+    /// Waits until it ends.
+    pub fn ended(mut self) -> Result<(), PipelineError> {
+        let thread = self.thread.take().expect("it ends once");
+        thread.join().expect("it does not panic")
     }
 }
 

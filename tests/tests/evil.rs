@@ -12,6 +12,10 @@ mod enrichers;
 mod filters;
 #[path = "evil/programs.rs"]
 mod programs;
+#[path = "evil/stacks.rs"]
+mod stacks;
+#[path = "evil/strangers.rs"]
+mod strangers;
 
 use tidegate::record::{Reason, ReasonKind, Rejection};
 use tidegate_tests::counting::Counting;

@@ -26,7 +26,7 @@ pub(super) fn migrate(
         Ok(Ok(migrated)) if migrated.len() == states.len() => Ok(migrated),
         Ok(Ok(migrated)) => Err(refused(format!(": migrate gave states={} for {}", migrated.len(), states.len()))),
         Ok(Err(words)) => Err(refused(format!(": {words}"))),
-        Err(error) => Err(LaneError::Call { plugin: plan.name.to_string(), error }),
+        Err(error) => Err(LaneError::Call { plugin: plan.by.plugin.clone(), error }),
     }
 }
 

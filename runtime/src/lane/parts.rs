@@ -376,7 +376,7 @@ impl PartsLane {
         let (Some(plan), Some((merging, _))) = (&output.aggregate, &mut self.merging[place]) else { return Ok(()) };
         let aggregate = instances.aggregate(plan.plugin)?;
         merging.convert_groups(start, groups, |before, states| migrate(plan, before, states, aggregate))?;
-        let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
+        let failed = |error| LaneError::Call { plugin: plan.by.plugin.clone(), error };
         let merged = merging.merge(start, groups, aggregate).map_err(failed)?;
         let due = Due {
             window: plan.windows.starting_at(start),

@@ -183,8 +183,7 @@ pub(super) struct OutputPlan {
 
 pub(super) struct AggregatePlan {
     pub output: Arc<str>,
-    pub name: Arc<str>,
-    /// What the dead letters that it causes say of it.
+    /// What messages and the dead letters that it causes say of it.
     pub by: Arc<GivenUpBy>,
     pub plugin: PluginId,
     pub reads: Reads,
@@ -361,10 +360,8 @@ fn aggregate_plan(
         WindowSettings::Tumbling { length } => TimeWindows::tumbling(length),
         WindowSettings::Sliding { length, every } => TimeWindows::sliding(length, every),
     };
-    let name = settings.plugin.file.file_stem().map_or_else(|| "aggregate".into(), |stem| stem.to_string_lossy());
     Ok(AggregatePlan {
         output: output.into(),
-        name: name.as_ref().into(),
         by: described.gives_up(format!("{output}.aggregate"), false),
         plugin: described.id,
         reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,

@@ -38,7 +38,7 @@ pub(super) fn emit(
     let groups = due.keys.len();
     let own = own_columns(plan, due);
     let context = Batch { rows: groups as u32, columns: context(plan, &own, groups)? };
-    let failed = |error| LaneError::Call { plugin: plan.name.to_string(), error };
+    let failed = |error| LaneError::Call { plugin: plan.by.plugin.clone(), error };
     let mut emitted = aggregate.emit(&due.states, &context).map_err(failed)?;
     if !due.broken.is_empty() {
         emitted.rejected.retain(|one| !due.broken.iter().any(|broken| broken.row == one.row));
@@ -114,7 +114,7 @@ fn context(plan: &AggregatePlan, own: &[Column], groups: usize) -> Result<Vec<Co
         let unit = if place >= bounds { TimestampUnit::Microseconds } else { TimestampUnit::Auto };
         let values = json.iter().map(|json| json.as_deref().filter(|json| *json != b"null"));
         let column = column_of_json(values, field.kind, unit).map_err(|(_, what)| LaneError::State {
-            plugin: plan.name.to_string(),
+            plugin: plan.by.plugin.clone(),
             what: format!("a group's field=`{}` cannot be read as {}: {what}", field.path, field.kind.name()),
         })?;
         columns.push(column);

@@ -84,6 +84,12 @@ impl Plugins {
         self.transforms.iter().chain(of_outputs)
     }
 
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Deployed> {
+        let outputs = self.outputs.iter_mut();
+        let of_outputs = outputs.flat_map(|output| output.transforms.iter_mut().chain(&mut output.aggregate));
+        self.transforms.iter_mut().chain(of_outputs)
+    }
+
     pub(crate) fn at(&self, name: &str) -> Option<&Deployed> {
         self.all().find(|deployed| deployed.place.name == name)
     }
@@ -91,21 +97,24 @@ impl Plugins {
     /// The same, with something else for records on which one breaks.
     pub(crate) fn with_on_trap(&self, on_trap: OnTrap) -> Result<Plugins, PipelineError> {
         let mut plugins = self.clone();
-        let of_outputs =
-            plugins.outputs.iter_mut().flat_map(|output| output.transforms.iter_mut().chain(&mut output.aggregate));
-        for deployed in plugins.transforms.iter_mut().chain(of_outputs) {
+        for deployed in plugins.all_mut() {
             let plugin = deployed.plugin.clone().with_on_trap(on_trap);
             deployed.plugin = plugin.map_err(|cause| deployed.place.failed(cause))?;
         }
         Ok(plugins)
     }
 
+    /// The same, for instances that do not serve.
+    pub(crate) fn aside(&self) -> Plugins {
+        let mut plugins = self.clone();
+        plugins.all_mut().for_each(|deployed| deployed.plugin = deployed.plugin.aside());
+        plugins
+    }
+
     /// The same, with another plugin at the place of `deployed`.
     pub(crate) fn with(&self, deployed: &Deployed) -> Plugins {
         let mut plugins = self.clone();
-        let of_outputs =
-            plugins.outputs.iter_mut().flat_map(|output| output.transforms.iter_mut().chain(&mut output.aggregate));
-        for one in plugins.transforms.iter_mut().chain(of_outputs).filter(|one| one.place == deployed.place) {
+        for one in plugins.all_mut().filter(|one| one.place == deployed.place) {
             one.clone_from(deployed);
         }
         plugins

@@ -28,6 +28,7 @@ pub use generation::{Generation, Stage};
 
 use super::PipelineError;
 use super::components::{Deployed, Loader, Plugins};
+use super::panic_guard::PanicGuard;
 use super::shared::Shared;
 use super::worker::{Change, Shown};
 use crate::config::{ConfigErrors, PipelineSettings};
@@ -93,7 +94,7 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
     let (stop, stopped) = bounded(0);
     let board = Arc::new(Board::new(serving.settings.reload.watch, &serving.plugins));
     let running = Running {
-        lanes: Lanes::new(shared, serving.workers, serving.probation),
+        lanes: Lanes::new(shared.clone(), serving.workers, serving.probation),
         watch: if serving.settings.reload.watch { Watch::new() } else { Watch::nothing() },
         files: Files::default(),
         wanted: serving.settings.clone(),
@@ -109,7 +110,10 @@ pub(crate) fn start(serving: Serving, shared: Arc<Shared>) -> std::io::Result<Re
         stopped,
     };
     let thread = thread::Builder::new().name("reload".to_owned()).stack_size(THREAD_STACK_BYTES);
-    thread.spawn(move || running.run(&asked))?;
+    thread.spawn(move || {
+        let _guard = PanicGuard::new(shared, "reload");
+        running.run(&asked);
+    })?;
     Ok(Reload { requests, board, _stop: stop })
 }
 
@@ -207,12 +211,12 @@ impl Running {
             self.board.file(Some(&why));
             why
         })?;
-        let deployed = match candidate {
-            Some(candidate) => self.bring_in(candidate)?,
-            None => match self.refused() {
-                Some(why) => return Err(why),
-                None => self.unchanged(),
-            },
+        let deployed = candidate.map(|candidate| self.bring_in(candidate)).transpose()?;
+        let deployed = match (deployed, self.refused()) {
+            (Some(deployed), None) => deployed,
+            (Some(deployed), Some(why)) => return Err(format!("{deployed}; but refused:\n{why}")),
+            (None, Some(why)) => return Err(why),
+            (None, None) => self.unchanged(),
         };
         file.map(|()| deployed)
     }
@@ -290,11 +294,12 @@ impl Running {
         let plan = Arc::new(plan);
         reach(Stage::Validated);
         let Shown { lanes, recent } = self.lanes.show(self.states_change(plugins));
+        let (serve, wanted) = (self.plugins.aside(), plugins.aside());
         if !lanes.is_empty() {
-            rehearse(lanes, &plan, plugins)?;
+            rehearse(lanes, &plan, &wanted)?;
         }
         reach(Stage::Rehearsed);
-        let difference = shadow::shadow((&self.settings, &self.plugins), (settings, plugins), &recent)?;
+        let difference = shadow::shadow((&self.settings, &serve), (settings, &wanted), &recent)?;
         drop(recent);
         match difference.is_none() {
             true => tracing::debug!("{difference}"),
@@ -317,11 +322,13 @@ impl Running {
 
     fn accept(&mut self, plugins: Plugins, changed: &[String]) {
         for name in changed {
+            self.refusals.remove(name);
             if let Some(before) = self.plugins.at(name) {
                 self.before.insert(name.clone(), before.clone());
             }
         }
-        self.before.retain(|_, before| plugins.all().any(|now| now.place == before.place));
+        // It may have moved to another place of the file.
+        self.before.retain(|name, before| plugins.at(name).map(|now| before.place = now.place.clone()).is_some());
         self.settings = self.wanted.clone();
         self.board.settled(&plugins, changed);
         self.board.serves(&plugins);
@@ -357,15 +364,18 @@ impl Running {
         let plugins = self.plugins.with(&before);
         match self.try_in(&self.settings.clone(), &plugins, &[]) {
             Ok(Verdict::Accepted) => {
-                self.refusals.add(name, Pair::of(&serving));
+                let is_of_file = self.refusals.rolled_back(name, Pair::of(&serving), &Pair::of(&before));
                 self.board.rolled_back(name);
                 self.board.serves(&plugins);
                 self.before.insert(name.to_owned(), serving);
                 self.plugins = plugins;
                 self.lanes.accepted();
-                Ok(format!(
-                    "rolled back: {name}; the file's version is deployed when it changes, or by `tidegate reload`"
-                ))
+                Ok(match is_of_file {
+                    true => format!("rolled back: {name}; the file's version serves again"),
+                    false => format!(
+                        "rolled back: {name}; the file's version is deployed when it changes, or by `tidegate reload`"
+                    ),
+                })
             }
             Ok(Verdict::RolledBack(why)) => Err(format!("the generation before cannot serve: {why}")),
             Ok(Verdict::Stopped) => Err("the pipeline stops".to_owned()),

@@ -6,13 +6,14 @@ mod recent;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread::{self, Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
 use hashbrown::HashMap;
 
 use super::PipelineError;
+use super::panic_guard::PanicGuard;
 use super::shared::Shared;
 use super::shell::Shell;
 use super::slot::{LaneKey, Slot};
@@ -65,7 +66,7 @@ impl Worker {
         let (changes, changed) = unbounded();
         let name = format!("worker-{number}");
         let thread = Builder::new().name(name.clone()).stack_size(THREAD_STACK_BYTES).spawn(move || {
-            let _guard = PanicGuard { shared: shared.clone(), thread: name };
+            let _guard = PanicGuard::new(shared.clone(), &name);
             Running::new(number, shared, instances).run(&inbox, &changed);
         })?;
         Ok(Worker { commands, changes, thread: Some(thread) })
@@ -88,20 +89,6 @@ impl Drop for Worker {
         self.commands = closed;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
-        }
-    }
-}
-
-/// Tells of a worker that panicked: a bug of ours, and its lanes must not be waited for.
-struct PanicGuard {
-    shared: Arc<Shared>,
-    thread: String,
-}
-
-impl Drop for PanicGuard {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.shared.fail(PipelineError::Panicked { thread: std::mem::take(&mut self.thread) });
         }
     }
 }

@@ -65,7 +65,10 @@ impl<G: Interface> Caller<G> {
             Some(live) => live,
             None => {
                 self.plugin.usage().restarted();
-                start(&self.plugin).map_err(|error| CallError::Start(error.to_string()))?
+                start(&self.plugin).map_err(|error| match error {
+                    PluginError::Call { error: crowded @ CallError::Crowded { .. }, .. } => crowded,
+                    error => CallError::Start(error.to_string()),
+                })?
             }
         };
         self.note.first |= live.is_fresh();

@@ -78,7 +78,7 @@ impl Component {
         let encoded = artefact::encode(bytes).map_err(refuse)?;
         let encoded = encoded.as_deref().unwrap_or(bytes);
         weight::judge_code(encoded).map_err(refuse)?;
-        let component = engine.compile(encoded).map_err(|error| refuse(format!("it does not compile: {error:#}")))?;
+        let component = engine.compile(encoded).map_err(|error| refuse(not_compiled(&error)))?;
         weight::judge(encoded).map_err(refuse)?;
 
         let ty = component.component_type();
@@ -159,6 +159,18 @@ impl Component {
 
     pub(super) fn start(&self, limits: &Limits, usage: &Arc<Usage>) -> Result<Live, CallError> {
         Live::start(&self.0.engine, &self.0.pre, &self.0.file, limits, usage)
+    }
+}
+
+fn not_compiled(error: &wasmtime::Error) -> String {
+    let why = format!("it does not compile: {error:#}");
+    // wasmtime has no type for it; a test holds its words.
+    match why.contains("component model async") {
+        true => format!(
+            "it has asynchronous functions, streams or futures, and this runtime has none; build it without, and for WASI 0.2 \
+             where its language needs one: {why}"
+        ),
+        false => why,
     }
 }
 

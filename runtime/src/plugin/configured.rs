@@ -22,6 +22,7 @@ pub struct Plugin {
     on_breaker: OnBreaker,
 }
 
+#[derive(Clone)]
 struct Inner {
     component: Component,
     settings: String,
@@ -96,9 +97,15 @@ impl Plugin {
         self.inner.state.as_ref()
     }
 
-    /// Of all its clones and instances.
+    /// Of all its clones and instances, but those aside.
     pub fn usage(&self) -> &Arc<Usage> {
         &self.inner.usage
+    }
+
+    /// The same, for instances that do not serve: what they do and take is not counted with those that do.
+    pub fn aside(&self) -> Plugin {
+        let usage = Arc::new(self.inner.usage.aside());
+        Plugin { inner: Arc::new(Inner { usage, ..Inner::clone(&self.inner) }), ..self.clone() }
     }
 
     pub fn instantiate(&self) -> Result<Instance, PluginError> {

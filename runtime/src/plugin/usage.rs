@@ -1,5 +1,6 @@
 //! What a plugin has done and taken since it was configured, all its instances together.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub struct Usage {
     memory_bytes_most: AtomicU64,
     restarts: AtomicU64,
     log_lines_dropped: AtomicU64,
-    causes: Causes,
+    causes: Arc<Causes>,
 }
 
 /// [`Usage`] at some moment; the counts may be some calls apart from each other.
@@ -47,6 +48,11 @@ pub struct UsageCounts {
 }
 
 impl Usage {
+    /// For instances that do not serve. What was logged of calls that broke is not logged again.
+    pub(super) fn aside(&self) -> Usage {
+        Usage { causes: self.causes.clone(), ..Usage::default() }
+    }
+
     pub fn read(&self) -> UsageCounts {
         UsageCounts {
             calls: self.calls.load(Relaxed),

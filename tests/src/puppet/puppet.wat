@@ -16,6 +16,16 @@
 (func $deep (param i32) (result i32)
     (i32.add (call $deep (i32.add (local.get 0) (i32.const 1))) (call $deep (local.get 0))))
 
+;; Calls itself so often, then spins or traps at one of many sites: no two records need have the same stack.
+(func $spin_at (param $depth i32) (param $site i32)
+    (if (local.get $depth)
+        (then (call $spin_at (i32.sub (local.get $depth) (i32.const 1)) (local.get $site)) (return)))
+    SPIN_SITES)
+(func $trap_at (param $depth i32) (param $site i32)
+    (if (local.get $depth)
+        (then (call $trap_at (i32.sub (local.get $depth) (i32.const 1)) (local.get $site)) (return)))
+    TRAP_SITES)
+
 ;; What a script says: the address that is answered, or 0 where the usual answer is wanted.
 (func $perform (param $script i32) (param $len i32) (result i32)
     (local $deed i32)
@@ -42,6 +52,16 @@
         (then (call $log (i32.const 3) (i32.const WORDS) (i32.const WORDS_LEN)) unreachable))
     (if (i32.eq (local.get $deed) (i32.const 11)) (then (call $log (i32.const 9) (i32.const 0) (i32.const 1))))
     (if (i32.eq (local.get $deed) (i32.const 12)) (then (call $log (i32.const 1) (i32.const -9) (i32.const 8))))
+    (if (i32.eq (local.get $deed) (i32.const 13)) (then (call $spin_at
+        (i32.and (i32.load offset=4 (i32.const IMAGE)) (i32.const 15))
+        (i32.shr_u (i32.load offset=4 (i32.const IMAGE)) (i32.const 4)))))
+    (if (i32.eq (local.get $deed) (i32.const 14)) (then (call $trap_at
+        (i32.and (i32.load offset=4 (i32.const IMAGE)) (i32.const 15))
+        (i32.shr_u (i32.load offset=4 (i32.const IMAGE)) (i32.const 4)))))
+    (if (i32.eq (local.get $deed) (i32.const 15)) (then
+        (local.set $deed (i32.load offset=4 (i32.const IMAGE)))
+        (loop (br_if 0 (local.tee $deed (i32.sub (local.get $deed) (i32.const 1)))))
+        (return (i32.const 0))))
     (i32.load offset=4 (i32.const IMAGE)))
 
 ;; Value `$at` of slices: where it is, and how long.

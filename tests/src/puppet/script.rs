@@ -29,7 +29,18 @@ pub enum Deed {
     BadLevel = 11,
     /// Calls the log with a message that is not in its memory.
     BadMessage = 12,
+    /// Calls itself some times, then spins at one of [`SITES`] sites.
+    SpinAt = 13,
+    /// The same, and traps.
+    TrapAt = 14,
+    /// Turns a loop so often, then answers as usual.
+    Toil = 15,
 }
+
+/// Where a puppet can spin, or trap.
+pub const SITES: u32 = 32;
+/// How deep it can call itself before that.
+const DEPTHS: u32 = 16;
 
 /// The function that a script is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +70,17 @@ impl Script {
     /// Lies by so much.
     pub fn lies(by: u32) -> Self {
         Script { answer: by, ..Script::does(Deed::LieAboutAllocations) }
+    }
+
+    /// Spins, or traps, with another stack for each number below `SITES * 16`.
+    pub fn at_site(deed: Deed, number: u32) -> Self {
+        let (site, depth) = (number % SITES, number / SITES % DEPTHS);
+        Script { answer: site * DEPTHS + depth, ..Script::does(deed) }
+    }
+
+    /// Takes so many turns of a loop.
+    pub fn toils(turns: u32) -> Self {
+        Script { answer: turns, ..Script::does(Deed::Toil) }
     }
 
     /// Answers what `put` puts into memory; it says where.

@@ -89,7 +89,7 @@ fn bytes_that_are_no_component_of_ours() {
             no bytes → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is not WebAssembly: its 0 bytes do not begin with `\0asm`
             text → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is not WebAssembly: its 8 bytes do not begin with `\0asm`
             a component that is cut short → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is cut short: it has 63975 bytes, and its section at byte 465 ends at 124223
-            a core module that is cut short → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is cut short: it has 1223 bytes, and its section at byte 1141 ends at 1426
+            a core module that is cut short → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is cut short: it has 1667 bytes, and its section at byte 437 ends at 1850
             a component with damage in its midst → 3: transform `puppet`: `puppet` cannot be used as a plugin: it does not compile: failed to compile: wasm[0]::function[182]: WebAssembly translation error: Invalid input WebAssembly code at offset 63979: invalid var_u32: integer representation too long
             a core module without a component type → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is a core module, and carries no component type; build it with the SDK (is there a `#[filter]`, `#[enrich]` or `#[aggregate]` in it?), or with the linker `wasm-component-ld`, for the target wasm32-unknown-unknown
             a component for a newer interface → 3: transform `puppet`: `puppet` cannot be used as a plugin: it is built for tidegate:plugin@0.2.0, and this runtime takes tidegate:plugin@0.1.0; build it against that version, or use a runtime that knows its own

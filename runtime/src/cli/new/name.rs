@@ -10,6 +10,9 @@ const TAKEN: &str = "abstract alloc as async await become box break const contin
 const DEVICES: &str =
     "aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 nul prn";
 
+/// What no transform can be called, and it is called like its plugin.
+const PLACES: &str = "decode sink window";
+
 /// Why a name cannot be taken.
 pub(super) fn judge(name: &str) -> Result<(), &'static str> {
     // The compiler warns of a large letter at each build.
@@ -26,6 +29,9 @@ pub(super) fn judge(name: &str) -> Result<(), &'static str> {
     let word = name.replace('_', "-");
     if TAKEN.split_whitespace().any(|taken| taken == word) {
         return Err("the word means something else in Rust, or is another crate's name");
+    }
+    if PLACES.split_whitespace().any(|place| place == name) {
+        return Err("it is a place of every pipeline, and no transform can be called so");
     }
     if DEVICES.split_whitespace().any(|device| device == name) {
         return Err("no file can be called so on Windows");
@@ -44,7 +50,7 @@ mod tests {
         }
         let long = "a".repeat(65);
         let strange = ["", "2fast", "-a", "_a", "a.b", "a/b", "..", "größe", "a b", "Orders", &long];
-        let taken = ["fn", "test", "std", "tidegate_sdk", "tidegate-sdk-macros", "aux"];
+        let taken = ["fn", "test", "std", "tidegate_sdk", "tidegate-sdk-macros", "aux", "sink"];
         for name in strange.into_iter().chain(taken) {
             assert!(judge(name).is_err(), "{name}");
         }

@@ -91,9 +91,10 @@ fn limits(mut section: Section<'_>) -> Option<PluginLimits> {
 
 fn file(value: &Value<'_>) -> Option<PathBuf> {
     let text = value.text()?;
+    // The file's name is in messages, and begins no line of its own there.
     match Path::new(&*text).file_stem() {
-        Some(_) => Some(PathBuf::from(text.into_string())),
-        None => text.wrong("not a component's file", "a file's name, looked up in the plugin directory"),
+        Some(_) if !text.contains(char::is_control) => Some(PathBuf::from(text.into_string())),
+        Some(_) | None => text.wrong("not a component's file", "a file's name, looked up in the plugin directory"),
     }
 }
 
@@ -104,10 +105,16 @@ fn stem<'a>(value: &Value<'a>, file: &Path, names: &mut Names) -> Option<String>
     claim(names, text, "a transform is named after its file: give one of them a `name`")
 }
 
-/// Aggregates are named so where commands and metrics name plugins.
+/// Where commands and metrics name plugins, aggregates have their output's name with an ending, and `tidegate tap` has places that
+/// are no plugin.
 fn claim(names: &mut Names, text: Text<'_>, hint: &str) -> Option<String> {
-    match text.ends_with(".aggregate") {
-        true => text.wrong("a transform has the name of an output's aggregate", "take a `name` that ends otherwise"),
-        false => names.claim(text, hint),
+    match &*text {
+        "decode" | "window" | "sink" => {
+            text.wrong("a transform has the name of a place of every pipeline", "give it another `name`")
+        }
+        aggregate if aggregate.ends_with(".aggregate") => {
+            text.wrong("a transform has the name of an output's aggregate", "take a `name` that ends otherwise")
+        }
+        _ => names.claim(text, hint),
     }
 }

@@ -309,3 +309,26 @@ fn a_transform_that_is_named_like_an_aggregate() {
         p.toml:3:10: a transform has the name of an output's aggregate: plugin=`counts.aggregate`
             take a `name` that ends otherwise"#]]);
 }
+
+#[test]
+fn a_transform_that_is_named_like_a_place_of_every_pipeline() {
+    let root = "[[transform]]\nplugin = \"window.wasm\"\n[[transform]]\nname = \"sink\"\nplugin = \"a.wasm\"";
+    With { root, ..With::default() }.wrong(expect![[r#"
+        p.toml:3:10: a transform has the name of a place of every pipeline: plugin=`window`
+            give it another `name`
+        p.toml:5:8: a transform has the name of a place of every pipeline: name=`sink`
+            give it another `name`"#]]);
+}
+
+#[test]
+fn files_of_components_with_strange_names() {
+    let root = "[[transform]]\nplugin = \"a b.wasm\"\n[[transform]]\nname = \"a\"\nplugin = \"a\\nb.wasm\"\n\
+                [[transform]]\nname = \"b\"\nplugin = \"a b.wasm\"\n[[transform]]\nplugin = \"..\"";
+    With { root, ..With::default() }.wrong(expect![[r#"
+        p.toml:3:10: not a name: plugin=`a b`
+            letters, digits, `.`, `_`, `-`; 1 to 200 characters
+        p.toml:6:10: not a component's file: plugin=`a\nb.wasm`
+            a file's name, looked up in the plugin directory
+        p.toml:11:10: not a component's file: plugin=`..`
+            a file's name, looked up in the plugin directory"#]]);
+}

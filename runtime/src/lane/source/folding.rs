@@ -171,7 +171,7 @@ impl Folding {
         self.windows.convert_slots(&mut self.slots, |before, states| migrate(plan, before, states, aggregate))?;
         let accumulated = aggregate
             .accumulate(&self.slots.states, &self.slots.groups, columns)
-            .map_err(|error| LaneError::Call { plugin: plan.name.to_string(), error })?;
+            .map_err(|error| LaneError::Call { plugin: plan.by.plugin.clone(), error })?;
         let mut taken = vec![1; columns.rows as usize];
         for Rejection { row, reason } in accumulated.rejected {
             taken[row as usize] = 0;

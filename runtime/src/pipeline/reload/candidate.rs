@@ -39,6 +39,21 @@ impl Refusals {
         self.0.insert(name.to_owned(), pair);
     }
 
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// `to` serves at a place instead of `from`. What the file says stays away, unless it is `to`: then true.
+    pub fn rolled_back(&mut self, name: &str, from: Pair, to: &Pair) -> bool {
+        let is_of_file = self.has(name, to);
+        if is_of_file {
+            self.remove(name);
+        } else if !self.stands(name) {
+            self.add(name, from);
+        }
+        is_of_file
+    }
+
     pub fn forget(&mut self) {
         self.0.clear();
     }
@@ -83,7 +98,7 @@ pub(super) fn candidate(
         let shown = digest.as_ref().map(|digest| digest.to_hex().to_string()).unwrap_or_default();
         let pair = Pair { digest, settings: settings.clone() };
         if let Some(now) = now.as_ref().filter(|now| Pair::of(now) == pair) {
-            refusals.0.remove(&name);
+            refusals.remove(&name);
             return Ok(now.clone());
         }
         if let Some(now) = now.as_ref().filter(|_| refusals.has(&name, &pair)) {

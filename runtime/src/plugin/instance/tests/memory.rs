@@ -1,7 +1,9 @@
 //! Memory that grows from call to call, and memory that all components share.
 
 use super::*;
+use crate::config::OnTrap;
 use crate::plugin::{Engine, EngineSettings};
+use crate::record::{ErrorKind, HasKind};
 
 /// A filter that takes so many more pages with each call, and keeps all.
 fn growing(pages: u32) -> Guest {
@@ -42,4 +44,20 @@ fn memory_that_all_components_share_is_no_records_fault() {
     drop(filter);
     let two = [FilterInstance::new(plugin.clone()).expect("starts"), FilterInstance::new(plugin).expect("starts")];
     drop(two);
+}
+
+/// Others took its memory when it broke.
+#[test]
+fn an_instance_that_finds_no_room_to_start_again_is_no_fault_of_its_plugin() {
+    let engine = Engine::with(&EngineSettings { memory_bytes_max: 5 << 20, ..EngineSettings::default() });
+    let traps = Guest::new(&[], &[]).filter("unreachable", &Verdicts::default()).build("filter-plugin");
+    let component = Component::from_bytes(&engine.expect("an engine"), "test", &traps).expect("loads");
+    let plugin = component.configure("{}").and_then(|plugin| plugin.with_on_trap(OnTrap::Stop)).expect("configures");
+    let mut filter = FilterInstance::new(plugin.clone()).expect("starts");
+    assert_eq!(filter.filter(&batch()).expect_err("traps").kind(), ErrorKind::Plugin);
+    let others = [FilterInstance::new(plugin.clone()).expect("starts"), FilterInstance::new(plugin).expect("starts")];
+    let crowded = filter.filter(&batch()).expect_err("no room");
+    assert_eq!((crowded.kind(), crowded.to_string().contains("raise [limits] memory")), (ErrorKind::Config, true));
+    drop(others);
+    assert_eq!(filter.filter(&batch()).expect_err("traps").kind(), ErrorKind::Plugin, "there is room again");
 }
