@@ -8,6 +8,7 @@ mod demo;
 mod deployed;
 mod dev;
 mod exit;
+mod explain;
 mod input;
 mod inspect;
 mod log;
@@ -61,6 +62,8 @@ enum Command {
     Reload(deployed::ReloadArgs),
     /// Lets the generation of a plugin before serve again in a running pipeline
     Rollback(deployed::RollbackArgs),
+    /// Says why a running pipeline does not do what somebody waits for
+    Explain(explain::ExplainArgs),
     /// Shows samples of what passes a place of a running pipeline, and what becomes of it
     Tap(tap::TapArgs),
     /// Shows what a component is, reads, writes and wants
@@ -77,7 +80,8 @@ impl Command {
         match self {
             Command::Demo(_) | Command::Dev(_) => LevelFilter::ERROR, // they show by themselves what goes on
             Command::Test(_) => LevelFilter::OFF, // a scenario is run six times, and its dead letters say it
-            Command::Status(_) | Command::Reload(_) | Command::Rollback(_) | Command::Tap(_) => LevelFilter::INFO,
+            Command::Status(_) | Command::Reload(_) | Command::Rollback(_) => LevelFilter::INFO,
+            Command::Tap(_) | Command::Explain(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => deployed::status(args),
         Command::Reload(args) => deployed::reload(args),
         Command::Rollback(args) => deployed::rollback(args),
+        Command::Explain(args) => explain::run(args),
         Command::Tap(args) => tap::run(args),
         Command::Demo(args) => demo::run(args),
         Command::New(args) => new::run(args),

@@ -100,15 +100,28 @@ impl Tally {
 }
 
 /// Where a lane is, for those who watch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LaneStatus {
     /// Of a parts lane: the smallest watermark of the sources that are not idle.
     pub watermark: EventTime,
     pub open_windows: usize,
+    /// Where the oldest of them ends.
+    pub oldest_end: Option<EventTime>,
     /// Over all open windows.
     pub groups: usize,
     /// The next record to read.
     pub next: Offset,
+    pub idle: bool,
+    /// Of a parts lane: what it knows of each source.
+    pub sources: Arc<[SourceStatus]>,
+}
+
+/// What the markers of a source say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SourceStatus {
+    pub partition: Partition,
+    /// None: there is no marker of it.
+    pub watermark: Option<EventTime>,
     pub idle: bool,
 }
 

@@ -299,6 +299,17 @@ impl Running {
 
     /// The same; this is done whenever the file is loaded.
     pub fn begin_so(file: PathBuf, whenever: impl Fn() + Send + Sync + 'static) -> Running {
+        Running::run(file, whenever, RunOptions::default().probation)
+    }
+
+    /// The pipeline of a file, when it runs. A plan is on probation until it has judged records enough, however late they come.
+    pub fn patient(file: PathBuf) -> Running {
+        let running = Running::run(file, || (), 2 * LIMIT);
+        assert!(running.handle.wait_running(Instant::now() + LIMIT), "it does not start");
+        running
+    }
+
+    fn run(file: PathBuf, whenever: impl Fn() + Send + Sync + 'static, probation: Duration) -> Running {
         let its = file.clone();
         let cache =
             std::env::var("TIDEGATE_CACHE").unwrap_or_else(|_| file.with_file_name("code").display().to_string());
@@ -309,7 +320,7 @@ impl Running {
         };
         let settings = load().unwrap_or_else(|errors| panic!("{errors}"));
         let origin = Arc::new(Origin { file, load: Box::new(load) });
-        let options = RunOptions { origin: Some(origin), ..RunOptions::default() };
+        let options = RunOptions { origin: Some(origin), probation, ..RunOptions::default() };
         let handle = Handle::new();
         let its = handle.clone();
         let thread = thread::spawn(move || pipeline::run(&settings, &options, &its));

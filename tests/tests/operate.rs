@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use tidegate::console::Console;
 use tidegate_tests::guide::blocks;
 use tidegate_tests::program::binary;
-use tidegate_tests::reload::{Numbers, Plugins, Running};
+use tidegate_tests::reload::{LIMIT, NUMBERS_PER_WINDOW, Numbers, Plugins, Running};
+use tidegate_tests::wait_for;
 use tidegate_tests::workspace::root;
 
 /// What a command says, and its exit code.
@@ -140,4 +141,43 @@ fn a_console_that_is_none_or_that_ends_is_told_from_a_refusal() {
     let (said, code) = ask(address, "status");
     assert!(code == Some(4) && said.contains("error: no pipeline answers: console=`"), "{said}");
     running.drain();
+}
+
+/// Three partitions, of which one is behind: it has one record, and is not idle for an hour.
+#[test]
+fn the_partition_that_holds_windows_back_is_named() {
+    let page = fs::read_to_string(root().join("docs/windows.md")).expect("the page is there");
+    assert!(page.contains("\ntidegate explain watermark --console 127.0.0.1:9600\n"), "{page}");
+    let job = Numbers::new("explain");
+    let running = job.start();
+    let console = console(&running);
+    let ask = |arguments: &str| ask(console.address(), arguments);
+    let explain = |wanted: &str| {
+        wait_for(wanted, LIMIT, || {
+            let (said, code) = ask("explain watermark");
+            assert_eq!(code, Some(0), "{said}");
+            said.contains(wanted).then_some(said)
+        })
+    };
+    explain("no window has closed yet; none is open");
+
+    let minute = NUMBERS_PER_WINDOW;
+    job.produce(0..3);
+    let ahead = |n: &i64| n % 3 != 1;
+    (3 * minute..3 * minute + 6).filter(ahead).for_each(|n| job.produce(n..n + 1));
+    let said = explain("numbers-1 holds them back: its newest event time is 2025-03-01T12:00:00.001Z");
+    for told in ["closes when a record of 2025-03-01T12:01:01Z or later", "no other record in it; after idle_after=1h"]
+    {
+        assert!(said.contains(told), "{said}");
+    }
+    let row = |start: &str| said.lines().rfind(|line| line.starts_with(start)).unwrap_or_default();
+    assert!(row("numbers-1 ").contains("  180.00") && row("numbers-1 ").contains("windows wait for it"), "{said}");
+    assert!(!row("numbers-0 ").contains("wait"), "{said}");
+    let report: serde_json::Value = serde_json::from_str(&ask("explain watermark --json").0).expect("JSON");
+    assert_eq!((&report["held_back"], &report["sources"][1]["holds"]), (&true.into(), &true.into()), "{report}");
+
+    job.produce(3 * minute + 7..3 * minute + 8);
+    explain("windows are closed up to 2025-03-01T12:02:59");
+    running.drain();
+    assert_eq!(ask("explain watermark").1, Some(4));
 }

@@ -70,7 +70,7 @@ fn deploy_nine(job: &Numbers, running: &Running) {
 #[test]
 fn a_generation_that_gives_up_far_more_is_rolled_back_as_if_it_had_never_been() {
     let job = Numbers::new("rolled-back");
-    let running = job.start();
+    let running = Running::patient(job.file());
     job.produce(0..3000);
     job.wait_for_documents(3000);
     // The last live batches have an odd number of hits only: what is shown to the shadow is not what comes.

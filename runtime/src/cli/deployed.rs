@@ -107,7 +107,7 @@ impl Console {
         })
     }
 
-    fn ask(&self, method: Method, path: &[&str]) -> anyhow::Result<String> {
+    pub(super) fn ask(&self, method: Method, path: &[&str]) -> anyhow::Result<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { Ok(self.send(method, path, &[]).await?.text().await?) })
     }

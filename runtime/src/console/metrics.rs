@@ -209,10 +209,12 @@ mod tests {
             parts: false,
             watermark: EventTime::from_micros(1_500_000),
             open_windows: 2,
+            oldest_end: None,
             groups: 7,
             next: Offset(5),
             idle: false,
             lag: Some(4),
+            sources: Default::default(),
         };
         let mut snapshot = Snapshot { lanes: vec![lane], ..Snapshot::default() };
         snapshot.counts.tally.records = 9;

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::metrics;
-use crate::pipeline::{Handle, TapRequest};
+use crate::pipeline::{Handle, TapRequest, explain_watermark};
 
 /// A request that changes something has it: a page in somebody's browser cannot send it to another host.
 pub const REQUEST_HEADER: &str = "tidegate-request";
@@ -29,6 +29,7 @@ pub(super) fn router(pipeline: Arc<Handle>) -> Router {
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route("/api/status", get(status))
+        .route("/api/explain/watermark", get(watermark))
         .route("/api/tap", get(tap))
         .route("/api/reload", post(reload))
         .route("/api/rollback/{plugin}", post(rollback))
@@ -49,6 +50,10 @@ async fn readiness(State(pipeline): State<Arc<Handle>>) -> Response {
 
 async fn status(State(pipeline): State<Arc<Handle>>) -> Response {
     Json(pipeline.snapshot().reload).into_response()
+}
+
+async fn watermark(State(pipeline): State<Arc<Handle>>) -> Response {
+    Json(explain_watermark(&pipeline.snapshot())).into_response()
 }
 
 /// Where a tap is, and what it shows.

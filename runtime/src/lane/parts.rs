@@ -16,13 +16,14 @@ use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
 use super::tickets::Tickets;
 use super::window_documents::{Due, STATES_MAX, emit};
-use super::{Effect, Event, LaneError, LaneStatus, Tally, id};
+use super::{Effect, Event, LaneError, SourceStatus, Tally, id};
 
 mod late;
 mod merging;
 mod schema;
 mod settling;
 mod sources;
+mod status;
 
 use merging::{Incoming, Merging};
 use sources::{MarkerWord, SourceHistory, SourceKey, Sources};
@@ -68,6 +69,8 @@ pub(super) struct PartsLane {
     names: NameCache,
     blocked: Option<Blocked>,
     tally: Tally,
+    /// What the newest markers say, for those who watch.
+    shown: Arc<[SourceStatus]>,
 }
 
 /// What a batch gives for one output.
@@ -98,6 +101,7 @@ impl PartsLane {
             Some((Merging::new(aggregate.windows, emitted), emitted))
         });
         Ok(PartsLane {
+            shown: sources.status(&plan.topology.sources),
             merging: merging.collect(),
             gone,
             read: metadata.as_ref().map_or(next, |metadata| Offset(metadata.read)),
@@ -211,17 +215,6 @@ impl PartsLane {
         std::mem::take(&mut self.tally)
     }
 
-    pub fn status(&self) -> LaneStatus {
-        let merging = || self.merging.iter().flatten();
-        LaneStatus {
-            watermark: self.sources.now.time(),
-            open_windows: merging().map(|(one, _)| one.windows()).sum(),
-            groups: merging().map(|(one, _)| one.groups()).sum(),
-            next: self.next,
-            idle: false,
-        }
-    }
-
     /// Takes the rows of a batch from `from` on, up to one that has to wait for another plan.
     fn take_batch(
         &mut self,
@@ -237,7 +230,7 @@ impl PartsLane {
         let begin = Hold { offset: batch.offset(from), watermark: EventTime::MIN };
         self.next = batch.offset(batch.len() - 1).next();
         let mut emissions: Vec<Emission> = self.merging.iter().map(|_| Emission::default()).collect();
-        let mut late = Vec::new();
+        let (mut late, mut marked) = (Vec::new(), false);
         for row in from..batch.len() {
             let offset = batch.offset(row);
             let message = format::decode(batch.value(row).unwrap_or_default())
@@ -254,9 +247,13 @@ impl PartsLane {
                 PartsMessage::Marker(marker) => {
                     let before = self.sources.now.time();
                     self.sources.apply(offset, MarkerWord::new(&marker));
+                    marked = true;
                     self.emit_ended(offset, before, instances, &mut emissions)?;
                 }
             }
+        }
+        if marked {
+            self.show_sources();
         }
         for (output, emission) in emissions.into_iter().enumerate() {
             self.send(output, emission, effects);

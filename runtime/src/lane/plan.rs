@@ -291,6 +291,10 @@ impl Plan {
         emitted.iter().any(|emitted| !has(emitted.output) && !given_up(emitted.output))
     }
 
+    pub fn watermark(&self) -> &WatermarkSettings {
+        &self.watermark
+    }
+
     pub(super) fn idle_grace(&self) -> Duration {
         self.watermark.idle_grace
     }

@@ -216,9 +216,11 @@ impl SourceLane {
         LaneStatus {
             watermark: self.watermark.current(),
             open_windows: folding().map(|one| one.windows.windows()).sum(),
+            oldest_end: folding().filter_map(|one| one.windows.oldest_end()).min(),
             groups: folding().map(|one| one.windows.groups()).sum(),
             next: self.next,
             idle: self.closings.is_idle(),
+            sources: Arc::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Snapshot;
+use super::{Snapshot, explain_watermark};
 
 /// Often enough to watch, seldom enough to keep.
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(5);
@@ -35,15 +35,22 @@ impl Progress {
     }
 }
 
+/// Windows that are held back for so long are worth a word,
+const HELD_BACK_FOR: Duration = Duration::from_secs(60);
+/// and again after that.
+const HELD_BACK_AGAIN: Duration = Duration::from_secs(600);
+
 /// Writes the line, from what it saw the last time.
 pub(crate) struct Reporter {
     last: Snapshot,
     at: Instant,
+    /// When to say that windows are held back, if they still are.
+    complain_at: Option<Instant>,
 }
 
 impl Reporter {
     pub fn new(first: Snapshot, now: Instant) -> Self {
-        Reporter { last: first, at: now }
+        Reporter { last: first, at: now, complain_at: None }
     }
 
     pub fn report(&mut self, snapshot: Snapshot, batch_max: Duration, now: Instant) {
@@ -77,7 +84,21 @@ impl Reporter {
         for waiting in &snapshot.waiting {
             tracing::warn!("waiting: {waiting}");
         }
+        self.complain(&snapshot, now);
         (self.last, self.at) = (snapshot, now);
+    }
+
+    /// Says why windows do not close, where some time has gone by since they could have.
+    fn complain(&mut self, snapshot: &Snapshot, now: Instant) {
+        let report = explain_watermark(snapshot);
+        if !report.held_back {
+            self.complain_at = None;
+            return;
+        }
+        if now >= *self.complain_at.get_or_insert(now + HELD_BACK_FOR) {
+            tracing::warn!("windows do not close: {}", report.words.join("; "));
+            self.complain_at = Some(now + HELD_BACK_AGAIN);
+        }
     }
 }
 

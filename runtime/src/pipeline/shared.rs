@@ -13,7 +13,7 @@ use super::shell::Shell;
 use super::slot::Slot;
 use super::tap::Taps;
 use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
-use crate::lane::Plan;
+use crate::lane::{LaneStatus, Plan};
 use crate::record::{EventTime, Offset, Partition};
 use crate::source::Source;
 
@@ -170,6 +170,8 @@ impl Shared {
             records_bytes: partitions.map(|status| status.in_flight_bytes).sum(),
             documents_bytes: servers.documents_bytes,
             messages_bytes: servers.messages_bytes,
+            out_of_order: self.plan.watermark().out_of_order,
+            idle_after: self.plan.watermark().idle_after,
             waiting: servers.waiting.into_iter().chain(kafka).chain(blocked).collect(),
             index: servers.index,
             reload: lock(&self.reload).as_ref().map(Reload::status).unwrap_or_default(),
@@ -177,16 +179,25 @@ impl Shared {
     }
 
     fn lane(&self, slot: &Slot, lags: &HashMap<&Partition, Option<u64>>) -> LaneSnapshot {
-        let status = slot.status();
-        LaneSnapshot {
-            partition: slot.partition.clone(),
-            parts: self.plan.parts_topic() == Some(&slot.partition.topic),
-            watermark: status.map_or(EventTime::MIN, |status| status.watermark),
-            open_windows: status.map_or(0, |status| status.open_windows),
-            groups: status.map_or(0, |status| status.groups),
-            next: status.map_or(Offset(0), |status| status.next),
-            idle: status.is_some_and(|status| status.idle),
-            lag: lags.get(&slot.partition).copied().flatten(),
+        let (partition, parts) = (slot.partition.clone(), self.plan.parts_topic() == Some(&slot.partition.topic));
+        let lag = lags.get(&slot.partition).copied().flatten();
+        match slot.status() {
+            Some(status) => {
+                let LaneStatus { watermark, open_windows, oldest_end, groups, next, idle, sources } = status;
+                LaneSnapshot { partition, parts, watermark, open_windows, oldest_end, groups, next, idle, lag, sources }
+            }
+            None => LaneSnapshot {
+                partition,
+                parts,
+                watermark: EventTime::MIN,
+                open_windows: 0,
+                oldest_end: None,
+                groups: 0,
+                next: Offset(0),
+                idle: false,
+                lag,
+                sources: Arc::default(),
+            },
         }
     }
 }

@@ -112,7 +112,7 @@ impl Slot {
     }
 
     pub fn status(&self) -> Option<LaneStatus> {
-        self.lock().status
+        self.lock().status.clone()
     }
 
     pub fn commitment(&self) -> Option<Commitment> {

@@ -1,8 +1,10 @@
 //! The pipeline at one moment, as progress, metrics and health read it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Counts, ReloadStatus};
+use crate::lane::SourceStatus;
 use crate::record::{EventTime, Offset, Partition};
 
 #[derive(Clone, Default, PartialEq, Debug)]
@@ -22,6 +24,9 @@ pub struct Snapshot {
     pub records_bytes: usize,
     pub documents_bytes: usize,
     pub messages_bytes: usize,
+    /// As the pipeline file says.
+    pub out_of_order: Duration,
+    pub idle_after: Duration,
     /// Who is waited for, in words; empty while all goes well.
     pub waiting: Vec<String>,
     pub index: IndexSnapshot,
@@ -47,11 +52,15 @@ pub struct LaneSnapshot {
     pub parts: bool,
     pub watermark: EventTime,
     pub open_windows: usize,
+    /// Where the oldest of them ends.
+    pub oldest_end: Option<EventTime>,
     pub groups: usize,
     pub next: Offset,
     pub idle: bool,
     /// Records behind the end of the partition; none while the broker has not said where that is.
     pub lag: Option<u64>,
+    /// Of a partition of the parts topic: what is known of each source.
+    pub sources: Arc<[SourceStatus]>,
 }
 
 /// The sink's own counts.

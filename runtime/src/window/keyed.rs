@@ -106,6 +106,11 @@ impl KeyedWindows {
         self.windows.values().map(|entry| entry.window.keys.len()).sum()
     }
 
+    /// Where the oldest open window ends.
+    pub fn oldest_end(&self) -> Option<EventTime> {
+        self.windows.keys().next().map(|start| self.time_windows.starting_at(*start).end)
+    }
+
     /// The oldest record that an open window needs.
     pub fn hold(&self) -> Option<Hold> {
         self.windows.values().fold(None, |oldest, entry| Hold::older(oldest, entry.window.hold))

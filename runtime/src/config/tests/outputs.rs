@@ -125,7 +125,8 @@ fn windows_that_slide() {
     let aggregate = read.outputs[0].aggregate.as_ref().expect("it has one");
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     assert_eq!(aggregate.window, WindowSettings::Sliding { length: minutes(5), every: minutes(1) });
-    window("window = { sliding = \"5m\" }").wrong(expect!["p.toml:20:10: `every` is missing in [output.aggregate.window]"]);
+    window("window = { sliding = \"5m\" }")
+        .wrong(expect!["p.toml:20:10: `every` is missing in [output.aggregate.window]"]);
     window("window = { sliding = \"5m\", every = \"6m\" }").wrong(expect![[r#"
         p.toml:20:36: longer than the windows: every=`6m`
             a record between two of them would be in none"#]]);

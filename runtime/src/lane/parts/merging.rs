@@ -86,6 +86,11 @@ impl Merging {
         self.released
     }
 
+    /// Where the oldest window ends that has not ended by then.
+    pub fn oldest_end(&self, now: EventTime) -> Option<EventTime> {
+        self.windows.keys().map(|start| self.time_windows.starting_at(*start).end).find(|end| *end > now)
+    }
+
     /// The oldest part of a window that is not released.
     pub fn hold(&self) -> Option<Offset> {
         self.windows.values().map(|entry| entry.first).min()

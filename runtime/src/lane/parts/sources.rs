@@ -1,12 +1,14 @@
 //! How far each source lane has come, by its markers; and with them the time of a parts lane.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::lane::SourceStatus;
 use crate::lane::format::Marker;
 use crate::lane::id::Revision;
 use crate::lane::metadata::{PartsMetadata, SourceAsOf, TopicSources, hash_of};
-use crate::record::{EventTime, Offset};
+use crate::record::{EventTime, Offset, Partition};
 
 /// A source lane: the hash of its topic's name, and its partition. In this order parts are merged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -107,6 +109,23 @@ impl Sources {
         if let Some(smallest) = self.smallest() {
             self.time = self.time.max(smallest);
         }
+    }
+
+    /// What is known of each partition of these topics.
+    pub fn status(&self, topics: &[(Arc<str>, i32)]) -> Arc<[SourceStatus]> {
+        let of_topic = |(topic, partitions): &(Arc<str>, i32)| {
+            let said = self.topics.get(&hash_of(topic)).copied().unwrap_or_default();
+            let topic = topic.clone();
+            (0..said.max(*partitions)).map(move |number| {
+                let state = self.states.get(&SourceKey::new(&topic, number));
+                SourceStatus {
+                    partition: Partition { topic: topic.clone(), number },
+                    watermark: state.map(|state| state.watermark),
+                    idle: state.is_some_and(|state| state.idle),
+                }
+            })
+        };
+        topics.iter().flat_map(of_topic).collect()
     }
 
     /// Whether there is a marker of every source.
