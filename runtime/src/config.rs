@@ -269,6 +269,9 @@ pub struct AggregateSettings {
     /// costs as much. `every` is at most the length, and not below a thousandth of it. Not supported yet: `session_gap`.
     /// Value: a table with durations from 1ms to 366d. Required.
     pub window: WindowSettings,
+    /// So many groups of a window, at most, in one partition of the topic. A record of another one is a dead letter.
+    /// Value: a number from 1 to 4294967295. Default: none, as many as come.
+    pub groups_max: Option<u32>,
     /// What happens to a record whose window had closed: a dead letter, or it is dropped and counted.
     /// Value: `dead-letter` or `drop`. Default: `dead-letter`.
     pub late: OnLate,

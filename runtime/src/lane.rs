@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::record::{DocumentBatch, EventTime, Message, Offset, Partition, ReasonKind, RecordBatch};
+use crate::window::Lateness;
 
 pub use crate::record::{Commitment, RejectedDocument, Resume};
 
@@ -70,16 +71,18 @@ pub struct Tally {
     pub documents: u64,
     /// By [`crate::record::ReasonKind`], in the order of `ReasonKind::ALL`.
     pub dead_letters: [u64; ReasonKind::ALL.len()],
+    pub lateness: Lateness,
 }
 
 impl Tally {
     pub fn add(&mut self, more: &Tally) {
-        let Tally { records, bytes, dropped, tombstones, documents, dead_letters } = more;
+        let Tally { records, bytes, dropped, tombstones, documents, dead_letters, lateness } = more;
         self.records += records;
         self.bytes += bytes;
         self.dropped += dropped;
         self.tombstones += tombstones;
         self.documents += documents;
+        self.lateness.add(lateness);
         for (sum, more) in self.dead_letters.iter_mut().zip(dead_letters) {
             *sum += more;
         }

@@ -4,6 +4,7 @@
 mod closed;
 mod keyed;
 mod keys;
+mod lateness;
 mod states;
 mod time_windows;
 mod watermark;
@@ -11,5 +12,6 @@ mod watermark;
 pub use closed::{ClosedWindow, GroupState};
 pub use keyed::{FoldRow, Hold, KeyedWindows, Slots};
 pub(crate) use keys::Keys;
+pub use lateness::Lateness;
 pub use time_windows::{TimeWindows, Window};
 pub use watermark::Watermark;

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use crate::pipeline::{BATCH_SECONDS, Counts, Generation, LaneSnapshot, ReloadStatus, Snapshot};
 use crate::record::{EventTime, ReasonKind};
+use crate::window::Lateness;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -75,22 +76,29 @@ fn counts(encoder: &mut DescriptorEncoder, counts: &Counts) -> fmt::Result {
     for (reason, count) in ReasonKind::ALL.iter().zip(tally.dead_letters) {
         ConstCounter::new(count).encode(family.encode_family(&[("reason", reason.name())])?)?;
     }
-    let times = (counts.batch_time, counts.batches.as_slice());
-    histogram(encoder, "tidegate_batch_seconds", "Time of a worker for one batch, components included", times)?;
-    let waits = (counts.wait_time, counts.waits.as_slice());
-    histogram(encoder, "tidegate_batch_wait_seconds", "Time that a batch waited for its worker, its lane free", waits)
+    let times = BATCH_SECONDS.into_iter().chain([f64::INFINITY]).zip(counts.batches);
+    let help = "Time of a worker for one batch, components included";
+    histogram(encoder, "tidegate_batch_seconds", help, counts.batch_time, times)?;
+    let waits = BATCH_SECONDS.into_iter().chain([f64::INFINITY]).zip(counts.waits);
+    let help = "Time that a batch waited for its worker, its lane free";
+    histogram(encoder, "tidegate_batch_wait_seconds", help, counts.wait_time, waits)?;
+    let lateness = (Duration::from_micros(tally.lateness.micros), Lateness::bounds().zip(tally.lateness.records));
+    let help = "How far behind the largest event time of its partition a record came";
+    histogram(encoder, "tidegate_lateness_seconds", help, lateness.0, lateness.1)
 }
 
-/// `batches`: the time of all, and how many there are of each bucket.
-fn histogram(encoder: &mut DescriptorEncoder, name: &str, help: &str, batches: (Duration, &[u64])) -> fmt::Result {
-    let bounds = BATCH_SECONDS.into_iter().chain([f64::INFINITY]);
-    let buckets: Vec<(f64, u64)> = bounds.zip(batches.1.iter().copied()).collect();
-    encoder.encode_descriptor(name, help, None, MetricType::Histogram)?.encode_histogram::<NoLabelSet>(
-        batches.0.as_secs_f64(),
-        batches.1.iter().sum(),
-        &buckets,
-        None,
-    )
+/// `sum` of all, and how many there are up to each bound.
+fn histogram(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    sum: Duration,
+    buckets: impl Iterator<Item = (f64, u64)>,
+) -> fmt::Result {
+    let buckets: Vec<(f64, u64)> = buckets.collect();
+    let count = buckets.iter().map(|(_, count)| count).sum();
+    let mut histogram = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    histogram.encode_histogram::<NoLabelSet>(sum.as_secs_f64(), count, &buckets, None)
 }
 
 fn source(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {

@@ -190,6 +190,7 @@ pub(super) struct AggregatePlan {
     pub group_by: Reads,
     pub groups: Vec<String>,
     pub windows: TimeWindows,
+    pub groups_max: Option<u32>,
     pub late: OnLate,
     /// Its windows are merged over partitions by the parts topic.
     pub merged: bool,
@@ -372,6 +373,7 @@ fn aggregate_plan(
         group_by: decoder.reads(&groups).map_err(plan_error)?,
         groups: settings.group_by.clone(),
         windows,
+        groups_max: settings.groups_max,
         late: settings.late,
         merged: !settings.partitioned_by_group,
         schema,

@@ -244,7 +244,8 @@ impl SourceLane {
         let mut decoded = plan.decoder.decode(&self.partition, batch.clone());
         work.departed.reject(None, std::mem::take(&mut decoded.rejected));
         self.tally.tombstones += decoded.tombstones.len() as u64;
-        let watermarks = time::pass(&plan.watermark, &mut self.watermark, &mut decoded, &mut work.departed);
+        let (departed, lateness) = (&mut work.departed, &mut self.tally.lateness);
+        let watermarks = time::pass(&plan.watermark, &mut self.watermark, &mut decoded, departed, lateness);
         let mut table = decoded.table;
         if let Some(tap) = instances.tap(Tap::is_at_decode) {
             tap.decoded(&self.partition, &batch, &table, &work.departed);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::lane::Tally;
 use crate::record::ReasonKind;
+use crate::window::Lateness;
 
 /// Upper bounds of the buckets of `tidegate_batch_seconds` and `tidegate_batch_wait_seconds`.
 pub const BATCH_SECONDS: [f64; 13] =
@@ -18,6 +19,8 @@ pub(crate) struct Counters {
     tombstones: AtomicU64,
     documents: AtomicU64,
     dead_letters: [AtomicU64; ReasonKind::ALL.len()],
+    lateness: [AtomicU64; Lateness::BUCKETS],
+    lateness_micros: AtomicU64,
     batch_nanos: AtomicU64,
     /// The longest since it was taken last.
     batch_nanos_max: AtomicU64,
@@ -42,6 +45,10 @@ impl Counters {
         for (counter, count) in self.dead_letters.iter().zip(tally.dead_letters) {
             add(counter, count);
         }
+        for (counter, count) in self.lateness.iter().zip(tally.lateness.records) {
+            add(counter, count);
+        }
+        add(&self.lateness_micros, tally.lateness.micros);
     }
 
     pub fn batch(&self, took: Duration) {
@@ -71,6 +78,10 @@ impl Counters {
                 tombstones: self.tombstones.load(Relaxed),
                 documents: self.documents.load(Relaxed),
                 dead_letters: std::array::from_fn(|kind| self.dead_letters[kind].load(Relaxed)),
+                lateness: Lateness {
+                    records: std::array::from_fn(|bucket| self.lateness[bucket].load(Relaxed)),
+                    micros: self.lateness_micros.load(Relaxed),
+                },
             },
             batch_time: Duration::from_nanos(self.batch_nanos.load(Relaxed)),
             batches: std::array::from_fn(|bucket| self.batches[bucket].load(Relaxed)),

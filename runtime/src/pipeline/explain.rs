@@ -1,5 +1,7 @@
 //! How far event time has come, which partition holds the windows back, and why.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{LaneSnapshot, Phase, Snapshot};
@@ -94,6 +96,7 @@ pub fn explain_watermark(snapshot: &Snapshot) -> WatermarkReport {
                 .to_owned(),
         );
     }
+    report.words.extend(late(snapshot));
     report.words.extend(snapshot.waiting.iter().map(|waiting| format!("waiting: {waiting}")));
     report
 }
@@ -147,6 +150,25 @@ fn opening(
         true => format!("{how}: all partitions are idle, so time stands still until one comes; nothing is lost"),
         false => format!("{how} in every partition that is not idle"),
     }
+}
+
+/// What `out_of_order` would have to be.
+fn late(snapshot: &Snapshot) -> Option<String> {
+    let lateness = &snapshot.counts.tally.lateness;
+    let records = lateness.total();
+    let out_of_order = show_duration(snapshot.out_of_order);
+    let told = match lateness.bound_of(999) {
+        _ if records == 0 => return None,
+        Some(Duration::ZERO) => format!("99.9 % of records={records} came in order"),
+        Some(bound) => {
+            let bound = show_duration(bound);
+            format!("99.9 % of records={records} came at most {bound} behind the largest event time of their partition")
+        }
+        None => format!(
+            "more than 0.1 % of records={records} came more than a day behind their partition's largest event time"
+        ),
+    };
+    Some(format!("{told} (out_of_order={out_of_order})"))
 }
 
 /// Why the source is not further on.

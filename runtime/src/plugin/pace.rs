@@ -8,12 +8,12 @@
 
 use std::time::Duration;
 
-/// What all rows together have of short deadlines that are expected to break calls in a batch.
-const SHORT_ALL: Duration = Duration::from_micros(400);
+/// What all rows together have of short deadlines that are expected to break calls in a batch: the fewer, the more,
+const SHORT_ALL: Duration = Duration::from_micros(1600);
+const SHORT_LESS: Duration = Duration::from_micros(120);
+const SHORT_LEAST: Duration = Duration::from_micros(400);
 /// What a short call has beyond what is usual, at least: the clock ticks.
 const SHORT_MIN: Duration = Duration::from_micros(40);
-/// And where few rows are expected to break.
-const SHORT_FEW: Duration = Duration::from_micros(400);
 /// A run of rows has less: when it breaks, each of them has its own time.
 const RUN_SHORT_MIN: Duration = Duration::from_micros(50);
 /// And while no row is known to spin.
@@ -114,8 +114,9 @@ impl Pace {
     /// The time of some rows of a batch that breaks.
     pub fn piece(&self, rows: u32) -> Duration {
         let (_, of) = self.density;
-        let each = SHORT_ALL / self.expected(of).max(1);
-        self.short(rows, each.clamp(SHORT_MIN, SHORT_FEW))
+        let expected = self.expected(of).max(1);
+        let all = SHORT_ALL.saturating_sub(SHORT_LESS.saturating_mul(expected)).max(SHORT_LEAST);
+        self.short(rows, (all / expected).max(SHORT_MIN))
     }
 
     /// The time of a run of them, which gives nobody up.
@@ -273,9 +274,9 @@ mod tests {
     fn times_are_short_after_a_row_that_spun_and_long_again_later() {
         let mut pace = used();
         pace.suspect();
-        assert_eq!(pace.piece(1000), micros(200) + SHORT_FEW);
+        assert_eq!(pace.piece(1000), micros(200) + SHORT_ALL - SHORT_LESS);
         for _ in 0..SUSPICION_BATCHES {
-            assert!(pace.batch(1000) < Some(micros(1000)));
+            assert!(pace.batch(1000) < Some(micros(2000)));
             pace.served(1000, 0);
         }
         assert_eq!(pace.batch(1000), Some(SECOND));

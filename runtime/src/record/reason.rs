@@ -23,6 +23,8 @@ pub enum ReasonKind {
     Contract,
     /// Every window of the record had ended.
     Late,
+    /// A window of the record has as many groups as it may have, and the record is of another one.
+    Groups,
     /// A part came for a window that is final.
     LatePart,
     /// The id, the version or the index name cannot be made from the record.
@@ -32,7 +34,7 @@ pub enum ReasonKind {
 }
 
 impl ReasonKind {
-    pub const ALL: [ReasonKind; 12] = [
+    pub const ALL: [ReasonKind; 13] = [
         ReasonKind::Json,
         ReasonKind::EventTime,
         ReasonKind::Future,
@@ -42,6 +44,7 @@ impl ReasonKind {
         ReasonKind::Deadline,
         ReasonKind::Contract,
         ReasonKind::Late,
+        ReasonKind::Groups,
         ReasonKind::LatePart,
         ReasonKind::Document,
         ReasonKind::Sink,
@@ -58,6 +61,7 @@ impl ReasonKind {
             ReasonKind::Deadline => "deadline",
             ReasonKind::Contract => "contract",
             ReasonKind::Late => "late",
+            ReasonKind::Groups => "groups",
             ReasonKind::LatePart => "late-part",
             ReasonKind::Document => "document",
             ReasonKind::Sink => "sink",

@@ -116,6 +116,19 @@ impl KeyedWindows {
         self.windows.values().fold(None, |oldest, entry| Hold::older(oldest, entry.window.hold))
     }
 
+    /// Whether a group is in the window that starts then, which has so many at most. One that is new is made, where it may be.
+    pub fn admit(&mut self, start: EventTime, group: &[u8], groups_max: u32) -> bool {
+        let window = &mut self.windows.entry(start).or_default().window;
+        if window.keys.contains(group) {
+            return true;
+        }
+        let has_room = window.keys.len() < groups_max as usize;
+        if has_room {
+            let _ = Arc::make_mut(window).group(group, self.turn);
+        }
+        has_room
+    }
+
     /// Finds or makes the group of each row. [`KeyedWindows::convert_slots`] follows.
     pub fn slots<'a>(&mut self, rows: impl Iterator<Item = FoldRow<'a>>, slots: &mut Slots) {
         slots.groups.clear();
@@ -286,11 +299,16 @@ impl Entry {
 }
 
 impl OpenWindow {
-    fn slot(&mut self, key: &[u8], start: EventTime, turn: u32, slots: &mut Slots) -> u32 {
+    fn group(&mut self, key: &[u8], turn: u32) -> u32 {
         let group = self.keys.position(key);
         if group == self.states.len() {
             self.states.push(turn);
         }
+        group
+    }
+
+    fn slot(&mut self, key: &[u8], start: EventTime, turn: u32, slots: &mut Slots) -> u32 {
+        let group = self.group(key, turn);
         let slot = self.states.group(group).slot;
         // A number that another batch left, or a clone, does not lead back here.
         if slots.places.get(slot as usize) == Some(&(start, group)) {

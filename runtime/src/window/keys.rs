@@ -40,6 +40,10 @@ impl Keys {
         &chunk.bytes[start as usize..chunk.ends[place] as usize]
     }
 
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.index.find(self.hash(key), |position| self.get(position) == key).is_some()
+    }
+
     /// The position of a key, which is the next one where the key is new.
     pub fn position(&mut self, key: &[u8]) -> u32 {
         let hash = self.hash(key);

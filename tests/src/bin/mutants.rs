@@ -17,7 +17,7 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 13] = [
+const MUTANTS: [Mutant; 18] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
@@ -95,6 +95,36 @@ const MUTANTS: [Mutant; 13] = [
         file: "runtime/src/lane/parts.rs",
         from: "merging.convert_groups(start, groups, |before, states| migrate(plan, before, states, aggregate))?;",
         to: "",
+    },
+    Mutant {
+        name: "a record counted in its last window alone",
+        file: "runtime/src/lane/source/folding.rs",
+        from: "(!rows.is_empty()).then_some(rows)",
+        to: "None",
+    },
+    Mutant {
+        name: "a record folded again into an overlapping window that was emitted",
+        file: "runtime/src/lane/source/folding.rs",
+        from: "if window.end > table.event_time(row).max(watermark).max(self.emitted) {",
+        to: "if window.end > table.event_time(row).max(watermark) {",
+    },
+    Mutant {
+        name: "a part's last record taken from the last of overlapping windows",
+        file: "runtime/src/window/keyed.rs",
+        from: "group.last = newest.max(self.last);",
+        to: "group.last = self.last;",
+    },
+    Mutant {
+        name: "overlapping windows that are gone forgotten",
+        file: "runtime/src/lane/parts/merging.rs",
+        from: "self.time_windows.before(*start).end",
+        to: "*start",
+    },
+    Mutant {
+        name: "a window that ends at the watermark taken as open",
+        file: "runtime/src/lane/source/folding.rs",
+        from: "let late = window.end <= watermark;",
+        to: "let late = window.end < watermark;",
     },
 ];
 

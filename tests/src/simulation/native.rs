@@ -169,6 +169,7 @@ fn output(name: &str, window: Option<(i64, i64)>, transforms: Vec<TransformSetti
             true => WindowSettings::Tumbling { length: seconds(length) },
             false => WindowSettings::Sliding { length: seconds(length), every: seconds(every) },
         },
+        groups_max: None,
         late: OnLate::DeadLetter,
         partitioned_by_group: false,
     });

@@ -192,6 +192,7 @@ fn rejected(rejections: &[Rejection], row: u32) -> Option<String> {
         | ReasonKind::Field
         | ReasonKind::Plugin
         | ReasonKind::Late
+        | ReasonKind::Groups
         | ReasonKind::LatePart
         | ReasonKind::Document
         | ReasonKind::Sink => format!("rejected: {}", reason.message),

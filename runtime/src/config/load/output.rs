@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use crate::config::index::index;
 use crate::config::reader::{Section, Text, Value};
-use crate::config::values::{DURATION_MAX, duration, field_path};
+use crate::config::values::{DURATION_MAX, duration, field_path, number};
 use crate::config::{AggregateSettings, IdSettings, OnLate, OutputSettings, WindowSettings};
 
 use super::Names;
@@ -95,6 +95,7 @@ fn aggregate(mut section: Section<'_>) -> Option<AggregateSettings> {
     let plugin = plugin(&mut section);
     let group_by = section.or("group_by", Vec::new(), group_by);
     let window = section.required("window", window);
+    let groups_max = section.optional("groups_max", |value| u32::try_from(number(1..=u32::MAX as usize)(value)?).ok());
     section.optional("emit", emit);
     let late = section.or("late", OnLate::DeadLetter, late);
     let partitioned_by_group = section.or("partitioned_by_group", false, Value::boolean);
@@ -103,6 +104,7 @@ fn aggregate(mut section: Section<'_>) -> Option<AggregateSettings> {
         plugin: plugin?,
         group_by: group_by?,
         window: window?,
+        groups_max: groups_max?,
         late: late?,
         partitioned_by_group: partitioned_by_group?,
     })

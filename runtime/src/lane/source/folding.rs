@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use hashbrown::HashSet;
+
 use crate::config::OnLate;
 use crate::decode::{Rejected, Table};
 use crate::lane::migration::migrate;
@@ -94,19 +96,61 @@ impl Folding {
         }
         let columns = std::mem::take(&mut self.columns);
         let mut rejected = BTreeMap::new();
+        let crowded =
+            plan.groups_max.map(|most| self.crowded_out(&table, time, most, &mut rejected)).unwrap_or_default();
         self.starts_of_last(&table);
-        self.fold_rows(plan, &table, &columns, None, time, aggregate, &mut rejected)?;
-        while let Some(rows) = self.rows_before(&table, time) {
-            let column = |column: &Column| column.take(&rows);
-            let taken = Batch { rows: rows.len() as u32, columns: columns.columns.iter().map(column).collect() };
-            self.fold_rows(plan, &table, &taken, Some(&rows), time, aggregate, &mut rejected)?;
+        let mut rows = (!crowded.is_empty()).then(|| (0..table.len() as u32).collect::<Vec<_>>());
+        loop {
+            match &mut rows {
+                None => self.fold_rows(plan, &table, &columns, None, time, aggregate, &mut rejected)?,
+                Some(rows) => {
+                    rows.retain(|row| !crowded.contains(&(*row, self.starts[*row as usize])));
+                    let column = |column: &Column| column.take(rows);
+                    let taken =
+                        Batch { rows: rows.len() as u32, columns: columns.columns.iter().map(column).collect() };
+                    self.fold_rows(plan, &table, &taken, Some(rows), time, aggregate, &mut rejected)?;
+                }
+            }
+            rows = self.rows_before(&table, time);
+            if rows.is_none() {
+                break;
+            }
         }
         self.columns = columns;
         for (row, reason) in rejected {
             let (record, ordinal) = (table.record(row), table.ordinal(row));
-            work.departed.rejected.push((Some(plan.by.clone()), Rejected { record, ordinal, reason }));
+            let by = (reason.kind != ReasonKind::Groups).then(|| plan.by.clone());
+            work.departed.rejected.push((by, Rejected { record, ordinal, reason }));
         }
         Ok(())
+    }
+
+    /// Rows with the starts of windows in which their groups find no room, in the order of the records: so it does not depend on how
+    /// these are cut into batches.
+    fn crowded_out(
+        &mut self,
+        table: &Table,
+        time: &BatchTime<'_>,
+        groups_max: u32,
+        rejected: &mut BTreeMap<usize, Reason>,
+    ) -> HashSet<(u32, EventTime)> {
+        let windows = self.windows.time_windows();
+        let mut crowded = HashSet::new();
+        for row in 0..table.len() {
+            let over = time.watermarks[table.record(row) as usize].max(self.emitted);
+            for window in windows.all(table.event_time(row)).take_while(|window| window.end > over) {
+                if !self.windows.admit(window.start, self.keys.get(row), groups_max) {
+                    crowded.insert((row as u32, window.start));
+                    rejected.entry(row).or_insert_with(|| {
+                        let start = window.start;
+                        let message =
+                            format!("the window that starts at {start} has groups_max={groups_max} groups already");
+                        Reason::new(ReasonKind::Groups, message)
+                    });
+                }
+            }
+        }
+        crowded
     }
 
     /// Every row goes into the last window that it is in first: it has not ended.
@@ -154,6 +198,9 @@ impl Folding {
         aggregate: &mut dyn Aggregate,
         rejected: &mut BTreeMap<usize, Reason>,
     ) -> Result<(), LaneError> {
+        if columns.rows == 0 {
+            return Ok(());
+        }
         let (keys, batch, starts) = (&self.keys, table.batch(), &self.starts);
         let row_at = |place: usize| rows.map_or(place, |rows| rows[place] as usize);
         let row = |place: usize| {

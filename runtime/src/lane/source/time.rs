@@ -7,7 +7,7 @@ use crate::config::{OnFuture, WatermarkSettings};
 use crate::decode::{Decoded, Rejected};
 use crate::lane::transform::Departed;
 use crate::record::{EventTime, Reason, ReasonKind};
-use crate::window::Watermark;
+use crate::window::{Lateness, Watermark};
 
 /// The watermark before each record of the batch. Records from the far future leave the table and move nothing.
 pub(super) fn pass(
@@ -15,6 +15,7 @@ pub(super) fn pass(
     watermark: &mut Watermark,
     decoded: &mut Decoded,
     departed: &mut Departed,
+    lateness: &mut Lateness,
 ) -> Vec<EventTime> {
     let batch = decoded.table.batch().clone();
     let mut watermarks = Vec::with_capacity(batch.len());
@@ -39,6 +40,7 @@ pub(super) fn pass(
                 }
             }
         }
+        lateness.note(watermark.largest(), *time);
         watermark.observe(*time);
     }
     if !future.is_empty() {
