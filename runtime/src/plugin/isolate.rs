@@ -61,6 +61,7 @@ pub(super) fn isolate<T>(
                 Ok(answer) => Ok(answer),
                 Err((error, reason)) => {
                     broken += 1;
+                    pace.gave_up();
                     if let Some(error) = hopeless(broken, &error) {
                         return Err(error);
                     }

@@ -72,6 +72,8 @@ pub(super) struct Pace {
     asked: u32,
     /// How many rows in so many broke calls, in the batch before.
     density: (usize, u32),
+    /// And in this one so far.
+    given_up: u32,
 }
 
 impl Pace {
@@ -91,6 +93,7 @@ impl Pace {
             not_traps: Vec::new(),
             asked: 0,
             density: (0, 1),
+            given_up: 0,
         }
     }
 
@@ -114,7 +117,7 @@ impl Pace {
     /// The time of some rows of a batch that breaks.
     pub fn piece(&self, rows: u32) -> Duration {
         let (_, of) = self.density;
-        let expected = self.expected(of).max(1);
+        let expected = self.expected(of).max(self.given_up).max(1);
         let all = SHORT_ALL.saturating_sub(SHORT_LESS.saturating_mul(expected)).max(SHORT_LEAST);
         self.short(rows, (all / expected).max(SHORT_MIN))
     }
@@ -222,8 +225,14 @@ impl Pace {
         (self.fair, self.fair_whole) = (fair(self.deadline), FAIR_WHOLE);
     }
 
+    /// A row of this batch is given up.
+    pub fn gave_up(&mut self) {
+        self.given_up += 1;
+    }
+
     /// A batch is served.
     pub fn served(&mut self, rows: u32, broken: usize) {
+        self.given_up = 0;
         self.density = if rows < DENSITY_ROWS_MIN { (0, 1) } else { (broken, rows) };
         self.suspicion = self.suspicion.saturating_sub(1);
         if self.suspicion == 0 {

@@ -169,6 +169,7 @@ fn every_key_is_read() {
                             window: Tumbling {
                                 length: 60s,
                             },
+                            groups_max: None,
                             late: Drop,
                             partitioned_by_group: false,
                         },
