@@ -27,6 +27,7 @@ mod virtual_time;
 #[cfg(test)]
 mod tests;
 
+pub use crate::window::Lateness;
 pub use budget::{MemoryDivision, engine_settings};
 pub use components::{Loader, Plugins};
 pub use counters::{BATCH_SECONDS, Counts};

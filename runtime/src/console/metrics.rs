@@ -10,9 +10,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::pipeline::{BATCH_SECONDS, Counts, Generation, LaneSnapshot, ReloadStatus, Snapshot};
+use crate::pipeline::{BATCH_SECONDS, Counts, Generation, LaneSnapshot, Lateness, ReloadStatus, Snapshot};
 use crate::record::{EventTime, ReasonKind};
-use crate::window::Lateness;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
