@@ -1,7 +1,6 @@
 //! Objects below one location: what a store can be asked for, and what its answers mean.
 
 use std::error::Error as _;
-use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 
@@ -121,18 +120,20 @@ impl Objects {
 
     fn failed(&self, name: &str, error: &Error) -> CheckpointError {
         let (location, object, what) = (self.location.to_string(), name.to_owned(), in_one_line(error));
+        // How a server refuses is known by its words only.
+        let is_status = |status: &str| what.contains(&format!("status code: {status}"));
+        let is_unknown = matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. });
         let is_denied = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
-        if let Error::NotImplemented { .. } | Error::NotSupported { .. } = error {
-            return CheckpointError::NoPutIfAbsent { location, what };
-        }
         match io_kind(error) {
+            _ if is_unknown || is_status("501") => CheckpointError::NoPutIfAbsent { location, what },
+            _ if is_denied => CheckpointError::Forbidden { location, object, what },
             Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
                 CheckpointError::Forbidden { location, object, what }
             }
+            _ if is_status("507") => CheckpointError::Full { location, object, what },
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 CheckpointError::Full { location, object, what }
             }
-            Some(_) | None if is_denied => CheckpointError::Forbidden { location, object, what },
             Some(_) | None => CheckpointError::Unavailable { location, object, what },
         }
     }
@@ -148,13 +149,22 @@ fn listed(prefix: &Path, meta: ObjectMeta) -> Option<Listed> {
     Some(Listed { segments, bytes: meta.size, modified })
 }
 
-/// What the operating system said, where it did.
-fn io_kind(error: &Error) -> Option<io::ErrorKind> {
-    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
+fn causes(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
-/// Stores answer with pages of XML.
-fn in_one_line(error: &impl Display) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+/// What the operating system said, where it did.
+fn io_kind(error: &Error) -> Option<io::ErrorKind> {
+    causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
+}
+
+/// With those of its causes that it does not name itself. Stores answer with pages of XML.
+fn in_one_line(error: &Error) -> String {
+    let mut text = error.to_string();
+    for cause in causes(error).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

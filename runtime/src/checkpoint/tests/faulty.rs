@@ -26,6 +26,8 @@ pub(super) enum Puts {
     Replace,
     /// Refused with this kind of the operating system's error.
     Refuse(io::ErrorKind),
+    /// Refused by a server with this status.
+    Answer(u16),
     /// Refused by a server that lets nobody write.
     Deny,
     /// Refused by a server that knows no conditions.
@@ -132,6 +134,7 @@ impl ObjectStore for Faulty {
                 self.inner.put_opts(path, payload, options).await
             }
             Puts::Refuse(kind) => Err(failed(io::Error::from(kind))),
+            Puts::Answer(status) => Err(failed(format!("Server returned non-2xx status code: {status} Nothing"))),
             Puts::Deny => Err(Error::PermissionDenied { path: path.to_string(), source: "403".into() }),
             Puts::KnowNoConditions => {
                 Err(Error::NotImplemented { operation: "`If-None-Match`".to_owned(), implementer: self.to_string() })

@@ -13,25 +13,40 @@ use super::*;
 const FOLDER: &str = "TIDEGATE_TEST_CLAIMS_IN";
 const CLAIMS_OF_A_PROCESS: u32 = 20;
 
-async fn claims_at_once(stores: Vec<Store>) {
-    let claims = (0..).zip(stores).map(|(token, store)| {
-        tokio::spawn(async move { store.claim(place(), ClaimToken(token)).await.expect("it is claimed").epoch().0 })
+/// All claim at once and put; what each was told.
+async fn race(stores: Vec<Store>) -> Vec<(Epoch, Result<SlotId, CheckpointError>)> {
+    let owners = (0..).zip(stores).map(|(token, store)| {
+        tokio::spawn(async move {
+            let mut owner = claim(&store, token).await;
+            (owner.epoch(), put_next(&store, &mut owner).await)
+        })
     });
-    let mut epochs = Vec::new();
-    for claim in claims.collect::<Vec<_>>() {
-        epochs.push(claim.await.expect("it ends"));
+    let mut told = Vec::new();
+    for owner in owners.collect::<Vec<_>>() {
+        told.push(owner.await.expect("it ends"));
     }
-    epochs.sort_unstable();
-    assert!(epochs.iter().copied().eq(1..=epochs.len() as u32), "{epochs:?}");
+    told.sort_by_key(|(epoch, _)| *epoch);
+    told
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_that_claim_at_once_each_has_an_epoch_of_its_own() {
+async fn of_many_that_claim_at_once_each_has_an_epoch_of_its_own_and_the_last_one_counts() {
     for round in 0..20 {
-        let memory = Store::open("memory:///", &[]).expect("it opens");
-        claims_at_once(vec![memory; 24]).await;
-        let folder = Folder::new(&format!("claims-{round}"));
-        claims_at_once((0..24).map(|_| folder.store()).collect()).await;
+        let folder = Folder::new(&format!("race-{round}"));
+        let memory = vec![Store::open("memory:///", &[]).expect("it opens"); 24];
+        let disk = (0..24).map(|_| folder.store()).collect();
+        for stores in [memory, disk] {
+            let store = stores[0].clone();
+            let mut told = race(stores).await;
+            assert!(told.iter().map(|(epoch, _)| epoch.0).eq(1..=24), "{told:?}");
+            assert_eq!(told.pop(), Some((Epoch(24), Ok(slot(24, 1)))));
+            for (epoch, told) in told {
+                let is_owner = told == Ok(SlotId { epoch, sequence: Sequence(1) });
+                assert!(is_owner || matches!(told, Err(CheckpointError::Fenced { .. })), "{told:?}");
+            }
+            let newest = store.newest_valid(&place()).await.expect("it answers").expect("there is one");
+            assert_eq!(newest.checkpoint.header().slot, slot(24, 1));
+        }
     }
 }
 
