@@ -9,6 +9,7 @@
 //! - [`plugin`]: components: load, call; the only room that knows wasmtime
 //! - [`window`]: event time: watermark, windows, keyed state
 //! - [`sink`]: documents out, one verdict each; dead letters; the only room that knows HTTP to the index
+//! - [`checkpoint`]: what outlives a lane, as an object in a store; the only room that knows `object_store`
 //! - [`lane`]: one partition's state machine, the whole path for it
 //! - [`pipeline`]: lanes on threads, and the shell that performs their effects
 //! - [`console`]: metrics and health over HTTP
@@ -21,6 +22,7 @@ pub mod decode;
 pub mod plugin;
 pub mod window;
 pub mod sink;
+pub mod checkpoint;
 pub mod lane;
 pub mod pipeline;
 pub mod console;

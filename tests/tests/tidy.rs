@@ -12,7 +12,7 @@ struct Room {
     sees: &'static [&'static str],
 }
 
-const ROOMS: [Room; 11] = [
+const ROOMS: [Room; 12] = [
     Room { name: "record", sees: &[] },
     Room { name: "config", sees: &["record"] },
     Room { name: "source", sees: &["record", "config"] },
@@ -20,6 +20,7 @@ const ROOMS: [Room; 11] = [
     Room { name: "plugin", sees: &["record", "config"] },
     Room { name: "window", sees: &["record", "config"] },
     Room { name: "sink", sees: &["record", "config"] },
+    Room { name: "checkpoint", sees: &["record", "window"] },
     Room { name: "lane", sees: &["record", "config", "decode", "plugin", "window", "sink"] },
     Room { name: "pipeline", sees: &["record", "config", "source", "decode", "plugin", "window", "sink", "lane"] },
     Room { name: "console", sees: &["record", "config", "pipeline"] },
@@ -30,7 +31,7 @@ const ROOMS: [Room; 11] = [
 ];
 
 /// Crates and modules that only some rooms may name.
-const FOREIGN: [(&str, &[&str]); 19] = [
+const FOREIGN: [(&str, &[&str]); 23] = [
     ("rdkafka", &["source"]),
     ("wasmtime", &["plugin"]),
     ("wit_component", &["plugin"]),
@@ -38,6 +39,10 @@ const FOREIGN: [(&str, &[&str]); 19] = [
     ("elasticsearch", &["sink"]),
     ("reqwest", &["sink", "cli"]),
     ("hyper", &["sink"]),
+    ("object_store", &["checkpoint"]),
+    ("zstd", &["checkpoint"]),
+    ("futures_util", &["checkpoint"]),
+    ("url", &["checkpoint"]),
     ("axum", &["sink", "console"]),
     ("futures_core", &["console"]),
     ("prometheus_client", &["pipeline", "console"]),

@@ -1,0 +1,29 @@
+//! Checkpoints: what a lane must remember, as one object, and the store in which such objects outlive the process. This room
+//! alone knows their format, `object_store` and zstd; it sees neither components nor HTTP, and calls no lane.
+//!
+//! A partition's owner claims an **epoch**, and with it the right to put objects into the **slots** below it. Claims and slots
+//! are put only where there is none, so of two that want one epoch one gets it; who looks for a later epoch after each put, as
+//! [`Store::put`] does, notices that it is the owner no longer.
+
+mod error;
+mod place;
+mod header;
+mod frame;
+mod records;
+mod encode;
+mod decode;
+mod location;
+mod objects;
+mod retention;
+mod store;
+
+pub use decode::{Checkpoint, Contents, PartsItem, PartsWindows, SourceItem, SourceWindows, Windows};
+pub use encode::{Encoder, PartsWindowsEncoder, SourceWindowsEncoder};
+pub use error::{CheckpointError, Unreadable};
+pub use header::{Component, Fingerprint, Header, LaneKind, TopicId};
+pub use place::{Epoch, Place, Sequence, SlotId};
+pub use records::PartOfSource;
+pub use store::{ClaimToken, Damaged, Found, Kept, Owner, Slot, Store, StoreId};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What a checkpoint says of itself, and its first section.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Offset, Partition};
+
+use super::{Epoch, Place, Sequence, SlotId, Unreadable};
+
+/// Kafka's id of a topic: another one under the same name is another topic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TopicId(pub [u8; 16]);
+
+/// Which half of the pipeline the partition belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LaneKind {
+    Source,
+    Parts,
+}
+
+/// A component that has made states, or judged records.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Component {
+    /// The name of its place in the pipeline.
+    pub name: String,
+    /// The hash of its bytes.
+    pub digest: String,
+}
+
+/// Of the settings that an output's states depend on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fingerprint {
+    pub output: String,
+    pub fingerprint: u64,
+}
+
+/// Whose checkpoint it is, and where its lane goes on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Header {
+    pub place: Place,
+    /// None where the broker does not tell.
+    pub topic_id: Option<TopicId>,
+    pub lane: LaneKind,
+    pub slot: SlotId,
+    /// The first record that is not in it.
+    pub next: Offset,
+    pub revision: u16,
+    /// What is committed with a position, in the lane's own encoding.
+    pub position: Vec<u8>,
+    pub components: Vec<Component>,
+    pub fingerprints: Vec<Fingerprint>,
+}
+
+/// As it is written; its fields do not change within a format version.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    pipeline: String,
+    topic: String,
+    topic_id: Option<[u8; 16]>,
+    partition: i32,
+    lane: LaneKind,
+    epoch: u32,
+    sequence: u32,
+    next: i64,
+    revision: u16,
+    position: Vec<u8>,
+    components: Vec<Component>,
+    fingerprints: Vec<Fingerprint>,
+}
+
+impl Header {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let wire = Wire {
+            pipeline: self.place.pipeline.as_ref().to_owned(),
+            topic: self.place.partition.topic.as_ref().to_owned(),
+            topic_id: self.topic_id.map(|id| id.0),
+            partition: self.place.partition.number,
+            lane: self.lane,
+            epoch: self.slot.epoch.0,
+            sequence: self.slot.sequence.0,
+            next: self.next.0,
+            revision: self.revision,
+            position: self.position.clone(),
+            components: self.components.clone(),
+            fingerprints: self.fingerprints.clone(),
+        };
+        postcard::to_allocvec(&wire).expect("plain values are written into memory")
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Header, Unreadable> {
+        let wire: Wire = match postcard::take_from_bytes(bytes) {
+            Ok((wire, [])) => wire,
+            Ok((_, rest)) => return Err(Unreadable::Damaged(format!("its header has {} bytes too many", rest.len()))),
+            Err(error) => return Err(Unreadable::Damaged(format!("its header: {error}"))),
+        };
+        Ok(Header {
+            place: Place { pipeline: Arc::from(wire.pipeline), partition: Partition::new(&wire.topic, wire.partition) },
+            topic_id: wire.topic_id.map(TopicId),
+            lane: wire.lane,
+            slot: SlotId { epoch: Epoch(wire.epoch), sequence: Sequence(wire.sequence) },
+            next: Offset(wire.next),
+            revision: wire.revision,
+            position: wire.position,
+            components: wire.components,
+            fingerprints: wire.fingerprints,
+        })
+    }
+}

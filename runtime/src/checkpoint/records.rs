@@ -1,0 +1,134 @@
+//! The records within a section: each has its length before it, so that one at a time is in memory. They are plain values in
+//! postcard; the structs here are what is written, and do not change within a format version.
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::record::Offset;
+
+use super::Unreadable;
+use super::frame::{SectionReader, SectionWriter, damaged};
+
+/// The kinds of sections.
+pub(super) const HEADER: u16 = 1;
+pub(super) const SOURCE_WINDOWS: u16 = 2;
+pub(super) const PARTS_WINDOWS: u16 = 3;
+
+/// The greatest part of a group that came from a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PartOfSource<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+    pub revision: u16,
+    /// The last offset there that it covers.
+    pub last: Offset,
+    pub state: &'a [u8],
+}
+
+/// The first record of a section of windows.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OutputRecord<'a> {
+    pub output: &'a str,
+    pub schema_name: &'a str,
+    pub schema_version: u32,
+}
+
+/// Those that follow, of a source lane. Groups belong to the window before them.
+#[derive(Serialize, Deserialize)]
+pub(super) enum SourceRecord<'a> {
+    Window {
+        start_micros: i64,
+        hold: Option<HoldRecord>,
+    },
+    Group {
+        #[serde(borrow, serialize_with = "as_bytes")]
+        key: &'a [u8],
+        #[serde(borrow, serialize_with = "as_bytes")]
+        state: &'a [u8],
+        count: u64,
+        first: i64,
+        last: i64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct HoldRecord {
+    pub offset: i64,
+    pub watermark_micros: i64,
+}
+
+/// Those that follow, of a parts lane. Groups belong to the window before them, parts to the group.
+#[derive(Serialize, Deserialize)]
+pub(super) enum PartsRecord<'a> {
+    Window {
+        start_micros: i64,
+        first: i64,
+    },
+    Group {
+        #[serde(borrow, serialize_with = "as_bytes")]
+        key: &'a [u8],
+    },
+    Part {
+        topic: &'a str,
+        partition: i32,
+        revision: u16,
+        last: i64,
+        #[serde(borrow, serialize_with = "as_bytes")]
+        state: &'a [u8],
+    },
+}
+
+/// A slice is a sequence of numbers unless it is told that these are bytes.
+fn as_bytes<S: Serializer>(bytes: &&[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
+
+pub(super) struct RecordWriter<'s> {
+    section: &'s mut SectionWriter,
+    scratch: Vec<u8>,
+}
+
+impl<'s> RecordWriter<'s> {
+    pub fn new(section: &'s mut SectionWriter) -> Self {
+        RecordWriter { section, scratch: Vec::new() }
+    }
+
+    pub fn write(&mut self, record: &impl Serialize) {
+        self.scratch.clear();
+        let scratch = std::mem::take(&mut self.scratch);
+        self.scratch = postcard::to_extend(record, scratch).expect("plain values are written into memory");
+        let length = u32::try_from(self.scratch.len()).expect("a state is smaller than a component's memory");
+        self.section.write(&length.to_le_bytes());
+        self.section.write(&self.scratch);
+    }
+}
+
+pub(super) struct RecordReader<'a> {
+    section: SectionReader<'a>,
+    record: Vec<u8>,
+}
+
+impl<'a> RecordReader<'a> {
+    pub fn new(section: SectionReader<'a>) -> Self {
+        RecordReader { section, record: Vec::new() }
+    }
+
+    /// The next record, which lives until the one after it is read.
+    pub fn next<'r, T: Deserialize<'r>>(&'r mut self) -> Result<Option<T>, Unreadable> {
+        if self.section.left_bytes() == 0 {
+            return Ok(None);
+        }
+        let mut length = [0; size_of::<u32>()];
+        self.section.read(&mut length)?;
+        let length = u32::from_le_bytes(length);
+        if u64::from(length) > self.section.left_bytes() {
+            return Err(damaged("a record is longer than its section".to_owned()));
+        }
+        self.record.resize(length as usize, 0);
+        self.section.read(&mut self.record)?;
+        match postcard::take_from_bytes(&self.record) {
+            Ok((record, [])) => Ok(Some(record)),
+            Ok((_, rest)) => Err(damaged(format!("a record has {} bytes too many", rest.len()))),
+            Err(error) => Err(damaged(format!("a record: {error}"))),
+        }
+    }
+}
