@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What all rows together have of short deadlines that are expected to break calls in a batch: the fewer, the more,
 const SHORT_ALL: Duration = Duration::from_micros(1600);
-const SHORT_LESS: Duration = Duration::from_micros(120);
+const SHORT_LESS: Duration = Duration::from_micros(240);
 const SHORT_LEAST: Duration = Duration::from_micros(400);
 /// What a short call has beyond what is usual, at least: the clock ticks.
 const SHORT_MIN: Duration = Duration::from_micros(40);
