@@ -71,9 +71,12 @@ impl TimeWindows {
         self.last(EventTime::from_micros(watermark.micros().saturating_sub(self.length_micros))).end
     }
 
-    /// Whether the last window of `other` is that of `time`, which starts at `start`.
-    pub(crate) fn is_same_last(&self, start: EventTime, other: EventTime) -> bool {
-        start <= other && other.micros() - start.micros() < self.every_micros
+    /// The last window that an event time is in; `near` is that of another one, and mostly the same.
+    pub fn last_by(&self, near: Window, time: EventTime) -> Window {
+        match near.start <= time && time.micros().saturating_sub(near.start.micros()) < self.every_micros {
+            true => near,
+            false => self.last(time),
+        }
     }
 }
 
@@ -121,9 +124,10 @@ mod tests {
                 assert_eq!(given, defined, "length={length} every={every} time={time}");
                 let ended = starts().map(|start| start + length).filter(|end| *end <= time).max();
                 assert_eq!(Some(windows.last_ended(at(time)).micros()), ended, "length={length} every={every} {time}");
-                let start = windows.last(at(time)).start;
+                assert_eq!(windows.last_by(windows.last(EventTime::MIN), at(time)), windows.last(at(time)));
+                let near = windows.last(at(time));
                 for other in -30..30 {
-                    assert_eq!(windows.is_same_last(start, at(other)), windows.last(at(other)).start == start);
+                    assert_eq!(windows.last_by(near, at(other)), windows.last(at(other)));
                 }
             }
         }

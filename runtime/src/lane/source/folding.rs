@@ -156,15 +156,13 @@ impl Folding {
     /// Every row goes into the last window that it is in first: it has not ended.
     fn starts_of_last(&mut self, table: &Table) {
         let windows = self.windows.time_windows();
+        let mut window = windows.last(EventTime::MIN);
+        let start = |row| {
+            window = windows.last_by(window, table.event_time(row));
+            window.start
+        };
         self.starts.clear();
-        let mut last = None;
-        for row in 0..table.len() {
-            let time = table.event_time(row);
-            // Neighbours are mostly in the same one.
-            let start = last.filter(|start| windows.is_same_last(*start, time)).unwrap_or(windows.last(time).start);
-            last = Some(start);
-            self.starts.push(start);
-        }
+        self.starts.extend((0..table.len()).map(start));
     }
 
     /// Goes on to the window before, of all rows; those that are in it, where it is neither ended nor emitted. None: there are
@@ -233,10 +231,11 @@ impl Folding {
     /// before the position was committed.
     fn judge_time(&self, plan: &AggregatePlan, table: &mut Table, time: &BatchTime<'_>, work: &mut BatchWork) {
         let mut gone: Vec<u32> = Vec::new();
+        let mut window = plan.windows.last(EventTime::MIN);
         for row in 0..table.len() {
             let record = table.record(row);
             let watermark = time.watermarks[record as usize];
-            let window = plan.windows.last(table.event_time(row));
+            window = plan.windows.last_by(window, table.event_time(row));
             let late = window.end <= watermark;
             if !late && window.end > self.emitted {
                 continue;
