@@ -24,6 +24,9 @@ pub(crate) use reader::nearest;
 pub use secret::Secret;
 pub use values::{show_duration, show_size};
 
+/// Places of every pipeline, for `tidegate tap`: no transform is called so.
+pub const TAP_PLACES: [&str; 3] = ["decode", "window", "sink"];
+
 /// One pipeline file, validated.
 ///
 /// Everything else is in tables. `[[transform]]` and `[[output]]` may be there several times; their order counts for

@@ -119,6 +119,21 @@ pub struct LaneStatus {
     pub sources: Arc<[SourceStatus]>,
 }
 
+/// Of a lane that has not begun.
+impl Default for LaneStatus {
+    fn default() -> Self {
+        LaneStatus {
+            watermark: EventTime::MIN,
+            open_windows: 0,
+            oldest_end: None,
+            groups: 0,
+            next: Offset(0),
+            idle: false,
+            sources: Arc::default(),
+        }
+    }
+}
+
 /// What the markers of a source say.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceStatus {

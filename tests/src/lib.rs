@@ -20,6 +20,7 @@ pub mod simulation;
 pub mod source_text;
 pub mod workspace;
 
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -33,12 +34,17 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Asks again and again until there is an answer; `what` is for the message when there is none in time.
 pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    wait_until(limit, || ask().ok_or(what))
+}
+
+/// Asks again and again until there is an answer; what there is instead is for the message when there is none in time.
+pub fn wait_until<T, W: Display>(limit: Duration, mut ask: impl FnMut() -> Result<T, W>) -> T {
     let begin = Instant::now();
     loop {
-        if let Some(answer) = ask() {
-            return answer;
+        match ask() {
+            Ok(answer) => return answer,
+            Err(what) => assert!(begin.elapsed() < limit, "waited {} s for {what}", limit.as_secs()),
         }
-        assert!(begin.elapsed() < limit, "waited {} s for {what}", limit.as_secs());
         std::thread::sleep(Duration::from_millis(100));
     }
 }

@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::reload::{GROUPS, LIMIT, NUMBERS_PER_WINDOW, Numbers, Running, number};
+use crate::wait_until;
 
 /// A thread that produces numbers at a rate.
 pub struct Load {
@@ -38,8 +39,7 @@ fn flow(job: &Numbers, per_second: u32, stop: &AtomicBool) -> anyhow::Result<i64
     let (begun, mut next) = (Instant::now(), 0);
     while !stop.load(Relaxed) {
         if next as f64 > begun.elapsed().as_secs_f64() * f64::from(per_second) {
-            producer.poll(Duration::ZERO);
-            thread::sleep(Duration::from_millis(1));
+            producer.poll(Duration::from_millis(1));
             continue;
         }
         next = produce(job, &producer, next)?;
@@ -91,19 +91,15 @@ pub fn check_counted(job: &Numbers, running: &Running, produced: i64) -> anyhow:
     job.pass_time(produced);
     let windows = produced / NUMBERS_PER_WINDOW;
     let with_the_last = ((produced - 1) / NUMBERS_PER_WINDOW + 1) * GROUPS;
-    let begun = Instant::now();
-    let counted = loop {
+    let counted = wait_until(LIMIT, || {
         let counted = job.tallies();
-        let sum = counted.values().sum::<i64>();
-        if sum >= produced && counted.len() as i64 >= with_the_last {
-            break counted;
-        }
-        let late = begun.elapsed() > LIMIT;
-        ensure!(!late, "{sum} of {produced} were counted, in {} of {with_the_last} groups: {:?}", counted.len(), {
-            running.handle.snapshot()
-        });
-        thread::sleep(Duration::from_millis(100));
-    };
+        let (sum, groups) = (counted.values().sum::<i64>(), counted.len() as i64);
+        let is_there = sum >= produced && groups >= with_the_last;
+        let waiting = || running.handle.snapshot().waiting.join("; ");
+        is_there.then_some(counted).ok_or_else(|| {
+            format!("{produced} in {with_the_last} groups; {sum} are counted, in {groups}; {}", waiting())
+        })
+    });
     let counted: Vec<i64> = counted.into_values().collect();
     let whole = counted.iter().filter(|count| **count == NUMBERS_PER_WINDOW / GROUPS).count() as i64;
     ensure!(counted.iter().sum::<i64>() == produced, "{} of {produced} were counted", counted.iter().sum::<i64>());

@@ -222,6 +222,24 @@ impl Numbers {
         self.put(&self.file(), text.replacen(piece, with, 1).as_bytes());
     }
 
+    /// The first ten numbers, which are produced now, get this mark.
+    pub fn check_mark(&self, mark: &str) {
+        self.produce(0..10);
+        self.wait_for_documents(10);
+        let marks = self.marks();
+        assert!(marks.values().all(|one| one == mark), "{marks:?}");
+    }
+
+    /// Puts the pipeline file in its place with the transform of this mark in an output.
+    pub fn move_into_output(&self, mark: &str, output: &str) {
+        let transform = format!("plugin = \"mark.wasm\"\n            settings = {{ mark = \"{mark}\" }}");
+        let (shared, index) = (format!("[[transform]]\n            {transform}"), format!("index = \"{output}\""));
+        let text = fs::read_to_string(self.file()).expect("it was written");
+        assert!(text.contains(&shared) && text.contains(&index), "{text}");
+        let moved = format!("{index}\n[[output.transform]]\n{transform}");
+        self.put(&self.file(), text.replace(&shared, "").replace(&index, &moved).as_bytes());
+    }
+
     /// Those that are dead letters, once each.
     pub fn given_up(&self) -> BTreeSet<i64> {
         let number = |letter: Record| {

@@ -54,9 +54,7 @@ fn a_file_at_several_places_is_deployed_at_each_that_takes_it_and_the_others_are
     assert_eq!(serving(), [3, 2, 3]);
     let why = running.reload().expect_err("it still does");
     assert!(why.starts_with("second: refused: ") && !why.contains("deployed"), "{why}");
-    job.produce(0..10);
-    job.wait_for_documents(10);
-    assert!(job.marks().values().all(|mark| mark == "2"), "the old one serves there: {:?}", job.marks());
+    job.check_mark("2");
     running.drain();
 }
 
@@ -76,9 +74,7 @@ fn two_links_to_a_file_are_followed_wherever_it_is() {
     job.put(&file, &touched(&guest("mark"), 1));
     running.wait_settled("mark", 2);
     running.wait_settled("second", 2);
-    job.produce(0..10);
-    job.wait_for_documents(10);
-    assert!(job.marks().values().all(|mark| mark == "2"));
+    job.check_mark("2");
     running.drain();
 }
 
@@ -99,9 +95,7 @@ fn a_roll_back_of_a_roll_back_lets_the_file_serve_again() {
     assert_eq!(running.place("mark").serving.number, 2);
     assert_eq!(running.reload().as_deref(), Ok("nothing has changed"));
     running.roll_back("mark").expect("there is one before");
-    job.produce(0..10);
-    job.wait_for_documents(10);
-    assert!(job.marks().values().all(|mark| mark == "one"));
+    job.check_mark("one");
     running.drain();
 }
 
@@ -127,19 +121,11 @@ fn a_transform_that_has_moved_is_rolled_back_where_it_is() {
     let running = job.start();
     job.write(Plugins { mark: r#"settings = { mark = "two" }"#, ..Plugins::default() });
     running.wait_settled("mark", 2);
-    let shared = "[[transform]]\n            plugin = \"mark.wasm\"\n            settings = { mark = \"two\" }";
-    let whole = fs::read_to_string(job.file()).expect("it was written");
-    let moved = shared.replace("[[transform]]", "[[output.transform]]");
-    let first = "[[output]]\nname = \"all\"\nindex = \"all\"";
-    assert!(whole.contains(shared) && whole.contains(first), "{whole}");
-    let whole = whole.replace(shared, "").replace(first, &format!("{first}\n{moved}"));
-    job.put(&job.file(), whole.as_bytes());
+    job.move_into_output("two", "all");
     wait_for("a deployment", LIMIT, || (running.handle.snapshot().reload.deployed == 2).then_some(()));
     assert_eq!(running.place("mark").before.map(|before| before.number), Some(1));
     running.roll_back("mark").expect("there is one before");
-    job.produce(0..10);
-    job.wait_for_documents(10);
-    assert!(job.marks().values().all(|mark| mark == "one"));
+    job.check_mark("one");
     running.drain();
 }
 

@@ -201,9 +201,7 @@ fn a_generation_is_rolled_back_by_hand_and_stays_away_until_its_file_changes() {
     running.wait_settled("mark", 2);
     running.roll_back("mark").expect("there is one before");
     assert_eq!(running.place("mark").serving.number, 1);
-    job.produce(0..10);
-    job.wait_for_documents(10);
-    assert!(job.marks().values().all(|mark| mark == "one"));
+    job.check_mark("one");
     assert_eq!(running.reload().as_deref(), Ok("deployed: mark"));
     assert_eq!(running.reload().as_deref(), Ok("nothing has changed"));
     job.produce(10..20);
@@ -303,11 +301,7 @@ fn a_transform_that_moves_into_an_output_is_deployed() {
     let running = job.start();
     job.produce(0..10);
     job.wait_for_documents(10);
-    let whole = fs::read_to_string(job.file()).expect("it was written");
-    let shared = "[[transform]]\n            plugin = \"mark.wasm\"\n            settings = { mark = \"one\" }";
-    assert!(whole.contains(shared), "{whole}");
-    let moved = shared.replace("[[transform]]", "[[output.transform]]");
-    job.put(&job.file(), (whole.replace(shared, "") + &moved).as_bytes());
+    job.move_into_output("one", "tallies");
     wait_for("a deployment", LIMIT, || (running.handle.snapshot().reload.deployed == 1).then_some(()));
     assert_eq!(running.place("mark").serving.number, 1, "it is the same one");
     job.produce(10..20);
@@ -329,9 +323,7 @@ fn a_roll_back_keeps_the_transforms_that_serve() {
     let refused = || running.handle.snapshot().reload.file_refused.filter(|why| why.contains("nobody.wasm"));
     wait_for("a refusal", LIMIT, refused);
     running.roll_back("mark").expect("there is one before");
-    job.produce(0..10);
-    job.wait_for_documents(10);
-    assert!(job.marks().values().all(|mark| mark == "one"), "{:?}", job.marks());
+    job.check_mark("one");
     running.drain();
 }
 
@@ -369,9 +361,7 @@ fn a_file_that_the_settings_name_may_come_after_the_pipeline_file() {
     running.wait_settled("mark", 2);
     job.put(&job.folder.join("word.txt"), b"three");
     running.wait_settled("mark", 3);
-    job.produce(0..10);
-    job.wait_for_documents(10);
-    assert!(job.marks().values().all(|mark| mark == "three"));
+    job.check_mark("three");
     running.drain();
 }
 
@@ -388,9 +378,7 @@ fn what_comes_with_a_new_transform_waits_for_it() {
     assert!(why.contains("transform `second`") && why.contains("it is not WebAssembly"), "{why}");
     job.put(&job.plugin("second"), &fs::read(guest("mark")).expect("it is built"));
     wait_for("both", LIMIT, || (running.place("mark").serving.number > 1).then_some(()));
-    job.produce(0..10);
-    job.wait_for_documents(10);
-    assert!(job.marks().values().all(|mark| mark == "three"));
+    job.check_mark("three");
     assert_eq!(running.place("second").serving.stage, Stage::Settled);
     running.drain();
 }

@@ -172,7 +172,7 @@ fn patched(text: &str, name: &str, servers: &Servers) -> String {
 }
 
 #[test]
-#[ignore = "needs real servers: make test SERVERS=required"]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
 fn undisturbed_the_index_equals_a_plain_fold() {
     let job = Job::new("undisturbed", 1);
     job.produce(&job.records);
@@ -184,7 +184,7 @@ fn undisturbed_the_index_equals_a_plain_fold() {
 }
 
 #[test]
-#[ignore = "needs real servers: make test SERVERS=required"]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
 fn sigterm_halfway_and_a_restart_do_not_show() {
     let job = Job::new("sigterm", 2);
     let (first, second) = job.records.split_at(job.records.len() / 2);
@@ -199,7 +199,7 @@ fn sigterm_halfway_and_a_restart_do_not_show() {
 }
 
 #[test]
-#[ignore = "needs real servers: make test SERVERS=required"]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
 fn sigkill_halfway_and_a_restart_do_not_show() {
     let job = Job::new("sigkill", 3);
     let (first, second) = job.records.split_at(job.records.len() / 2);
@@ -218,7 +218,7 @@ fn sigkill_halfway_and_a_restart_do_not_show() {
 
 /// Each number is counted once, by whichever generation, while all that can change of a plugin does.
 #[test]
-#[ignore = "needs real servers: make test SERVERS=required"]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
 fn reloads_lose_and_double_nothing_of_100_000_records_a_second() {
     let job = Arc::new(Numbers::on(&Servers::get().kafka, "flow"));
     job.write(Plugins { documents: false, ..Plugins::default() });
@@ -247,7 +247,7 @@ fn reloads_lose_and_double_nothing_of_100_000_records_a_second() {
 /// The first of them to be updated writes states that the other does not know: the other's lanes of the parts topic wait for its
 /// own update. Whichever is the first, the windows are whole. (The index is the stand-in: this is about the group and its parts.)
 #[test]
-#[ignore = "needs real servers: make test SERVERS=required"]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
 fn a_rolling_update_to_another_state_schema_loses_and_doubles_nothing() {
     let waited: Vec<bool> = [0, 1].into_iter().map(updated_one_after_the_other).collect();
     assert!(waited.contains(&true), "no lane had to wait: nothing was shown");

@@ -31,10 +31,11 @@ const ROOMS: [Room; 12] = [
 ];
 
 /// Crates and modules that only some rooms may name.
-const FOREIGN: [(&str, &[&str]); 23] = [
+const FOREIGN: [(&str, &[&str]); 24] = [
     ("rdkafka", &["source"]),
     ("wasmtime", &["plugin"]),
     ("wit_component", &["plugin"]),
+    ("wasmparser", &["plugin"]),
     ("wat", &["plugin"]),
     ("elasticsearch", &["sink"]),
     ("reqwest", &["sink", "cli"]),

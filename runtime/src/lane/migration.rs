@@ -6,9 +6,6 @@ use crate::record::{Slices, StateSchema};
 use super::LaneError;
 use super::plan::AggregatePlan;
 
-/// So many states are converted by one call where all are.
-pub(super) const CONVERTED_AT_ONCE: usize = 4096;
-
 /// As many states as there were, in their order; an error says what the aggregate said.
 pub(super) fn migrate(
     plan: &AggregatePlan,

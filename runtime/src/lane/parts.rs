@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::record::{
     Commitment, DocumentBatch, EventTime, Message, Offset, Partition, ReasonKind, RecordBatch, RejectedDocument, Resume,
 };
-use crate::window::Hold;
+use crate::window::{CONVERTED_AT_ONCE, Hold};
 
 use super::format::{self, Part, PartsMessage};
 use super::index::NameCache;
 use super::metadata::{Emitted, PartsMetadata, emitted_of};
-use super::migration::{CONVERTED_AT_ONCE, migrate};
+use super::migration::migrate;
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
 use super::tickets::Tickets;

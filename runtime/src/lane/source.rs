@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::record::{
     Commitment, EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument, Resume,
 };
-use crate::window::{Hold, Watermark};
+use crate::window::{CONVERTED_AT_ONCE, Hold, Watermark};
 
 use super::format::{Marker, encode_marker};
 use super::id::Revision;
 use super::index::NameCache;
 use super::metadata::{Emitted, SourceMetadata, emitted_of};
-use super::migration::{CONVERTED_AT_ONCE, migrate};
+use super::migration::migrate;
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
 use super::tap::Tap;

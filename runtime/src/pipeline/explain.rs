@@ -54,7 +54,6 @@ struct Source<'s> {
 pub fn explain_watermark(snapshot: &Snapshot) -> WatermarkReport {
     let merging = snapshot.lanes.iter().filter(|lane| lane.parts).min_by_key(|lane| lane.watermark);
     let sources = sources(snapshot, merging);
-    let known = |time: EventTime| (time != EventTime::MIN).then_some(time);
     let active = || sources.iter().filter(|source| !source.idle);
     let closed_through = match merging {
         Some(merging) => known(merging.watermark),
@@ -101,9 +100,12 @@ pub fn explain_watermark(snapshot: &Snapshot) -> WatermarkReport {
     report
 }
 
+fn known(time: EventTime) -> Option<EventTime> {
+    (time != EventTime::MIN).then_some(time)
+}
+
 fn sources<'s>(snapshot: &'s Snapshot, merging: Option<&LaneSnapshot>) -> Vec<Source<'s>> {
     let lanes = || snapshot.lanes.iter().filter(|lane| !lane.parts);
-    let known = |time: EventTime| (time != EventTime::MIN).then_some(time);
     let of_lane = |lane: &'s LaneSnapshot| Source {
         partition: lane.partition.clone(),
         watermark: known(lane.watermark),

@@ -14,7 +14,7 @@ use super::slot::Slot;
 use super::tap::Taps;
 use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
 use crate::lane::{LaneStatus, Plan};
-use crate::record::{EventTime, Offset, Partition};
+use crate::record::{Offset, Partition};
 use crate::source::Source;
 
 pub(crate) struct Shared {
@@ -181,24 +181,9 @@ impl Shared {
     fn lane(&self, slot: &Slot, lags: &HashMap<&Partition, Option<u64>>) -> LaneSnapshot {
         let (partition, parts) = (slot.partition.clone(), self.plan.parts_topic() == Some(&slot.partition.topic));
         let lag = lags.get(&slot.partition).copied().flatten();
-        match slot.status() {
-            Some(status) => {
-                let LaneStatus { watermark, open_windows, oldest_end, groups, next, idle, sources } = status;
-                LaneSnapshot { partition, parts, watermark, open_windows, oldest_end, groups, next, idle, lag, sources }
-            }
-            None => LaneSnapshot {
-                partition,
-                parts,
-                watermark: EventTime::MIN,
-                open_windows: 0,
-                oldest_end: None,
-                groups: 0,
-                next: Offset(0),
-                idle: false,
-                lag,
-                sources: Arc::default(),
-            },
-        }
+        let status = slot.status().unwrap_or_default();
+        let LaneStatus { watermark, open_windows, oldest_end, groups, next, idle, sources } = status;
+        LaneSnapshot { partition, parts, watermark, open_windows, oldest_end, groups, next, idle, lag, sources }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver as Inbox, Sender, unbounded};
+use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
 
 use super::router::Router;
 use super::shared::Shared;
@@ -292,9 +292,9 @@ fn a_lane_on_probation_keeps_no_more_batches_than_its_share() {
     // Nothing but the batches themselves is kept.
     let mut rig = rig_with(&pipeline, 1, 64, false, &|| vec![Instance::Filter(Box::new(DropAll))]);
     let (big, other) = (rig.assign(0), rig.assign(1));
-    let (words, _heard) = unbounded();
+    let (words, _heard) = bounded(1);
     let (plan, trial) = (rig.shared.plan.clone(), Arc::new(Trial::new(1000, words)));
-    let (answer, swapped) = unbounded();
+    let (answer, swapped) = bounded(1);
     rig.router.batch(&big, batch(0..1));
     rig.router.batch(&other, batch(0..1));
     rig.wait_ready(&big);
@@ -310,7 +310,7 @@ fn a_lane_on_probation_keeps_no_more_batches_than_its_share() {
     rig.wait_ready(&other);
     assert!(!rig.router.ready(&big), "a batch waits, and one that came after it does not");
 
-    let (answer, concluded) = unbounded();
+    let (answer, concluded) = bounded(1);
     rig.changes.send(Change::Conclude { accepted: true, answer }).expect("the worker lives");
     assert_eq!(concluded.recv_timeout(PATIENCE).expect("it answers").len(), 2, "the lanes of before come back");
     rig.wait_ready(&big);

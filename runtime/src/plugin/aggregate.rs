@@ -96,7 +96,7 @@ impl AggregateInstance {
         let mut states: Slices = [state].into_iter().collect();
         let mut rejected = Vec::new();
         for row in rows {
-            let answer = self.accumulate_contained(&states, &[0], &split::select(batch, &[*row]))?;
+            let answer = self.accumulate_contained(&states, &[0], &batch.take(&[*row]))?;
             let bytes = answer.states.get(0).len();
             if !answer.rejected.is_empty() {
                 rejected.extend(answer.rejected.into_iter().map(|rejection| at(rejection, &[*row])));
@@ -283,7 +283,7 @@ fn accumulate_split(
             continue;
         }
         let piece_groups: Vec<u32> = rows.iter().map(|row| groups[*row as usize] - chunk.start as u32).collect();
-        let batch = split::select(&batch, &rows);
+        let batch = batch.take(&rows);
         let answer = call(&piece, &piece_groups, &Piece::new(&batch, 0..batch.rows))?;
         split::append(&mut whole.states, &answer.states);
         whole.rejected.extend(answer.rejected.into_iter().map(|rejection| at(rejection, &rows)));

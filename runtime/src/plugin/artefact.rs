@@ -28,7 +28,7 @@ pub fn encode(bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
 
 /// The sections, by id; an error where the last one does not end with the bytes. A file that is still being written is the
 /// commonest damage, and the encoder panics on it.
-pub(super) fn sections(bytes: &[u8]) -> Result<Vec<(u8, &[u8])>, String> {
+fn sections(bytes: &[u8]) -> Result<Vec<(u8, &[u8])>, String> {
     let (mut sections, mut at) = (Vec::new(), 8);
     while at < bytes.len() {
         let (id, begin) = (bytes[at], at);
@@ -53,7 +53,7 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Vec<(u8, &[u8])>, String> {
 }
 
 /// A number of variable length (LEB128) and where it ends; none where the bytes do before it.
-pub(super) fn number(bytes: &[u8], begin: usize) -> Result<Option<(u64, usize)>, String> {
+fn number(bytes: &[u8], begin: usize) -> Result<Option<(u64, usize)>, String> {
     let mut value = 0;
     for (place, byte) in bytes.get(begin..).unwrap_or_default().iter().enumerate() {
         if place == 5 {

@@ -77,9 +77,8 @@ impl Component {
         let refuse = |why| PluginError::Component { name: name.to_owned(), why };
         let encoded = artefact::encode(bytes).map_err(refuse)?;
         let encoded = encoded.as_deref().unwrap_or(bytes);
-        weight::judge_code(encoded).map_err(refuse)?;
-        let component = engine.compile(encoded).map_err(|error| refuse(not_compiled(&error)))?;
         weight::judge(encoded).map_err(refuse)?;
+        let component = engine.compile(encoded).map_err(|error| refuse(not_compiled(&error)))?;
 
         let ty = component.component_type();
         let exports: Vec<&str> = ty.exports(engine.wasm()).map(|(export, _)| export).collect();
@@ -283,10 +282,7 @@ mod tests {
                 assert!(Component::from_bytes(guests::engine(), "test", &bytes[..len]).is_err(), "{len} bytes");
             }
         }
-        check(
-            b"\0asm\x0d\0\x01\0\xff\0",
-            expect!["it does not compile: failed to parse WebAssembly module: malformed section id (at offset 0x8)"],
-        );
+        check(b"\0asm\x0d\0\x01\0\xff\0", expect!["it cannot be read: malformed section id (at offset 0x8)"]);
     }
 
     proptest! {

@@ -38,7 +38,7 @@ pub(super) fn append(to: &mut Slices, values: &Slices) {
 pub(super) fn rows(batch: &Batch, rows: Range<u32>) -> Cow<'_, Batch> {
     match rows == (0..batch.rows) {
         true => Cow::Borrowed(batch),
-        false => Cow::Owned(select(batch, &rows.collect::<Vec<_>>())),
+        false => Cow::Owned(batch.take(&rows.collect::<Vec<_>>())),
     }
 }
 
@@ -55,25 +55,6 @@ pub(super) fn shifted(rejected: Vec<Rejection>, start: u32) -> impl Iterator<Ite
     rejected.into_iter().map(move |Rejection { row, reason }| Rejection { row: start + row, reason })
 }
 
-/// These rows of a batch, in this order.
-pub(super) fn select(batch: &Batch, rows: &[u32]) -> Batch {
-    let columns = batch.columns.iter().map(|column| Column {
-        values: match &column.values {
-            Values::Presence => Values::Presence,
-            Values::Booleans(values) => Values::Booleans(pick(values, rows)),
-            Values::Integers(values) => Values::Integers(pick(values, rows)),
-            Values::Floats(values) => Values::Floats(pick(values, rows)),
-            Values::Slices(values) => Values::Slices(rows.iter().map(|row| values.get(*row as usize)).collect()),
-        },
-        present: if column.present.is_empty() { Vec::new() } else { pick(&column.present, rows) },
-    });
-    Batch { rows: rows.len() as u32, columns: columns.collect() }
-}
-
-fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
-    rows.iter().map(|row| values[*row as usize]).collect()
-}
-
 /// The same answer with its rows named: those that are not rejected.
 fn named(answer: Output, rows: u32) -> Output {
     if answer.rows.is_some() {
@@ -83,7 +64,7 @@ fn named(answer: Output, rows: u32) -> Output {
     let from: Vec<u32> = (0..rows).filter(|row| !rejected(row)).collect();
     let columns = match answer.rejected.is_empty() {
         true => answer.columns,
-        false => select(&Batch { rows, columns: answer.columns }, &from).columns,
+        false => answer.columns.iter().map(|column| column.take(&from)).collect(),
     };
     Output { rows: Some(from), columns, rejected: answer.rejected }
 }
@@ -147,7 +128,7 @@ mod tests {
     fn a_selection_keeps_values_and_absence() {
         let texts = Column { values: Values::Slices(["a", "", "ccc"].iter().collect()), present: vec![1, 0, 1] };
         let numbers = Column { values: Values::Integers(vec![1, 2, 3]), present: Vec::new() };
-        let picked = select(&Batch { rows: 3, columns: vec![texts, numbers] }, &[2, 1]);
+        let picked = Batch { rows: 3, columns: vec![texts, numbers] }.take(&[2, 1]);
         assert_eq!(picked.rows, 2);
         assert_eq!(picked.columns[0].values, Values::Slices(["ccc", ""].iter().collect()));
         assert_eq!(picked.columns[0].present, [1, 0]);

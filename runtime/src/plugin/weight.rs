@@ -1,74 +1,64 @@
 //! What compiling a component takes of the host, and what an instance takes beside its memories and tables, by the sections of the
 //! component: nobody else bounds it, and a file of some megabytes can make gigabytes of it.
 
-use super::artefact::{number, sections};
+use wasmparser::{Encoding, FunctionBody, Parser, Payload};
+
 use super::limits::{COMPONENT_DEPTH_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, INSTANCE_BYTES_MAX};
 
-/// Sections of a core module, and what the engine keeps of one of their items for each instance.
-const IMPORTS: (u8, usize) = (2, 24);
-const FUNCTIONS: (u8, usize) = (3, 32);
-const GLOBALS: (u8, usize) = (6, 16);
-/// Segments of elements: an entry has a byte at least.
-const ELEMENTS: u8 = 9;
+/// What the engine keeps of an item of a core module for each instance. An entry of a segment of elements has a byte at least.
+const IMPORT_BYTES: usize = 24;
+const FUNCTION_BYTES: usize = 32;
+const GLOBAL_BYTES: usize = 16;
 const ELEMENT_BYTES: usize = 16;
-const CODE: u8 = 10;
-/// Sections of a component.
-const CORE_MODULE: u8 = 1;
-const CORE_INSTANCES: u8 = 2;
-const COMPONENT: u8 = 4;
-const INSTANCES: u8 = 5;
 
 /// Of what was seen of a component so far. Modules and components are defined before they are instantiated.
 #[derive(Default)]
 struct Seen {
+    functions: usize,
     /// The heaviest module's bytes.
     module_bytes: usize,
     /// The core instances of the component that has most.
     instances: usize,
 }
 
-/// An error where compiling the component takes more than it should. What is damaged is the compiler's to say.
-pub(super) fn judge_code(component: &[u8]) -> Result<(), String> {
-    let mut functions = 0;
-    code(component, 0, &mut functions)
+/// A module, or a component, of which not all is seen.
+#[derive(Default)]
+struct Open {
+    bytes: usize,
+    core_instances: usize,
+    instances: usize,
 }
 
-fn code(component: &[u8], depth: usize, functions: &mut usize) -> Result<(), String> {
-    for (id, section) in sections(component).unwrap_or_default() {
-        match id {
-            CORE_MODULE => {
-                let sections = sections(section).unwrap_or_default().into_iter();
-                sections.filter(|(id, _)| *id == CODE).try_for_each(|(_, code)| bodies(code, functions))?;
+/// An error where compiling the component, or an instance of it, may take more than it should. It is an upper bound: each core
+/// instance counts as if it were of the heaviest module.
+pub(super) fn judge(component: &[u8]) -> Result<(), String> {
+    let (mut seen, mut open) = (Seen::default(), Vec::<Open>::new());
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload.map_err(|error| format!("it cannot be read: {error}"))?;
+        if let Payload::Version { encoding, .. } = &payload {
+            if *encoding == Encoding::Component && open.len() > COMPONENT_DEPTH_MAX {
+                return Err(format!("components are nested in it deeper than {COMPONENT_DEPTH_MAX}"));
             }
-            COMPONENT if depth < COMPONENT_DEPTH_MAX => code(section, depth + 1, functions)?,
+            open.push(Open::default());
+        }
+        let Some(here) = open.last_mut() else { continue };
+        let more = |count: u32, bytes: usize| (count as usize).saturating_mul(bytes);
+        match payload {
+            Payload::ImportSection(imports) => here.add(more(imports.count(), IMPORT_BYTES)),
+            Payload::FunctionSection(functions) => here.add(more(functions.count(), FUNCTION_BYTES)),
+            Payload::GlobalSection(globals) => here.add(more(globals.count(), GLOBAL_BYTES)),
+            Payload::ElementSection(elements) => here.add(elements.range().len().saturating_mul(ELEMENT_BYTES)),
+            Payload::CodeSectionEntry(body) => seen.function(&body)?,
+            Payload::InstanceSection(instances) => {
+                here.core_instances = here.core_instances.saturating_add(instances.count() as usize);
+            }
+            Payload::ComponentInstanceSection(instances) => {
+                here.instances = here.instances.saturating_add(instances.count() as usize);
+            }
+            Payload::End(_) => seen.close(open.pop().unwrap_or_default()),
             _ => {}
         }
     }
-    Ok(())
-}
-
-/// Looks at the bodies of a module's functions.
-fn bodies(code: &[u8], functions: &mut usize) -> Result<(), String> {
-    let Ok(Some((_, mut at))) = number(code, 0) else { return Ok(()) };
-    while let Ok(Some((size, begin))) = number(code, at) {
-        let size = usize::try_from(size).unwrap_or(usize::MAX);
-        *functions += 1;
-        if size > FUNCTION_BYTES_MAX {
-            return Err(format!("it has a function of {size} bytes, the limit is {FUNCTION_BYTES_MAX}"));
-        }
-        if *functions > FUNCTIONS_MAX {
-            return Err(format!("it has more than {FUNCTIONS_MAX} functions"));
-        }
-        at = begin.saturating_add(size);
-    }
-    Ok(())
-}
-
-/// An error where an instance of this component, which is a valid one, may take more than it should. It is an upper bound: each core
-/// instance counts as if it were of the heaviest module.
-pub(super) fn judge(component: &[u8]) -> Result<(), String> {
-    let mut seen = Seen::default();
-    look(component, 0, &mut seen)?;
     let bytes = seen.module_bytes.saturating_mul(seen.instances);
     if bytes > INSTANCE_BYTES_MAX {
         return Err(format!(
@@ -79,47 +69,43 @@ pub(super) fn judge(component: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn look(component: &[u8], depth: usize, seen: &mut Seen) -> Result<(), String> {
-    if depth > COMPONENT_DEPTH_MAX {
-        return Err(format!("components are nested in it deeper than {COMPONENT_DEPTH_MAX}"));
+impl Open {
+    fn add(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
     }
-    let (mut own, mut nested) = (0_usize, 0_usize);
-    for (id, section) in sections(component)? {
-        match id {
-            CORE_MODULE => seen.module_bytes = seen.module_bytes.max(module_bytes(section)?),
-            COMPONENT => look(section, depth + 1, seen)?,
-            CORE_INSTANCES => own = own.saturating_add(count(section)?),
-            INSTANCES => nested = nested.saturating_add(count(section)?),
-            _ => {}
+}
+
+impl Seen {
+    fn function(&mut self, body: &FunctionBody<'_>) -> Result<(), String> {
+        self.functions += 1;
+        let size = body.range().len();
+        if size > FUNCTION_BYTES_MAX {
+            return Err(format!("it has a function of {size} bytes, the limit is {FUNCTION_BYTES_MAX}"));
         }
+        if self.functions > FUNCTIONS_MAX {
+            return Err(format!("it has more than {FUNCTIONS_MAX} functions"));
+        }
+        Ok(())
     }
-    let all = own.saturating_add(nested.saturating_mul(seen.instances));
-    seen.instances = seen.instances.max(all);
-    Ok(())
-}
 
-fn module_bytes(module: &[u8]) -> Result<usize, String> {
-    let mut bytes = 0_usize;
-    for (id, section) in sections(module)? {
-        let of_items = [IMPORTS, FUNCTIONS, GLOBALS].into_iter().find(|(known, _)| *known == id);
-        let more = match of_items {
-            Some((_, item_bytes)) => count(section)?.saturating_mul(item_bytes),
-            None if id == ELEMENTS => section.len().saturating_mul(ELEMENT_BYTES),
-            None => 0,
-        };
-        bytes = bytes.saturating_add(more);
+    fn close(&mut self, all: Open) {
+        self.module_bytes = self.module_bytes.max(all.bytes);
+        let instances = all.core_instances.saturating_add(all.instances.saturating_mul(self.instances));
+        self.instances = self.instances.max(instances);
     }
-    Ok(bytes)
-}
-
-/// How many items a section has.
-fn count(section: &[u8]) -> Result<usize, String> {
-    Ok(number(section, 0)?.map_or(0, |(count, _)| usize::try_from(count).unwrap_or(usize::MAX)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const CORE_MODULE: u8 = 1;
+    const CORE_INSTANCES: u8 = 2;
+    const COMPONENT: u8 = 4;
+    const INSTANCES: u8 = 5;
+    const FUNCTIONS: u8 = 3;
+    const GLOBALS: u8 = 6;
+    const CODE: u8 = 10;
 
     fn section(id: u8, content: &[u8]) -> Vec<u8> {
         let mut bytes = vec![id];
@@ -144,7 +130,7 @@ mod tests {
 
     /// A module that has so many globals.
     fn module(globals: usize) -> Vec<u8> {
-        section(CORE_MODULE, &[b"\0asm\x01\0\0\0".to_vec(), section(GLOBALS.0, &leb(globals))].concat())
+        section(CORE_MODULE, &[b"\0asm\x01\0\0\0".to_vec(), section(GLOBALS, &leb(globals))].concat())
     }
 
     fn instances(count: usize) -> Vec<u8> {
@@ -184,11 +170,12 @@ mod tests {
     #[test]
     fn code_that_takes_too_much_to_compile_is_refused() {
         let module = |bodies: &[Vec<u8>]| {
+            let types = section(FUNCTIONS, &[leb(bodies.len()), vec![0; bodies.len()]].concat());
             let code = section(CODE, &[leb(bodies.len()), bodies.concat()].concat());
-            section(CORE_MODULE, &[b"\0asm\x01\0\0\0".to_vec(), code].concat())
+            section(CORE_MODULE, &[b"\0asm\x01\0\0\0".to_vec(), types, code].concat())
         };
         let body = |bytes: usize| [leb(bytes), vec![0; bytes]].concat();
-        let judged = |modules: &[Vec<u8>]| judge_code(&component(modules));
+        let judged = |modules: &[Vec<u8>]| judge(&component(modules));
         assert_eq!(judged(&[module(&[body(10), body(FUNCTION_BYTES_MAX), body(0)])]), Ok(()));
         let error = judged(&[module(&[body(10)]), module(&[body(FUNCTION_BYTES_MAX + 1)])]).expect_err("refused");
         assert!(error.contains("a function of 1048577 bytes"), "{error}");

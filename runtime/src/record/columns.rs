@@ -180,6 +180,13 @@ pub struct Batch {
     pub columns: Vec<Column>,
 }
 
+impl Batch {
+    /// The batch of these rows, in this order.
+    pub fn take(&self, rows: &[u32]) -> Batch {
+        Batch { rows: rows.len() as u32, columns: self.columns.iter().map(|column| column.take(rows)).collect() }
+    }
+}
+
 /// A row that a component does not take, in its words, or that its call breaks on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejection {

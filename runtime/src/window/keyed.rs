@@ -10,11 +10,9 @@ use std::sync::Arc;
 use crate::record::{EventTime, Offset, Slices, StateSchema};
 
 use super::keys::Keys;
+use super::schemas::{CONVERTED_AT_ONCE, Schemas};
 use super::states::{Group, States};
 use super::{ClosedWindow, TimeWindows};
-
-/// So many states are converted by one call where all of a window are needed.
-const CONVERTED_AT_ONCE: usize = 4096;
 
 /// What a position must not pass: an offset, and the watermark before the record there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,15 +81,12 @@ struct Entry {
 pub struct KeyedWindows {
     time_windows: TimeWindows,
     windows: BTreeMap<EventTime, Entry>,
-    /// Of the states that are not of this turn.
-    before: Option<StateSchema>,
-    /// How often the schema has changed.
-    turn: u32,
+    schemas: Schemas,
 }
 
 impl KeyedWindows {
     pub fn new(time_windows: TimeWindows) -> Self {
-        KeyedWindows { time_windows, windows: BTreeMap::new(), before: None, turn: 0 }
+        KeyedWindows { time_windows, windows: BTreeMap::new(), schemas: Schemas::default() }
     }
 
     pub fn time_windows(&self) -> TimeWindows {
@@ -124,7 +119,7 @@ impl KeyedWindows {
         }
         let has_room = window.keys.len() < groups_max as usize;
         if has_room {
-            let _ = Arc::make_mut(window).group(group, self.turn);
+            let _ = Arc::make_mut(window).group(group, self.schemas.turn());
         }
         has_room
     }
@@ -141,7 +136,7 @@ impl KeyedWindows {
             let window = Arc::make_mut(&mut self.windows.entry(start).or_default().window);
             // Neighbours are mostly of one window, so the window is looked up once for a run of them.
             while let Some(row) = rows.next_if(|row| row.start == start) {
-                let slot = window.slot(row.group, start, self.turn, slots);
+                let slot = window.slot(row.group, start, self.schemas.turn(), slots);
                 slots.groups.push(slot);
             }
         }
@@ -153,7 +148,7 @@ impl KeyedWindows {
         slots: &mut Slots,
         migrate: impl FnOnce(&StateSchema, &Slices) -> Result<Slices, E>,
     ) -> Result<(), E> {
-        let (Some(before), false) = (&self.before, slots.old.is_empty()) else { return Ok(()) };
+        let (Some(before), false) = (self.schemas.before(), slots.old.is_empty()) else { return Ok(()) };
         let old: Slices = slots.old.iter().map(|slot| slots.states.get(*slot as usize)).collect();
         let converted = migrate(before, &old)?;
         let mut converted = slots.old.iter().zip(converted.iter()).peekable();
@@ -177,7 +172,7 @@ impl KeyedWindows {
             let window = Arc::make_mut(&mut entry.window);
             while let Some(((slot, (_, group)), folded)) = places.next_if(|((_, (of, _)), _)| *of == start) {
                 window.hold = Hold::older(window.hold, folded.first);
-                folded.count_in(window.states.set(*group, self.turn, states.get(slot)));
+                folded.count_in(window.states.set(*group, self.schemas.turn(), states.get(slot)));
             }
         }
     }
@@ -185,12 +180,10 @@ impl KeyedWindows {
     /// From here on all states are of another schema; those that are there are of `before`, and are converted. All of the schema
     /// before that have been.
     pub fn change_schema(&mut self, before: StateSchema) {
-        debug_assert!(self.before.is_none(), "a state is converted from the schema that it is of");
-        self.turn = self.turn.wrapping_add(1);
         for entry in self.windows.values_mut() {
             entry.old = 0..entry.window.states.len();
         }
-        self.before = Some(before);
+        self.schemas.change(before);
     }
 
     /// Looks at some more of the groups, and converts their states; whether there are more.
@@ -199,13 +192,13 @@ impl KeyedWindows {
         groups_max: usize,
         migrate: impl FnOnce(&StateSchema, &Slices) -> Result<Slices, E>,
     ) -> Result<bool, E> {
-        let Some(before) = &self.before else { return Ok(false) };
+        let Some(before) = self.schemas.before() else { return Ok(false) };
         if let Some(entry) = self.windows.values_mut().find(|entry| !entry.old.is_empty()) {
-            entry.convert(groups_max, self.turn, |states| migrate(before, states))?;
+            entry.convert(groups_max, self.schemas.turn(), |states| migrate(before, states))?;
         }
         let more = self.windows.values().any(|entry| !entry.old.is_empty());
         if !more {
-            self.before = None;
+            self.schemas.converted();
         }
         Ok(more)
     }
@@ -245,10 +238,10 @@ impl KeyedWindows {
         watermark: EventTime,
         mut migrate: impl FnMut(&StateSchema, &Slices) -> Result<Slices, E>,
     ) -> Result<(), E> {
-        let Some(before) = &self.before else { return Ok(()) };
+        let Some(before) = self.schemas.before() else { return Ok(()) };
         for (start, entry) in &mut self.windows {
             while !entry.old.is_empty() && self.time_windows.starting_at(*start).end <= watermark {
-                entry.convert(CONVERTED_AT_ONCE, self.turn, |states| migrate(before, states))?;
+                entry.convert(CONVERTED_AT_ONCE, self.schemas.turn(), |states| migrate(before, states))?;
             }
         }
         Ok(())

@@ -29,12 +29,12 @@ settings = { table = "g,name\ng1,one\ng2,two\n", key = "g" }
 "#;
 /// Versions that come again and again: their code is in the cache after the first time.
 const KNOWN: u32 = 4;
-/// Records of the backlog for a reload of each kind, and for the time without any: more than are read meanwhile.
+/// Records of the backlog for a reload of each kind, and for the batches without any: more than are read meanwhile.
 const BACKLOG_PER_RELOAD: i64 = 1_500_000;
 const BACKLOG_QUIET: i64 = 10_000_000;
 const TIMEOUT: Duration = Duration::from_secs(20);
-const QUIET: Duration = Duration::from_secs(5);
-const QUIET_OF_BACKLOG: Duration = Duration::from_secs(2);
+/// That are looked at without a reload.
+const QUIET_BATCHES: u64 = 1500;
 const STAGES: [Stage; 5] = [Stage::Compiled, Stage::Validated, Stage::Rehearsed, Stage::Shadowed, Stage::Probation];
 
 /// As the program has.
@@ -57,7 +57,7 @@ fn main() -> anyhow::Result<()> {
     let load = Load::begin(&job, 100_000);
     wait_for("records", TIMEOUT, || (running.handle.snapshot().counts.tally.records > 500_000).then_some(()));
     println!("\nwith 100,000 records a second");
-    bench.quiet(QUIET).print("no reloads", "");
+    bench.quiet(QUIET_BATCHES).print("no reloads", "");
     bench.deploy(reloads, Versions::New(Changed::All))?.print("code that is new", "<= 300");
     bench.deploy(reloads, Versions::New(Changed::One))?.print("a function that is new", "<= 300");
     bench.deploy(KNOWN, Versions::Known)?;
@@ -75,7 +75,7 @@ fn main() -> anyhow::Result<()> {
     let running = job.start();
     let mut bench = Bench { job: &job, running: &running, component, number, generation: 1 };
     println!("\nwith all the records that the machine takes, of a backlog");
-    bench.quiet(QUIET_OF_BACKLOG).print("no reloads", "");
+    bench.quiet(QUIET_BATCHES).print("no reloads", "");
     bench.deploy(reloads, Versions::New(Changed::All))?.print("code that is new", "<= 300");
     bench.deploy(reloads, Versions::New(Changed::One))?.print("a function that is new", "<= 300");
     bench.deploy(reloads, Versions::Known)?.print("code in the cache", "<= 50");
@@ -115,11 +115,15 @@ struct Bench<'b> {
 }
 
 impl Bench<'_> {
-    /// Some time without a reload.
-    fn quiet(&self, time: Duration) -> Measured {
+    /// So many batches without a reload.
+    fn quiet(&self, batches: u64) -> Measured {
         let (before, begun) = (self.running.handle.snapshot().counts, Instant::now());
-        thread::sleep(time);
-        Measured::new(&before, &self.running.handle.snapshot().counts, begun.elapsed(), Vec::new())
+        let wanted = before.batch_count() + batches;
+        let after = wait_for("batches", TIMEOUT, || {
+            let counts = self.running.handle.snapshot().counts;
+            (counts.batch_count() >= wanted).then_some(counts)
+        });
+        Measured::new(&before, &after, begun.elapsed(), Vec::new())
     }
 
     fn deploy(&mut self, reloads: u32, versions: Versions) -> anyhow::Result<Measured> {

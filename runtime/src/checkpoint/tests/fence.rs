@@ -50,9 +50,8 @@ async fn of_many_that_claim_at_once_each_has_an_epoch_of_its_own_and_the_last_on
     }
 }
 
-/// Started by the test below, as another process.
 #[test]
-#[ignore = "is the other process of a test"]
+#[ignore = "a process of processes_that_claim_at_once_have_epochs_of_their_own, which starts and so runs it"]
 fn claims_of_another_process() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let store = Store::open(&folder, &[]).expect("it opens");

@@ -1,5 +1,7 @@
 //! Which names a plugin's crate may have: those that cargo takes, that a file can have everywhere, and that mean nothing else.
 
+use crate::config::TAP_PLACES;
+
 const LENGTH_MAX: usize = 64;
 
 /// What Rust has for itself, as words or as crates, and what the crate itself uses.
@@ -9,9 +11,6 @@ const TAKEN: &str = "abstract alloc as async await become box break const contin
 /// What no file can be called on Windows.
 const DEVICES: &str =
     "aux com1 com2 com3 com4 com5 com6 com7 com8 com9 con lpt1 lpt2 lpt3 lpt4 lpt5 lpt6 lpt7 lpt8 lpt9 nul prn";
-
-/// What no transform can be called, and it is called like its plugin.
-const PLACES: &str = "decode sink window";
 
 /// Why a name cannot be taken.
 pub(super) fn judge(name: &str) -> Result<(), &'static str> {
@@ -30,7 +29,7 @@ pub(super) fn judge(name: &str) -> Result<(), &'static str> {
     if TAKEN.split_whitespace().any(|taken| taken == word) {
         return Err("the word means something else in Rust, or is another crate's name");
     }
-    if PLACES.split_whitespace().any(|place| place == name) {
+    if TAP_PLACES.contains(&name) {
         return Err("it is a place of every pipeline, and no transform can be called so");
     }
     if DEVICES.split_whitespace().any(|device| device == name) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::reader::{Section, Text, Value};
 use crate::config::settings::settings;
 use crate::config::values::{duration, number, show_size, size};
-use crate::config::{OnBreaker, OnTrap, PluginLimits, PluginSettings, TransformSettings};
+use crate::config::{OnBreaker, OnTrap, PluginLimits, PluginSettings, TAP_PLACES, TransformSettings};
 
 use super::Names;
 
@@ -109,7 +109,7 @@ fn stem<'a>(value: &Value<'a>, file: &Path, names: &mut Names) -> Option<String>
 /// are no plugin.
 fn claim(names: &mut Names, text: Text<'_>, hint: &str) -> Option<String> {
     match &*text {
-        "decode" | "window" | "sink" => {
+        place if TAP_PLACES.contains(&place) => {
             text.wrong("a transform has the name of a place of every pipeline", "give it another `name`")
         }
         aggregate if aggregate.ends_with(".aggregate") => {

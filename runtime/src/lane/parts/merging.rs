@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::lane::id::Revision;
 use crate::plugin::{Aggregate, CallError};
 use crate::record::{Accumulated, EventTime, Offset, Rejection, Slices, StateSchema};
-use crate::window::{Keys, TimeWindows};
+use crate::window::{Keys, Schemas, TimeWindows};
 
 use super::sources::SourceKey;
 
@@ -63,15 +63,12 @@ pub(super) struct Merging {
     windows: BTreeMap<EventTime, Entry>,
     /// E: windows that ended by it are final, settled and gone.
     released: EventTime,
-    /// Of the states that are not of this turn.
-    before: Option<StateSchema>,
-    /// How often the schema has changed.
-    turn: u32,
+    schemas: Schemas,
 }
 
 impl Merging {
     pub fn new(time_windows: TimeWindows, released: EventTime) -> Self {
-        Merging { time_windows, windows: BTreeMap::new(), released, before: None, turn: 0 }
+        Merging { time_windows, windows: BTreeMap::new(), released, schemas: Schemas::default() }
     }
 
     pub fn windows(&self) -> usize {
@@ -111,7 +108,7 @@ impl Merging {
             }
         }
         let Incoming { source, revision, last, state, .. } = *part;
-        let held = Held { source, revision, last, state: state.into(), turn: self.turn };
+        let held = Held { source, revision, last, state: state.into(), turn: self.schemas.turn() };
         let group = window.group_mut(position);
         match known {
             Ok(place) => group[place] = held,
@@ -169,12 +166,10 @@ impl Merging {
     /// From here on all states are of another schema; those that are there are of `before`, and are converted. All of the schema
     /// before that have been.
     pub fn change_schema(&mut self, before: StateSchema) {
-        debug_assert!(self.before.is_none(), "a state is converted from the schema that it is of");
-        self.turn = self.turn.wrapping_add(1);
         for entry in self.windows.values_mut() {
             entry.old = 0..entry.window.keys.len() as u32;
         }
-        self.before = Some(before);
+        self.schemas.change(before);
     }
 
     /// Converts those of these groups' states that are of the schema before: what is to be merged.
@@ -184,8 +179,8 @@ impl Merging {
         groups: &[u32],
         migrate: impl FnOnce(&StateSchema, &Slices) -> Result<Slices, E>,
     ) -> Result<(), E> {
-        let (Some(before), Some(entry)) = (&self.before, self.windows.get_mut(&start)) else { return Ok(()) };
-        let turn = self.turn;
+        let (Some(before), Some(entry)) = (self.schemas.before(), self.windows.get_mut(&start)) else { return Ok(()) };
+        let turn = self.schemas.turn();
         let old: Vec<(u32, usize)> = groups.iter().flat_map(|group| entry.window.old_of(*group, turn)).collect();
         entry.convert(&old, turn, |states| migrate(before, states))
     }
@@ -196,22 +191,22 @@ impl Merging {
         groups_max: usize,
         migrate: impl FnOnce(&StateSchema, &Slices) -> Result<Slices, E>,
     ) -> Result<bool, E> {
-        let Some(before) = &self.before else { return Ok(false) };
+        let Some(before) = self.schemas.before() else { return Ok(false) };
         if let Some(entry) = self.windows.values_mut().find(|entry| !entry.old.is_empty()) {
             let mut old = Vec::new();
             let mut left = groups_max.max(1);
             while left > 0
                 && let Some(group) = entry.old.next()
             {
-                old.extend(entry.window.old_of(group, self.turn));
+                old.extend(entry.window.old_of(group, self.schemas.turn()));
                 // A group has as many states as sources.
                 left = left.saturating_sub(entry.window.group(group).len().max(1));
             }
-            entry.convert(&old, self.turn, |states| migrate(before, states))?;
+            entry.convert(&old, self.schemas.turn(), |states| migrate(before, states))?;
         }
         let more = self.windows.values().any(|entry| !entry.old.is_empty());
         if !more {
-            self.before = None;
+            self.schemas.converted();
         }
         Ok(more)
     }

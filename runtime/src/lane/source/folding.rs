@@ -1,5 +1,6 @@
 //! The windows of one output in a source lane: which rows are late, which are known, and which are folded.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hashbrown::HashSet;
@@ -10,7 +11,7 @@ use crate::lane::migration::migrate;
 use crate::lane::plan::{AggregatePlan, Instances};
 use crate::lane::{LaneError, group};
 use crate::plugin::Aggregate;
-use crate::record::{Batch, Column, EventTime, Offset, Reason, ReasonKind, Rejection, Slices, Verdicts};
+use crate::record::{Batch, EventTime, Offset, Reason, ReasonKind, Rejection, Slices, Verdicts};
 use crate::window::{ClosedWindow, FoldRow, KeyedWindows, Slots, TimeWindows, Watermark, Window};
 
 use super::BatchWork;
@@ -21,6 +22,23 @@ pub(super) struct BatchTime<'a> {
     pub watermarks: &'a [EventTime],
     /// Records before it were settled by an earlier owner of the position.
     pub settled: Offset,
+}
+
+/// Rows that are folded into one of their windows each.
+struct Turn<'a> {
+    table: &'a Table,
+    time: &'a BatchTime<'a>,
+    /// Of those rows alone.
+    columns: &'a Batch,
+    /// None: all of the table.
+    rows: Option<&'a [u32]>,
+}
+
+impl Turn<'_> {
+    /// The row of the table at this place of the columns.
+    fn row_at(&self, place: usize) -> usize {
+        self.rows.map_or(place, |rows| rows[place] as usize)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -101,16 +119,12 @@ impl Folding {
         self.starts_of_last(&table);
         let mut rows = (!crowded.is_empty()).then(|| (0..table.len() as u32).collect::<Vec<_>>());
         loop {
-            match &mut rows {
-                None => self.fold_rows(plan, &table, &columns, None, time, aggregate, &mut rejected)?,
-                Some(rows) => {
-                    rows.retain(|row| !crowded.contains(&(*row, self.starts[*row as usize])));
-                    let column = |column: &Column| column.take(rows);
-                    let taken =
-                        Batch { rows: rows.len() as u32, columns: columns.columns.iter().map(column).collect() };
-                    self.fold_rows(plan, &table, &taken, Some(rows), time, aggregate, &mut rejected)?;
-                }
+            if let Some(rows) = &mut rows {
+                rows.retain(|row| !crowded.contains(&(*row, self.starts[*row as usize])));
             }
+            let taken = rows.as_ref().map_or(Cow::Borrowed(&columns), |rows| Cow::Owned(columns.take(rows)));
+            let turn = Turn { table: &table, time, columns: &taken, rows: rows.as_deref() };
+            self.fold_turn(plan, &turn, aggregate, &mut rejected)?;
             rows = self.rows_before(&table, time);
             if rows.is_none() {
                 break;
@@ -184,25 +198,21 @@ impl Folding {
         (!rows.is_empty()).then_some(rows)
     }
 
-    /// Folds rows into the windows of [`Folding::starts`]; none: all of them. `columns` has those rows alone.
-    #[expect(clippy::too_many_arguments, reason = "what a batch is made of")]
-    fn fold_rows(
+    /// Folds rows into the windows of [`Folding::starts`].
+    fn fold_turn(
         &mut self,
         plan: &AggregatePlan,
-        table: &Table,
-        columns: &Batch,
-        rows: Option<&[u32]>,
-        time: &BatchTime<'_>,
+        turn: &Turn<'_>,
         aggregate: &mut dyn Aggregate,
         rejected: &mut BTreeMap<usize, Reason>,
     ) -> Result<(), LaneError> {
+        let Turn { table, time, columns, .. } = *turn;
         if columns.rows == 0 {
             return Ok(());
         }
         let (keys, batch, starts) = (&self.keys, table.batch(), &self.starts);
-        let row_at = |place: usize| rows.map_or(place, |rows| rows[place] as usize);
         let row = |place: usize| {
-            let row = row_at(place);
+            let row = turn.row_at(place);
             let record = table.record(row) as usize;
             FoldRow {
                 start: starts[row],
@@ -221,7 +231,7 @@ impl Folding {
         for Rejection { row, reason } in accumulated.rejected {
             taken[row as usize] = 0;
             // One dead letter for a record, whichever of its windows it was for.
-            rejected.entry(row_at(row as usize)).or_insert(reason);
+            rejected.entry(turn.row_at(row as usize)).or_insert(reason);
         }
         self.windows.store(places().map(row), &taken, &self.slots, &accumulated.states);
         Ok(())

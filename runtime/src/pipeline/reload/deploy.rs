@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 
 use crate::lane::{Instances, Lane, LaneError, Plan, PluginId};
 use crate::pipeline::components::Plugins;
@@ -11,6 +11,7 @@ use crate::pipeline::shared::Shared;
 use crate::pipeline::worker::{Change, LaneKind, Shown, Trial, TrialWord};
 use crate::pipeline::{Counts, PipelineError};
 use crate::record::Partition;
+use crate::window::CONVERTED_AT_ONCE;
 
 /// After so many records a plan on probation is judged.
 const RECORDS: u64 = 1000;
@@ -18,9 +19,6 @@ const RECORDS: u64 = 1000;
 const TIME_IN_DOUBT: Duration = Duration::from_secs(10);
 /// Fewer records than these prove nothing.
 const GIVEN_UP_MIN: u64 = 5;
-
-/// So many groups are converted by one call in a rehearsal, for which nobody waits.
-const REHEARSED_AT_ONCE: usize = 4096;
 
 /// What became of a plan.
 pub(super) enum Verdict {
@@ -48,13 +46,8 @@ impl Lanes {
 
     /// The last batches, and copies of all lanes where those are wanted: while they are held, what lanes change is copied.
     pub fn show(&self, lanes: bool) -> Shown {
-        let (answer, shown) = unbounded();
-        for worker in &self.workers {
-            let _ = worker.send(Change::Show { lanes, answer: answer.clone() });
-        }
-        drop(answer);
         let mut all = Shown { lanes: Vec::new(), recent: Vec::new() };
-        for Shown { lanes, recent } in shown {
+        for Shown { lanes, recent } in self.ask_all(|answer| Change::Show { lanes, answer }) {
             all.lanes.extend(lanes);
             all.recent.extend(recent);
         }
@@ -108,25 +101,29 @@ impl Lanes {
         instances: Vec<Instances>,
         trial: &Arc<Trial>,
     ) -> Result<(), LaneError> {
-        let (answer, answers) = unbounded();
-        let instances = instances.into_iter().chain(std::iter::repeat_with(Instances::default));
-        for (worker, instances) in self.workers.iter().zip(instances) {
-            let (plan, trial, answer) = (plan.clone(), trial.clone(), answer.clone());
-            let _ = worker.send(Change::Swap { kind, plan, instances, trial, answer });
+        let mut instances = instances.into_iter();
+        // All are waited for, so that nobody is still swapping when the others roll back.
+        let answers = self.ask_all(|answer| {
+            let instances = instances.next().unwrap_or_default();
+            Change::Swap { kind, plan: plan.clone(), instances, trial: trial.clone(), answer }
+        });
+        answers.into_iter().collect()
+    }
+
+    /// Tells all workers, and waits for their answers.
+    fn ask_all<T>(&self, mut change: impl FnMut(Sender<T>) -> Change) -> Vec<T> {
+        let (answer, answers) = bounded(self.workers.len());
+        for worker in &self.workers {
+            // One that is gone does not answer.
+            let _ = worker.send(change(answer.clone()));
         }
         drop(answer);
-        // All are waited for, so that nobody is still swapping when the others roll back.
-        answers.iter().collect::<Vec<_>>().into_iter().collect()
+        answers.iter().collect()
     }
 
     fn conclude(&self, accepted: bool) {
-        let (answer, answers) = unbounded();
-        for worker in &self.workers {
-            let _ = worker.send(Change::Conclude { accepted, answer: answer.clone() });
-        }
-        drop(answer);
         // Lanes of before: they are dropped here.
-        answers.iter().for_each(drop);
+        drop(self.ask_all(|answer| Change::Conclude { accepted, answer }));
     }
 
     /// Has the states of all lanes converted, piece by piece between their batches. A plan is judged after that: one that cannot
@@ -134,12 +131,7 @@ impl Lanes {
     fn convert(&self, stop: &Receiver<()>) {
         let mut more = true;
         while more && stop.try_recv() == Err(TryRecvError::Empty) {
-            let (answer, answers) = unbounded();
-            for worker in &self.workers {
-                let _ = worker.send(Change::Convert { answer: answer.clone() });
-            }
-            drop(answer);
-            more = answers.iter().fold(false, |more, one| more | one);
+            more = self.ask_all(|answer| Change::Convert { answer }).contains(&true);
         }
     }
 
@@ -218,7 +210,7 @@ pub(super) fn rehearse(
     for (partition, mut lane) in lanes {
         let failed = |error| PipelineError::Lane { partition: partition.clone(), error };
         lane.deploy(plan.clone(), &mut instances, &mut Vec::new()).map_err(failed)?;
-        while lane.convert(REHEARSED_AT_ONCE, &mut instances).map_err(failed)? {}
+        while lane.convert(CONVERTED_AT_ONCE, &mut instances).map_err(failed)? {}
     }
     Ok(())
 }
