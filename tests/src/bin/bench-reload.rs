@@ -33,6 +33,8 @@ const KNOWN: u32 = 4;
 const BACKLOG_PER_RELOAD: i64 = 1_500_000;
 const BACKLOG_QUIET: i64 = 10_000_000;
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// Of each kind, while a backlog is read: it has to be written before.
+const RELOADS_OF_BACKLOG_MAX: u32 = 40;
 /// That are looked at without a reload.
 const QUIET_BATCHES: u64 = 1500;
 const STAGES: [Stage; 5] = [Stage::Compiled, Stage::Validated, Stage::Rehearsed, Stage::Shadowed, Stage::Probation];
@@ -71,6 +73,7 @@ fn main() -> anyhow::Result<()> {
     running.drain();
 
     let job = self::job(&broker, "backlog", &component)?;
+    let reloads = reloads.min(RELOADS_OF_BACKLOG_MAX);
     let waiting = fill(&job, i64::from(reloads) * BACKLOG_PER_RELOAD + BACKLOG_QUIET)?;
     let running = job.start();
     let mut bench = Bench { job: &job, running: &running, component, number, generation: 1 };
