@@ -81,6 +81,9 @@ ${KAFKA_CONFIG:-}
 CONF
 }
 
+# 16 bytes in base64, as Kafka wants them, without the "-" of its alphabet: an id that begins with one would be an option.
+cluster_id() { head -c 16 /dev/urandom | base64 | tr '+/' 'AZ' | cut -c1-22; }
+
 start() {
     claim_port "$port"
     mkdir -p "$dir"
@@ -89,7 +92,7 @@ start() {
     [ ! -f "$log" ] || mv "$log" "$log.old"
     if [ ! -f "$dir/data/meta.properties" ]; then
         "$java" -Xmx256m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$home/log4j2-tool.properties" -cp "$home/libs/*" \
-            kafka.tools.StorageTool format --standalone -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-22)" \
+            kafka.tools.StorageTool format --standalone -t "$(cluster_id)" \
             -c "$dir/server.properties" >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; die "format failed"; }
     fi
     # shellcheck disable=SC2086
