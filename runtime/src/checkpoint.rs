@@ -23,7 +23,7 @@ pub use error::{CheckpointError, Unreadable};
 pub use header::{Component, Fingerprint, Header, LaneKind, TopicId};
 pub use place::{Epoch, Place, Sequence, SlotId};
 pub use records::PartOfSource;
-pub use store::{ClaimToken, Damaged, Found, Kept, Owner, Slot, Store, StoreId};
+pub use store::{CheckpointId, ClaimToken, Damaged, Found, Kept, Owner, Slot, Store, StoreId, Wanted};
 
 #[cfg(test)]
 mod tests;

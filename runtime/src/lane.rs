@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::checkpoint::{Checkpoint, CheckpointId, StoreId, Wanted};
 use crate::record::{DocumentBatch, EventTime, Message, Offset, Partition, ReasonKind, RecordBatch};
 use crate::window::Lateness;
 
@@ -27,6 +28,7 @@ mod window_documents;
 pub use error::LaneError;
 pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription, Topology};
 
+pub use source::Frozen;
 pub use tap::{Sample, Tap, TapCondition, TapPlace, TapVerdict};
 
 use parts::PartsLane;
@@ -44,6 +46,11 @@ pub enum Event {
     /// The broker says that the partition is at its end, it is not paused, and nothing came for `idle_after` (or it never
     /// had a record). Told again as long as it lasts, each time that `idle_after` has passed.
     Idle,
+    /// A checkpoint is due: the lane freezes what its windows hold now.
+    Checkpoint,
+    /// What an [`Effect::Save`] asked for is done: the checkpoint that is kept, or none, and then another attempt follows with another
+    /// [`Event::Checkpoint`].
+    Saved { ticket: Ticket, kept: Option<CheckpointId> },
 }
 
 /// What a lane asks the shell to do. The shell answers each `Index` and `Write` once, whenever it is done, in any order; it
@@ -54,6 +61,8 @@ pub enum Effect {
     Index { ticket: Ticket, documents: DocumentBatch },
     /// Answered by [`Event::Written`].
     Write { ticket: Ticket, messages: Vec<Message> },
+    /// Answered by [`Event::Saved`].
+    Save { ticket: Ticket, frozen: Arc<Frozen> },
 }
 
 /// Names an effect until it is answered; unique within a lane.
@@ -167,6 +176,29 @@ impl Lane {
         } else {
             Kind::Source(Box::new(SourceLane::new(plan, partition, resume, effects)?))
         }))
+    }
+
+    /// Whether the lanes of a partition make checkpoints, and what is looked for among them at the group's position; none where they
+    /// make none: their position is all that they need.
+    pub fn wanted(plan: &Plan, partition: &Partition, resume: &Resume) -> Result<Option<Wanted>, LaneError> {
+        let has_windows = plan.outputs.iter().any(|output| output.aggregate.is_some());
+        let is_source = plan.parts_topic() != Some(&partition.topic);
+        (has_windows && is_source).then(|| metadata::wanted(resume)).transpose()
+    }
+
+    /// The lane of a source partition that goes on with a checkpoint; `resume` is the group's position. States of an older schema are
+    /// converted.
+    pub fn restore(
+        plan: Arc<Plan>,
+        partition: Partition,
+        resume: &Resume,
+        (checkpoint, store): (&Checkpoint, StoreId),
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Self, LaneError> {
+        let id = CheckpointId { store, slot: checkpoint.header().slot };
+        let lane = SourceLane::restore(plan, partition, resume, (checkpoint, id), instances, effects)?;
+        Ok(Lane(Kind::Source(Box::new(lane))))
     }
 
     /// Takes an event; what it asks for is appended to `effects`. After an error the lane must not be used again.

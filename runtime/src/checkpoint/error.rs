@@ -82,6 +82,12 @@ pub enum CheckpointError {
     NoneReadable { partition: Partition, damaged: String },
 
     #[error(
+        "the topic was deleted and made anew since the checkpoint was made, partition=`{partition}`: its offsets mean other records now; \
+         move the checkpoints of the partition out of the store and choose another group to begin with the new topic"
+    )]
+    OtherTopic { partition: Partition },
+
+    #[error(
         "no epoch is left, partition=`{partition}` epoch=`{epoch}`: some object of the store has a name that nobody gave it"
     )]
     NoEpochLeft { partition: Partition, epoch: Epoch },
@@ -107,6 +113,7 @@ impl HasKind for CheckpointError {
             | CheckpointError::Foreign { .. }
             | CheckpointError::Missing { .. }
             | CheckpointError::NoneReadable { .. }
+            | CheckpointError::OtherTopic { .. }
             | CheckpointError::NoEpochLeft { .. }
             | CheckpointError::OtherStore { .. } => ErrorKind::Corrupt,
         }

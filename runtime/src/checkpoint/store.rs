@@ -10,7 +10,10 @@ use super::objects::{Listed, Objects, Put};
 use super::place::Named;
 use super::{Checkpoint, CheckpointError, Epoch, Place, Sequence, SlotId, Unreadable, location, retention};
 
+mod restore;
 mod self_test;
+
+pub use restore::{CheckpointId, Wanted};
 
 /// Beside the pipelines, whose names hold no `@`.
 const ID: &str = "@store";

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::checkpoint::Unreadable;
 use crate::config::OnBreaker;
 use crate::plugin::CallError;
 use crate::record::{ErrorKind, HasKind};
@@ -53,6 +54,21 @@ pub enum LaneError {
     )]
     Fingerprint { output: String },
 
+    #[error("the checkpoint cannot be read: {why}")]
+    Checkpoint { why: Unreadable },
+
+    #[error(
+        "the checkpoint holds windows of output=`{output}`, which is not in the pipeline file; put it back, or run once with \
+         --accept-removed {output} to drop what its open windows hold"
+    )]
+    CheckpointOutput { output: String },
+
+    #[error(
+        "the checkpoint holds windows of output=`{output}` that were made with another window or group_by; run with the former \
+         ones until its windows have closed, or give the output another name and run once with --accept-removed {output}"
+    )]
+    CheckpointFingerprint { output: String },
+
     #[error(
         "states of output=`{output}` have schema=`{found}`, the aggregate here writes `{known}` and \
          cannot take them over{why}"
@@ -87,6 +103,9 @@ impl HasKind for LaneError {
             | LaneError::UnknownOutput { .. }
             | LaneError::RemovedOutput
             | LaneError::Fingerprint { .. }
+            | LaneError::Checkpoint { .. }
+            | LaneError::CheckpointOutput { .. }
+            | LaneError::CheckpointFingerprint { .. }
             | LaneError::StateSchema { .. } => ErrorKind::Corrupt,
         }
     }

@@ -4,7 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::record::EventTime;
+use crate::checkpoint::{CheckpointId, Epoch, Sequence, SlotId, StoreId, Wanted};
+use crate::record::{EventTime, Resume};
 
 use super::LaneError;
 use super::id::Revision;
@@ -27,6 +28,41 @@ pub(crate) struct SourceMetadata {
     pub parts_partitions: i32,
     /// E: through which window end each output has emitted.
     pub emitted: Vec<Emitted>,
+    /// What holds the windows that are open at the position; none where no record before it is needed.
+    pub checkpoint: Option<CheckpointName>,
+}
+
+/// A checkpoint of the partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct CheckpointName {
+    pub store: u128,
+    pub epoch: u32,
+    pub sequence: u32,
+}
+
+impl From<CheckpointId> for CheckpointName {
+    fn from(CheckpointId { store, slot }: CheckpointId) -> Self {
+        CheckpointName { store: store.0, epoch: slot.epoch.0, sequence: slot.sequence.0 }
+    }
+}
+
+impl From<CheckpointName> for CheckpointId {
+    fn from(CheckpointName { store, epoch, sequence }: CheckpointName) -> Self {
+        let slot = SlotId { epoch: Epoch(epoch), sequence: Sequence(sequence) };
+        CheckpointId { store: StoreId(store), slot }
+    }
+}
+
+/// What is known of a source partition before its checkpoints are looked at.
+pub(super) fn wanted(resume: &Resume) -> Result<Wanted, LaneError> {
+    let Resume::Position { offset, metadata } = resume else { return Ok(Wanted::default()) };
+    let SourceMetadata { revision, checkpoint, .. } = SourceMetadata::decode(metadata)?;
+    Ok(Wanted {
+        position: Some(*offset),
+        named: checkpoint.map(CheckpointId::from),
+        revision: revision.0,
+        topic_id: None,
+    })
 }
 
 /// An output, by a hash of its name, and the window end.
@@ -85,6 +121,17 @@ pub(crate) fn hash_of(name: &str) -> u64 {
 impl SourceMetadata {
     pub fn encode(&self) -> String {
         encode(&Metadata::Source(std::borrow::Cow::Borrowed(self)))
+    }
+
+    /// What a later owner had done beyond this position.
+    pub fn learn(&mut self, later: &SourceMetadata) {
+        self.settled = self.settled.max(later.settled);
+        for emitted in &later.emitted {
+            match self.emitted.iter_mut().find(|one| one.output == emitted.output) {
+                Some(one) => one.end_micros = one.end_micros.max(emitted.end_micros),
+                None => self.emitted.push(*emitted),
+            }
+        }
     }
 
     pub fn decode(text: &str) -> Result<Self, LaneError> {
@@ -148,6 +195,7 @@ mod tests {
             settled: 17,
             parts_partitions: 4,
             emitted: vec![Emitted { output: hash_of("counts"), end_micros: 60 }],
+            checkpoint: Some(CheckpointName { store: u128::MAX, epoch: 2, sequence: 9 }),
         };
         let text = metadata.encode();
         assert_eq!(SourceMetadata::decode(&text).ok(), Some(metadata));

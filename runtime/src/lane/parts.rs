@@ -127,8 +127,9 @@ impl PartsLane {
             Event::Batch(batch) => self.take_batch(batch, 0, instances, effects)?,
             Event::Indexed { ticket, rejected } => self.indexed(ticket, &rejected, effects),
             Event::Written { ticket } => self.written(ticket),
-            // Whether time goes on is for the source lanes to say.
-            Event::Idle => {}
+            // Whether time goes on is for the source lanes to say; and what is committed with the position is all that it needs.
+            Event::Idle | Event::Checkpoint => {}
+            Event::Saved { .. } => debug_assert!(false, "nothing was to be saved"),
         }
         self.move_on();
         Ok(())

@@ -266,6 +266,7 @@ impl Plan {
             settled: 0,
             parts_partitions: self.topology.parts_partitions,
             emitted: self.outputs.iter().filter_map(OutputPlan::not_emitted).collect(),
+            checkpoint: None,
         }
         .encode()
     }

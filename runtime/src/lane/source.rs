@@ -3,15 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::record::{
-    Commitment, EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument, Resume,
-};
+use crate::record::{EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument};
 use crate::window::{CONVERTED_AT_ONCE, Hold, Watermark};
 
 use super::format::{Marker, encode_marker};
 use super::id::Revision;
 use super::index::NameCache;
-use super::metadata::{Emitted, SourceMetadata, emitted_of};
 use super::migration::migrate;
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
@@ -23,12 +20,17 @@ use super::{Effect, Event, LaneError, LaneStatus, Tally, Ticket};
 mod closing;
 mod ending;
 mod folding;
+mod freezing;
+mod position;
 mod records;
 mod time;
 
 use closing::Closings;
 use folding::Folding;
+use freezing::Freezing;
 use records::Sent;
+
+pub use freezing::Frozen;
 
 /// Why a ticket is in flight.
 #[derive(Clone, Debug)]
@@ -57,6 +59,7 @@ enum InFlight {
         closing: u64,
     },
     Marker,
+    Checkpoint,
 }
 
 #[derive(Clone)]
@@ -72,62 +75,13 @@ pub(super) struct SourceLane {
     folding: Vec<Option<Folding>>,
     tracker: SettleTracker,
     closings: Closings,
+    freezing: Freezing,
     in_flight: Tickets<InFlight>,
     names: NameCache,
     tally: Tally,
 }
 
 impl SourceLane {
-    pub fn new(
-        plan: Arc<Plan>,
-        partition: Partition,
-        resume: Resume,
-        effects: &mut Vec<Effect>,
-    ) -> Result<Self, LaneError> {
-        let (next, metadata) = match resume {
-            Resume::Fresh { offset } => (offset, None),
-            Resume::Position { offset, metadata } => (offset, Some(SourceMetadata::decode(&metadata)?)),
-        };
-        let now = plan.topology.parts_partitions;
-        if let Some(then) = metadata.as_ref().map(|metadata| metadata.parts_partitions).filter(|then| *then != 0)
-            && now != 0
-            && now != then
-        {
-            return Err(LaneError::PartsPartitions { now, then });
-        }
-        // Where there is a parts topic, what is in it tells, and by name.
-        if plan.parts_topic().is_none() && metadata.as_ref().is_some_and(|metadata| plan.lacks(&metadata.emitted)) {
-            return Err(LaneError::RemovedOutput);
-        }
-        let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);
-        let watermark = Watermark::new(EventTime::from_micros(saved), plan.watermark.out_of_order);
-        let emitted = |hash| metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, hash));
-        let folding = plan
-            .outputs
-            .iter()
-            .map(|output| {
-                let aggregate = output.aggregate.as_ref()?;
-                Some(Folding::new(aggregate.windows, emitted(output.hash), &watermark))
-            })
-            .collect();
-        let mut lane = SourceLane {
-            closings: Closings::new(plan.parts_topic().is_some(), watermark.current()),
-            revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),
-            settled: metadata.as_ref().map_or(next, |metadata| Offset(metadata.settled).max(next)),
-            plan,
-            partition,
-            next,
-            watermark,
-            folding,
-            tracker: SettleTracker::default(),
-            in_flight: Tickets::default(),
-            names: NameCache::default(),
-            tally: Tally::default(),
-        };
-        lane.write_marker(effects);
-        Ok(lane)
-    }
-
     pub fn step(
         &mut self,
         event: Event,
@@ -139,11 +93,14 @@ impl SourceLane {
             Event::Indexed { ticket, rejected } => self.indexed(ticket, rejected, effects),
             Event::Written { ticket } => self.written(ticket),
             Event::Idle => self.go_idle(instances, effects)?,
+            Event::Checkpoint => self.freeze(),
+            Event::Saved { ticket, kept } => self.saved(ticket, kept),
         }
         self.write_marker(effects);
         if let Some(released) = self.closings.release() {
             self.folding.iter_mut().flatten().for_each(|folding| folding.released(released));
         }
+        self.save_if_settled(effects);
         Ok(())
     }
 
@@ -182,29 +139,8 @@ impl SourceLane {
         Ok(())
     }
 
-    /// What may be committed: the oldest record that something still needs.
-    pub fn commitment(&self) -> Commitment {
-        let windows = self.folding.iter().flatten().fold(None, |oldest, one| Hold::older(oldest, one.windows.hold()));
-        let needed = Hold::older(Hold::older(self.tracker.hold(), self.closings.hold()), windows);
-        let here = Hold { offset: self.next, watermark: self.watermark.current() };
-        let position = needed.unwrap_or(here);
-        let settled = self.tracker.hold().map_or(self.next, |hold| hold.offset);
-        let emitted = self.plan.outputs.iter().zip(&self.folding).filter_map(|(output, folding)| {
-            let end_micros = folding.as_ref()?.emitted().micros();
-            Some(Emitted { output: output.hash, end_micros })
-        });
-        let metadata = SourceMetadata {
-            revision: self.revision,
-            watermark_micros: position.watermark.micros(),
-            settled: settled.max(self.settled).0,
-            parts_partitions: self.plan.topology.parts_partitions,
-            emitted: emitted.collect(),
-        };
-        Commitment { offset: position.offset, metadata: metadata.encode() }
-    }
-
     pub fn is_settled(&self) -> bool {
-        self.tracker.is_settled() && self.closings.is_settled()
+        self.tracker.is_settled() && self.closings.is_settled() && self.freezing.is_settled()
     }
 
     pub fn take_tally(&mut self) -> Tally {
@@ -326,7 +262,7 @@ impl SourceLane {
                 self.closings.documents_settled(closing, instead.is_some());
             }
             Some(InFlight::DeadLetters | InFlight::Parts { .. } | InFlight::Provisional { .. })
-            | Some(InFlight::WindowDeadLetters { .. } | InFlight::Marker)
+            | Some(InFlight::WindowDeadLetters { .. } | InFlight::Marker | InFlight::Checkpoint)
             | None => debug_assert!(false, "only documents are indexed"),
         }
     }
@@ -353,8 +289,8 @@ impl SourceLane {
             Some(InFlight::Provisional { leave }) => self.closings.left(leave),
             Some(InFlight::WindowDeadLetters { closing }) => self.closings.documents_settled(closing, false),
             Some(InFlight::Marker) => self.closings.marker_written(),
-            Some(InFlight::Documents { .. } | InFlight::WindowDocuments { .. }) | None => {
-                debug_assert!(false, "documents are not written");
+            Some(InFlight::Documents { .. } | InFlight::WindowDocuments { .. } | InFlight::Checkpoint) | None => {
+                debug_assert!(false, "neither documents nor checkpoints are written");
             }
         }
     }

@@ -261,6 +261,7 @@ impl VirtualPipeline {
                     }
                     Event::Written { ticket }
                 }
+                Effect::Save { ticket, .. } => Event::Saved { ticket, kept: None },
             };
             self.events.push_back((partition.clone(), answer));
         }

@@ -39,17 +39,11 @@ impl ClosedWindow {
     }
 
     pub fn groups(&self) -> impl Iterator<Item = GroupState<'_>> {
-        self.order.iter().map(|position| self.group(*position))
+        self.order.iter().map(|position| self.content.content(*position))
     }
 
     /// The groups, at most so many at once.
     pub fn pieces(&self, groups_max: usize) -> impl Iterator<Item = Vec<GroupState<'_>>> {
-        self.order.chunks(groups_max).map(|piece| piece.iter().map(|position| self.group(*position)).collect())
-    }
-
-    fn group(&self, position: u32) -> GroupState<'_> {
-        let group = self.content.states.group(position);
-        let (key, state) = (self.content.keys.get(position), self.content.states.get(position));
-        GroupState { key, state, count: group.count, first: group.first, last: group.last }
+        self.order.chunks(groups_max).map(|piece| piece.iter().map(|position| self.content.content(*position)).collect())
     }
 }

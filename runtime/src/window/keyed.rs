@@ -12,7 +12,7 @@ use crate::record::{EventTime, Offset, Slices, StateSchema};
 use super::keys::Keys;
 use super::schemas::{CONVERTED_AT_ONCE, Schemas};
 use super::states::{Group, States};
-use super::{ClosedWindow, TimeWindows};
+use super::{ClosedWindow, GroupState, TimeWindows};
 
 /// What a position must not pass: an offset, and the watermark before the record there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -233,6 +233,29 @@ impl KeyedWindows {
         Ok(self.windows.iter().map(closed).collect())
     }
 
+    /// Whether all states are of one schema, that of the plan.
+    pub fn is_converted(&self) -> bool {
+        self.schemas.before().is_none()
+    }
+
+    /// The open windows as they are, oldest first, each with its groups in the order in which they came.
+    pub fn content(&self) -> impl Iterator<Item = (EventTime, Option<Hold>, impl Iterator<Item = GroupState<'_>>)> {
+        self.windows.iter().map(|(start, entry)| {
+            let window = &*entry.window;
+            (*start, window.hold, (0..window.states.len()).map(|position| window.content(position)))
+        })
+    }
+
+    /// Puts a group back, and with it its window: what [`KeyedWindows::content`] gave.
+    pub fn put_back(&mut self, start: EventTime, hold: Option<Hold>, group: &GroupState<'_>) {
+        let turn = self.schemas.turn();
+        let window = Arc::make_mut(&mut self.windows.entry(start).or_default().window);
+        window.hold = hold;
+        let position = window.group(group.key, turn);
+        let of_group = window.states.set(position, turn, group.state);
+        (of_group.count, of_group.first, of_group.last) = (group.count, group.first, group.last);
+    }
+
     fn convert_ended<E>(
         &mut self,
         watermark: EventTime,
@@ -298,6 +321,12 @@ impl OpenWindow {
             self.states.push(turn);
         }
         group
+    }
+
+    pub fn content(&self, position: u32) -> GroupState<'_> {
+        let group = self.states.group(position);
+        let (key, state) = (self.keys.get(position), self.states.get(position));
+        GroupState { key, state, count: group.count, first: group.first, last: group.last }
     }
 
     fn slot(&mut self, key: &[u8], start: EventTime, turn: u32, slots: &mut Slots) -> u32 {

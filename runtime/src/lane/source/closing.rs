@@ -82,6 +82,16 @@ impl Closings {
         self.queue.is_empty() && self.in_flight.is_none() && !leaving && !self.announce
     }
 
+    /// The number of the next closing.
+    pub fn end(&self) -> u64 {
+        self.first + self.queue.len() as u64
+    }
+
+    /// Whether all before this one are safe.
+    pub fn has_released(&self, closing: u64) -> bool {
+        self.first >= closing
+    }
+
     /// The oldest record that a window here needs.
     pub fn hold(&self) -> Option<Hold> {
         self.queue.iter().fold(None, |oldest, closing| Hold::older(oldest, closing.hold))
@@ -90,7 +100,7 @@ impl Closings {
     /// Windows that ended by `watermark` were taken out, and so many writes of parts and documents were asked for.
     pub fn push(&mut self, watermark: EventTime, hold: Option<Hold>, parts: usize, documents: usize) -> u64 {
         self.queue.push_back(Closing { watermark, hold, parts, documents, marked: !self.marks });
-        self.first + self.queue.len() as u64 - 1
+        self.end() - 1
     }
 
     pub fn parts_written(&mut self, closing: u64) {

@@ -79,9 +79,14 @@ impl Folding {
         self.emitted
     }
 
+    /// E as it is when what windows that ended by `watermark` gave is safe.
+    pub fn emitted_through(&self, watermark: EventTime) -> EventTime {
+        self.emitted.max(self.windows.time_windows().last_ended(watermark))
+    }
+
     /// What windows that ended by `watermark` gave is safe.
     pub fn released(&mut self, watermark: EventTime) {
-        self.emitted = self.emitted.max(self.windows.time_windows().last_ended(watermark));
+        self.emitted = self.emitted_through(watermark);
     }
 
     /// The last window of a record of the batch that happened then, and whether it is not folded any more.

@@ -122,7 +122,7 @@ fn event_bytes(event: &Event) -> usize {
     match event {
         Event::Batch(batch) => batch.bytes(),
         Event::Indexed { rejected, .. } => rejected.iter().map(|one| one.id.len() + one.body.len()).sum(),
-        Event::Written { .. } | Event::Idle => 0,
+        Event::Written { .. } | Event::Idle | Event::Checkpoint | Event::Saved { .. } => 0,
     }
 }
 
@@ -130,6 +130,8 @@ fn effect_bytes(effect: &Effect) -> usize {
     match effect {
         Effect::Index { documents, .. } => documents.bytes(),
         Effect::Write { messages, .. } => messages.iter().map(Message::bytes).sum(),
+        // Its states are shared with the lane.
+        Effect::Save { .. } => 0,
     }
 }
 

@@ -1,0 +1,195 @@
+//! Where a source lane begins, and what may be committed for it.
+
+use std::sync::Arc;
+
+use crate::checkpoint::{Checkpoint, CheckpointId, SourceItem, Windows};
+use crate::lane::id::Revision;
+use crate::lane::index::NameCache;
+use crate::lane::metadata::{Emitted, SourceMetadata, emitted_of};
+use crate::lane::migration::schema;
+use crate::lane::plan::{Instances, Plan};
+use crate::lane::settle::SettleTracker;
+use crate::lane::tickets::Tickets;
+use crate::lane::{Effect, LaneError, Tally};
+use crate::record::{Commitment, EventTime, Offset, Partition, Resume};
+use crate::window::{CONVERTED_AT_ONCE, Hold, Watermark};
+
+use super::SourceLane;
+use super::closing::Closings;
+use super::folding::Folding;
+use super::freezing::Freezing;
+
+impl SourceLane {
+    pub fn new(
+        plan: Arc<Plan>,
+        partition: Partition,
+        resume: Resume,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Self, LaneError> {
+        let (next, metadata) = match resume {
+            Resume::Fresh { offset } => (offset, None),
+            Resume::Position { offset, metadata } => (offset, Some(SourceMetadata::decode(&metadata)?)),
+        };
+        let mut lane = Self::at(plan, partition, next, metadata)?;
+        lane.write_marker(effects);
+        Ok(lane)
+    }
+
+    /// A lane that goes on where a checkpoint was made. What is known of earlier owners beyond it is taken from the group's position.
+    pub fn restore(
+        plan: Arc<Plan>,
+        partition: Partition,
+        resume: &Resume,
+        (checkpoint, id): (&Checkpoint, CheckpointId),
+        instances: &mut Instances,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Self, LaneError> {
+        let header = checkpoint.header();
+        let position = std::str::from_utf8(&header.position).unwrap_or_default();
+        let mut metadata = SourceMetadata::decode(position)?;
+        if let Resume::Position { metadata: committed, .. } = resume {
+            metadata.learn(&SourceMetadata::decode(committed)?);
+        }
+        metadata.checkpoint = Some(id.into());
+        let watermark = EventTime::from_micros(metadata.watermark_micros);
+        let mut lane = Self::at(plan, partition, header.next, Some(metadata))?;
+        lane.put_back(checkpoint)?;
+        while lane.convert(CONVERTED_AT_ONCE, instances)? {}
+        lane.freezing = Freezing::restored(Hold { offset: header.next, watermark }, id);
+        lane.write_marker(effects);
+        Ok(lane)
+    }
+
+    fn at(
+        plan: Arc<Plan>,
+        partition: Partition,
+        next: Offset,
+        metadata: Option<SourceMetadata>,
+    ) -> Result<Self, LaneError> {
+        let now = plan.topology.parts_partitions;
+        if let Some(then) = metadata.as_ref().map(|metadata| metadata.parts_partitions).filter(|then| *then != 0)
+            && now != 0
+            && now != then
+        {
+            return Err(LaneError::PartsPartitions { now, then });
+        }
+        // Where there is a parts topic, what is in it tells, and by name.
+        if plan.parts_topic().is_none() && metadata.as_ref().is_some_and(|metadata| plan.lacks(&metadata.emitted)) {
+            return Err(LaneError::RemovedOutput);
+        }
+        let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);
+        let watermark = Watermark::new(EventTime::from_micros(saved), plan.watermark.out_of_order);
+        let emitted = |hash| metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, hash));
+        let folding = plan
+            .outputs
+            .iter()
+            .map(|output| {
+                let aggregate = output.aggregate.as_ref()?;
+                Some(Folding::new(aggregate.windows, emitted(output.hash), &watermark))
+            })
+            .collect();
+        Ok(SourceLane {
+            closings: Closings::new(plan.parts_topic().is_some(), watermark.current()),
+            revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),
+            settled: metadata.as_ref().map_or(next, |metadata| Offset(metadata.settled)).max(next),
+            plan,
+            partition,
+            next,
+            watermark,
+            folding,
+            tracker: SettleTracker::default(),
+            freezing: Freezing::default(),
+            in_flight: Tickets::default(),
+            names: NameCache::default(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Windows as a checkpoint has them, but those that were emitted since.
+    fn put_back(&mut self, checkpoint: &Checkpoint) -> Result<(), LaneError> {
+        let unreadable = |why| LaneError::Checkpoint { why };
+        for windows in checkpoint.windows() {
+            let Windows::Source(mut windows) = windows.map_err(unreadable)? else { continue };
+            let name = windows.output.clone();
+            let mut window = None;
+            let plan = self.plan.clone();
+            let place = plan.outputs.iter().position(|output| *output.name == *name);
+            let known = place.and_then(|place| {
+                let (aggregate, folding) = (plan.outputs[place].aggregate.as_ref()?, self.folding[place].as_mut()?);
+                Some((aggregate, folding))
+            });
+            let Some((aggregate, folding)) = known else {
+                if plan.topology.accept_removed.contains(&name) {
+                    continue;
+                }
+                return Err(LaneError::CheckpointOutput { output: name });
+            };
+            let fingerprint = checkpoint.header().fingerprints.iter().find(|one| one.output == name);
+            if fingerprint.is_some_and(|one| one.fingerprint != aggregate.fingerprint) {
+                return Err(LaneError::CheckpointFingerprint { output: name });
+            }
+            let found = windows.schema.clone();
+            if found.name == aggregate.schema.name && found.version > aggregate.schema.version {
+                return Err(LaneError::StateSchema {
+                    output: name,
+                    found: schema(&found),
+                    known: schema(&aggregate.schema),
+                    why: "; deploy the newer version of the component here too".to_owned(),
+                });
+            }
+            while let Some(item) = windows.next().map_err(unreadable)? {
+                match item {
+                    SourceItem::Window { start, hold } => {
+                        let is_open = aggregate.windows.starting_at(start).end > folding.emitted();
+                        window = is_open.then_some((start, hold));
+                    }
+                    SourceItem::Group(group) => {
+                        if let Some((start, hold)) = window {
+                            folding.windows.put_back(start, hold, &group);
+                        }
+                    }
+                }
+            }
+            if found != aggregate.schema {
+                folding.windows.change_schema(found);
+            }
+        }
+        Ok(())
+    }
+
+    /// What may be committed: the oldest record that something still needs, or where a checkpoint has what is needed of those before.
+    pub fn commitment(&self) -> Commitment {
+        let windows = self.folding.iter().flatten().fold(None, |oldest, one| Hold::older(oldest, one.windows.hold()));
+        let needed = Hold::older(Hold::older(self.tracker.hold(), self.closings.hold()), windows);
+        let here = Hold { offset: self.next, watermark: self.watermark.current() };
+        let needed = needed.unwrap_or(here);
+        let kept = self.freezing.kept().filter(|(kept, _)| kept.offset > needed.offset);
+        let position = kept.map_or(needed, |(kept, _)| kept);
+        let settled = self.tracker.hold().map_or(self.next, |hold| hold.offset);
+        let checkpoint = kept.map(|(_, id)| id);
+        let emitted = |folding: &Folding| folding.emitted();
+        let metadata = self.metadata(position.watermark, settled, checkpoint, emitted);
+        Commitment { offset: position.offset, metadata: metadata.encode() }
+    }
+
+    pub(super) fn metadata(
+        &self,
+        watermark: EventTime,
+        settled: Offset,
+        checkpoint: Option<CheckpointId>,
+        emitted: impl Fn(&Folding) -> EventTime,
+    ) -> SourceMetadata {
+        let emitted = self.plan.outputs.iter().zip(&self.folding).filter_map(|(output, folding)| {
+            let end_micros = emitted(folding.as_ref()?).micros();
+            Some(Emitted { output: output.hash, end_micros })
+        });
+        SourceMetadata {
+            revision: self.revision,
+            watermark_micros: watermark.micros(),
+            settled: settled.max(self.settled).0,
+            parts_partitions: self.plan.topology.parts_partitions,
+            emitted: emitted.collect(),
+            checkpoint: checkpoint.map(Into::into),
+        }
+    }
+}
