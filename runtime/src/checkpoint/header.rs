@@ -12,13 +12,6 @@ use super::{Epoch, Place, Sequence, SlotId, Unreadable};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TopicId(pub [u8; 16]);
 
-/// Which half of the pipeline the partition belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum LaneKind {
-    Source,
-    Parts,
-}
-
 /// A component that has made states, or judged records.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Component {
@@ -41,7 +34,6 @@ pub struct Header {
     pub place: Place,
     /// None where the broker does not tell.
     pub topic_id: Option<TopicId>,
-    pub lane: LaneKind,
     pub slot: SlotId,
     /// The first record that is not in it.
     pub next: Offset,
@@ -59,7 +51,6 @@ struct Wire {
     topic: String,
     topic_id: Option<[u8; 16]>,
     partition: i32,
-    lane: LaneKind,
     epoch: u32,
     sequence: u32,
     next: i64,
@@ -76,7 +67,6 @@ impl Header {
             topic: self.place.partition.topic.as_ref().to_owned(),
             topic_id: self.topic_id.map(|id| id.0),
             partition: self.place.partition.number,
-            lane: self.lane,
             epoch: self.slot.epoch.0,
             sequence: self.slot.sequence.0,
             next: self.next.0,
@@ -97,7 +87,6 @@ impl Header {
         Ok(Header {
             place: Place { pipeline: Arc::from(wire.pipeline), partition: Partition::new(&wire.topic, wire.partition) },
             topic_id: wire.topic_id.map(TopicId),
-            lane: wire.lane,
             slot: SlotId { epoch: Epoch(wire.epoch), sequence: Sequence(wire.sequence) },
             next: Offset(wire.next),
             revision: wire.revision,
