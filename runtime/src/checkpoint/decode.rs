@@ -7,7 +7,7 @@ use crate::window::{GroupState, Hold};
 
 use super::frame::{self, Section, damaged};
 use super::records::{self, HEADER, HoldRecord, OutputRecord, RecordReader, WindowRecord};
-use super::{Header, Unreadable};
+use super::{Encoder, Header, SlotId, Unreadable};
 
 /// A checkpoint whose every byte is one that was written.
 #[derive(Clone, Debug)]
@@ -43,9 +43,7 @@ impl Checkpoint {
     /// Takes an object for a checkpoint when all of it is as it was written, and all that is mandatory is known here.
     pub fn open(object: &Bytes) -> Result<Checkpoint, Unreadable> {
         let mut sections = frame::sections(object)?.into_iter();
-        let header = sections.next().filter(|section| section.kind == HEADER);
-        let header = header.ok_or_else(|| damaged("it does not begin with its header".to_owned()))?;
-        let header = Header::decode(&header.read()?.read_rest()?)?;
+        let header = Header::of(sections.next())?;
         let mut windows = Vec::new();
         for section in sections {
             match section.kind {
@@ -56,6 +54,15 @@ impl Checkpoint {
             }
         }
         Ok(Checkpoint { header, windows })
+    }
+
+    /// A whole object as that of another slot. Sections that are not known here are taken along.
+    pub fn moved(object: &Bytes, slot: SlotId) -> Result<Vec<u8>, Unreadable> {
+        let mut sections = frame::sections(object)?.into_iter();
+        let header = Header { slot, ..Header::of(sections.next())? };
+        let mut encoder = Encoder::new(&header);
+        sections.for_each(|section| encoder.copy(&section));
+        Ok(encoder.finish())
     }
 
     pub fn header(&self) -> &Header {

@@ -4,7 +4,7 @@ use crate::record::{EventTime, StateSchema};
 use crate::window::{GroupState, Hold};
 
 use super::Header;
-use super::frame::Frame;
+use super::frame::{Frame, Section};
 use super::records::{self, HoldRecord, OutputRecord, RecordWriter, WindowRecord};
 
 /// A checkpoint that is being written.
@@ -31,6 +31,10 @@ impl Encoder {
             records.write(&OutputRecord { output, schema_name, schema_version });
             fill(&mut WindowsEncoder { records });
         });
+    }
+
+    pub(super) fn copy(&mut self, section: &Section) {
+        self.frame.copy(section);
     }
 
     /// A section that this program does not know.

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{Offset, Partition};
 
+use super::frame::{Section, damaged};
+use super::records::HEADER;
 use super::{Epoch, Place, Sequence, SlotId, Unreadable};
 
 /// Kafka's id of a topic: another one under the same name is another topic.
@@ -78,7 +80,14 @@ impl Header {
         postcard::to_allocvec(&wire).expect("plain values are written into memory")
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Header, Unreadable> {
+    /// From the first section of an object.
+    pub(super) fn of(section: Option<Section>) -> Result<Header, Unreadable> {
+        let header = section.filter(|section| section.kind == HEADER);
+        let header = header.ok_or_else(|| damaged("it does not begin with its header".to_owned()))?;
+        Header::decode(&header.read()?.read_rest()?)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Header, Unreadable> {
         let wire: Wire = match postcard::take_from_bytes(bytes) {
             Ok((wire, [])) => wire,
             Ok((_, rest)) => return Err(Unreadable::Damaged(format!("its header has {} bytes too many", rest.len()))),

@@ -12,6 +12,7 @@ use super::*;
 mod faulty;
 mod format;
 mod damage;
+mod copies;
 mod fence;
 mod restore;
 mod self_test;
