@@ -1,5 +1,6 @@
-//! Checkpoints: what a lane must remember, as one object, and the store in which such objects outlive the process. This room
-//! alone knows their format, `object_store` and zstd; it sees neither components nor HTTP, and calls no lane.
+//! Checkpoints: what a source lane must remember, as one object, and the store in which such objects outlive the process. This room
+//! alone knows their format, `object_store` and zstd; it sees neither components nor HTTP, and calls no lane. What a lane of the parts
+//! topic needs is committed with its position.
 //!
 //! A partition's owner claims an **epoch**, and with it the right to put objects into the **slots** below it. Claims and slots
 //! are put only where there is none, so of two that want one epoch one gets it; who looks for a later epoch after each put, as
@@ -17,12 +18,11 @@ mod objects;
 mod retention;
 mod store;
 
-pub use decode::{Checkpoint, Contents, PartsItem, PartsWindows, SourceItem, SourceWindows, Windows};
-pub use encode::{Encoder, PartsWindowsEncoder, SourceWindowsEncoder};
+pub use decode::{Checkpoint, Contents, Item, Windows};
+pub use encode::{Encoder, WindowsEncoder};
 pub use error::{CheckpointError, Unreadable};
-pub use header::{Component, Fingerprint, Header, LaneKind, TopicId};
+pub use header::{Component, Fingerprint, Header, TopicId};
 pub use place::{Epoch, Place, Sequence, SlotId};
-pub use records::PartOfSource;
 pub use store::{CheckpointId, ClaimToken, Damaged, Found, Kept, Owner, Slot, Store, StoreId, Wanted};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod check;
+mod checkpoint;
 mod columns;
 mod demo;
 mod deployed;
@@ -64,6 +65,8 @@ enum Command {
     Rollback(deployed::RollbackArgs),
     /// Says why a running pipeline does not do what somebody waits for
     Explain(explain::ExplainArgs),
+    /// Looks after the checkpoints of a pipeline: lists, verifies and moves them
+    Checkpoint(checkpoint::CheckpointArgs),
     /// Shows samples of what passes a place of a running pipeline, and what becomes of it
     Tap(tap::TapArgs),
     /// Shows what a component is, reads, writes and wants
@@ -81,7 +84,7 @@ impl Command {
             Command::Demo(_) | Command::Dev(_) => LevelFilter::ERROR, // they show by themselves what goes on
             Command::Test(_) => LevelFilter::OFF, // a scenario is run six times, and its dead letters say it
             Command::Status(_) | Command::Reload(_) | Command::Rollback(_) => LevelFilter::INFO,
-            Command::Tap(_) | Command::Explain(_) => LevelFilter::INFO,
+            Command::Tap(_) | Command::Explain(_) | Command::Checkpoint(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => deployed::reload(args),
         Command::Rollback(args) => deployed::rollback(args),
         Command::Explain(args) => explain::run(args),
+        Command::Checkpoint(args) => checkpoint::run(args),
         Command::Tap(args) => tap::run(args),
         Command::Demo(args) => demo::run(args),
         Command::New(args) => new::run(args),

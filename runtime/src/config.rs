@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod checkpoint;
 mod code_cache;
 mod error;
 mod index;
@@ -16,6 +17,7 @@ mod secret;
 mod settings;
 mod values;
 
+pub use checkpoint::{CheckpointSettings, Copies};
 pub use code_cache::code_cache;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{Environment, Places};
@@ -50,6 +52,7 @@ pub struct PipelineSettings {
     pub elasticsearch: ElasticsearchSettings,
     pub outputs: Vec<OutputSettings>,
     pub dead_letters: DeadLetterSettings,
+    pub checkpoint: Option<CheckpointSettings>,
     pub limits: LimitSettings,
     pub reload: ReloadSettings,
     /// The files whose text is in the settings of plugins.

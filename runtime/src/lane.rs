@@ -26,6 +26,7 @@ mod transform;
 mod window_documents;
 
 pub use error::LaneError;
+pub(crate) use group::{Value as GroupValue, values as group_values};
 pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription, Topology};
 
 pub use source::Frozen;

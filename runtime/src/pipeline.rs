@@ -3,6 +3,7 @@
 
 mod run;
 mod components;
+mod checkpoints;
 mod topics;
 mod probe;
 mod trim;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use crate::window::Lateness;
 pub use budget::{MemoryDivision, engine_settings};
+pub use checkpoints::CheckpointCounts;
 pub use components::{Loader, Plugins};
 pub use counters::{BATCH_SECONDS, Counts};
 pub use error::PipelineError;

@@ -10,6 +10,7 @@ pub mod fold;
 pub mod fuzz;
 pub mod guide;
 pub mod index;
+pub mod job;
 pub mod kafka;
 pub mod load;
 pub mod program;

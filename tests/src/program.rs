@@ -34,9 +34,7 @@ impl Program {
 
     /// SIGTERM, and the exit that follows.
     pub fn terminate(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
-        assert!(sent.success(), "the program had ended before it was told to: {}", self.log());
+        self.signal("-TERM");
         wait_for("the program to end", STOP_LIMIT, || self.child.try_wait().expect("it is our child"))
     }
 
@@ -50,6 +48,23 @@ impl Program {
         self.assert_running();
         self.child.kill().expect("it is our child");
         self.child.wait().expect("it is our child");
+    }
+
+    /// SIGSTOP: it holds what it has, and does nothing.
+    pub fn pause(&mut self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT: it goes on as if nothing had been.
+    pub fn resume(&mut self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&mut self, signal: &str) {
+        self.assert_running();
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill can be run");
+        assert!(sent.success(), "the program had ended before it got a signal: {}", self.log());
     }
 
     pub fn assert_running(&mut self) {

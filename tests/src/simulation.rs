@@ -3,6 +3,7 @@
 //! records' own, and nothing waits: what the shell does is a list of steps in an order that the seed chooses.
 
 mod actor;
+mod checkpoints;
 mod input;
 mod native;
 mod oracle;
@@ -55,6 +56,10 @@ pub struct Statistics {
     pub commits: usize,
     pub idles: usize,
     pub deploys: usize,
+    pub checkpoints: usize,
+    pub restored: usize,
+    pub fenced: usize,
+    pub damaged: usize,
     pub documents: usize,
     pub superseded: usize,
     pub dead_letters: usize,
@@ -69,6 +74,10 @@ impl std::ops::AddAssign for Statistics {
         self.commits += other.commits;
         self.idles += other.idles;
         self.deploys += other.deploys;
+        self.checkpoints += other.checkpoints;
+        self.restored += other.restored;
+        self.fenced += other.fenced;
+        self.damaged += other.damaged;
         self.documents += other.documents;
         self.superseded += other.superseded;
         self.dead_letters += other.dead_letters;

@@ -2,174 +2,17 @@
 //! a plain fold of the input, document by document, and every record is accounted for. And reloads on a real Kafka: while
 //! records flow, and in two instances of one group, which are updated one after the other.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tidegate_tests::bench::versions::{Changed, version};
-use tidegate_tests::clicks::Clicks;
-use tidegate_tests::fold::{Expected, Window, fold, window_of};
-use tidegate_tests::index::Index;
-use tidegate_tests::kafka::{Kafka, Record};
+use tidegate_tests::job::{Job, LIMIT};
 use tidegate_tests::load::{Load, check_counted};
-use tidegate_tests::program::{Program, components};
 use tidegate_tests::reload::{
     GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, guest, next_guest,
 };
 use tidegate_tests::servers::Servers;
 use tidegate_tests::wait_for;
-use tidegate_tests::workspace::{root, scratch};
-
-const PARTITIONS: i32 = 4;
-const RECORDS: u64 = 200_000;
-/// Far above what a slow machine needs.
-const LIMIT: Duration = Duration::from_secs(240);
-/// When nothing has changed for so long, nothing will.
-const STANDSTILL: Duration = Duration::from_secs(90);
-
-/// The example with topics, group and index of its own, and its input.
-struct Job {
-    topic: String,
-    dead_letters: String,
-    pipeline: PathBuf,
-    log: PathBuf,
-    kafka: Kafka,
-    index: Index,
-    records: Vec<Record>,
-    expected: Expected,
-}
-
-impl Job {
-    fn new(test: &str, seed: u64) -> Job {
-        let servers = Servers::get();
-        // A second run on servers that were left running begins afresh.
-        let name = format!("{test}-{}", std::process::id());
-        let (topic, dead_letters) = (format!("events-{name}"), format!("{name}.dead-letters"));
-        let (kafka, index) = (servers.kafka(), servers.index(&format!("event-counts-{name}")));
-        kafka.create_topic(&topic, PARTITIONS);
-        kafka.create_topic(&dead_letters, 1);
-        let example = root().join("examples/clickstream");
-        let template = fs::read_to_string(example.join("index-template.json")).expect("the example has it");
-        index.put_template("event-counts", &template);
-
-        let folder = scratch(&format!("servers-{test}"));
-        let pipeline = folder.join("pipeline.toml");
-        let text = fs::read_to_string(example.join("pipeline.toml")).expect("the example has it");
-        fs::write(&pipeline, patched(&text, &name, servers)).expect("the scratch folder is writable");
-
-        let clicks = Clicks {
-            seed,
-            partitions: PARTITIONS,
-            records_per_partition: (RECORDS / PARTITIONS as u64) as usize,
-            start_millis: 1_740_830_400_000,
-            span_millis: 2 * 60 * 60 * 1000,
-        };
-        let records = clicks.generate();
-        let expected = fold(&topic, PARTITIONS, &records);
-        assert_eq!((expected.records(), expected.open), (RECORDS, 0), "the oracle accounts for all records");
-        Job { topic, dead_letters, pipeline, log: folder.join("run.log"), kafka, index, records, expected }
-    }
-
-    fn start(&self) -> Program {
-        Program::run(&self.pipeline, &self.log)
-    }
-
-    fn produce(&self, records: &[Record]) {
-        self.kafka.produce(&self.topic, records);
-    }
-
-    fn wait_for_documents(&self, program: &mut Program, at_least: u64) {
-        wait_for(&format!("{at_least} documents"), LIMIT, || {
-            program.assert_running();
-            (self.index.count() >= at_least).then_some(())
-        });
-    }
-
-    /// Waits until the index and the dead letters are as expected; shows what differs when they do not come to be.
-    fn wait_until_as_expected(&self, program: &mut Program) {
-        let (mut seen, mut changed) = ((0, 0), Instant::now());
-        while changed.elapsed() < STANDSTILL {
-            program.assert_running();
-            if self.differences().is_empty() {
-                return;
-            }
-            let now = (self.documents().len(), self.dead_letters().len());
-            if now != seen {
-                (seen, changed) = (now, Instant::now());
-            }
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        let differences = self.differences();
-        let shown = differences[..differences.len().min(20)].join("\n");
-        panic!("{} differences, {seen:?} documents and dead letters\n{shown}\n{}", differences.len(), program.log());
-    }
-
-    fn documents(&self) -> BTreeMap<Window, u64> {
-        let mut documents = BTreeMap::new();
-        for (id, document) in self.index.documents() {
-            let (window, count) = window_of(&document).unwrap_or_else(|error| panic!("{id}: {error}"));
-            let before = documents.insert(window, count);
-            assert_eq!(before, None, "two documents for one window and type, the second is {id}");
-        }
-        documents
-    }
-
-    /// The reason of each dead letter by origin; one that was written twice counts once, by its identity.
-    fn dead_letters(&self) -> BTreeMap<String, String> {
-        let mut by_identity = BTreeMap::new();
-        for letter in self.kafka.read_all(&self.dead_letters) {
-            let header = |name: &str| letter.header(name).unwrap_or_else(|| panic!("no {name}: {letter:?}")).to_owned();
-            let told = (header("tidegate-origin"), header("tidegate-reason"));
-            let before = by_identity.insert(header("tidegate-identity"), told.clone());
-            assert!(before.is_none() || before == Some(told), "one identity, two stories: {letter:?}");
-        }
-        let count = by_identity.len();
-        let by_origin: BTreeMap<_, _> = by_identity.into_values().collect();
-        assert_eq!(by_origin.len(), count, "one record is two dead letters");
-        by_origin
-    }
-
-    fn differences(&self) -> Vec<String> {
-        let (documents, dead_letters) = (self.documents(), self.dead_letters());
-        let expected = self.expected.dead_letters.iter().map(|(origin, reason)| (origin.clone(), (*reason).to_owned()));
-        let mut found = compare("document", &self.expected.documents, &documents);
-        found.extend(compare("dead letter", &expected.collect(), &dead_letters));
-        found
-    }
-}
-
-fn compare<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
-    what: &str,
-    expected: &BTreeMap<K, V>,
-    found: &BTreeMap<K, V>,
-) -> Vec<String> {
-    let missing = expected.iter().filter(|(key, value)| found.get(key) != Some(value));
-    let surplus = found.iter().filter(|(key, _)| !expected.contains_key(key));
-    missing
-        .map(|(key, value)| format!("{what} {key:?}: expected {value:?}, found {:?}", found.get(key)))
-        .chain(surplus.map(|(key, value)| format!("{what} {key:?}: unexpected {value:?}")))
-        .collect()
-}
-
-fn patched(text: &str, name: &str, servers: &Servers) -> String {
-    let components = components();
-    let changes = [
-        ("\"../../target/plugins\"", format!("{:?}", components.display().to_string())),
-        ("name = \"clickstream\"", format!("name = \"{name}\"")),
-        ("group = \"clickstream\"", format!("group = \"{name}\"")),
-        ("localhost:9092", servers.kafka.clone()),
-        ("streaming-events", format!("events-{name}")),
-        ("http://localhost:9200", servers.elasticsearch.clone()),
-        ("\"event-counts\"", format!("\"event-counts-{name}\"")),
-        ("clickstream.dead-letters", format!("{name}.dead-letters")),
-    ];
-    changes.iter().fold(text.to_owned(), |text, (from, to)| {
-        assert_eq!(text.matches(from).count(), 1, "the example says {from} once");
-        text.replace(from, to)
-    })
-}
 
 #[test]
 #[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]

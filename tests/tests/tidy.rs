@@ -26,7 +26,19 @@ const ROOMS: [Room; 12] = [
     Room { name: "console", sees: &["record", "config", "pipeline"] },
     Room {
         name: "cli",
-        sees: &["record", "config", "source", "decode", "plugin", "window", "sink", "lane", "pipeline", "console"],
+        sees: &[
+            "record",
+            "config",
+            "source",
+            "decode",
+            "plugin",
+            "window",
+            "sink",
+            "checkpoint",
+            "lane",
+            "pipeline",
+            "console",
+        ],
     },
 ];
 

@@ -6,40 +6,18 @@ use crate::record::{EventTime, Offset, StateSchema};
 use crate::window::{GroupState, Hold};
 
 use super::frame::{self, Section, damaged};
-use super::records::{
-    HEADER, HoldRecord, OutputRecord, PARTS_WINDOWS, PartOfSource, PartsRecord, RecordReader, SOURCE_WINDOWS,
-    SourceRecord,
-};
-use super::{Header, Unreadable};
+use super::records::{self, HEADER, HoldRecord, OutputRecord, RecordReader, WindowRecord};
+use super::{Encoder, Header, SlotId, Unreadable};
 
 /// A checkpoint whose every byte is one that was written.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     header: Header,
-    windows: Vec<(LaneWindows, Section)>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum LaneWindows {
-    Source,
-    Parts,
+    windows: Vec<Section>,
 }
 
 /// The windows of one output.
-pub enum Windows<'c> {
-    Source(SourceWindows<'c>),
-    Parts(PartsWindows<'c>),
-}
-
-/// Of a source lane.
-pub struct SourceWindows<'c> {
-    pub output: String,
-    pub schema: StateSchema,
-    records: RecordReader<'c>,
-}
-
-/// Of a parts lane.
-pub struct PartsWindows<'c> {
+pub struct Windows<'c> {
     pub output: String,
     pub schema: StateSchema,
     records: RecordReader<'c>,
@@ -47,17 +25,9 @@ pub struct PartsWindows<'c> {
 
 /// Groups belong to the window that came last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SourceItem<'r> {
+pub enum Item<'r> {
     Window { start: EventTime, hold: Option<Hold> },
     Group(GroupState<'r>),
-}
-
-/// Groups belong to the window that came last, parts to the group.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PartsItem<'r> {
-    Window { start: EventTime, first: Offset },
-    Group { key: &'r [u8] },
-    Part(PartOfSource<'r>),
 }
 
 /// How much is in a checkpoint.
@@ -67,21 +37,17 @@ pub struct Contents {
     pub outputs: u64,
     pub windows: u64,
     pub groups: u64,
-    pub parts: u64,
 }
 
 impl Checkpoint {
     /// Takes an object for a checkpoint when all of it is as it was written, and all that is mandatory is known here.
     pub fn open(object: &Bytes) -> Result<Checkpoint, Unreadable> {
         let mut sections = frame::sections(object)?.into_iter();
-        let header = sections.next().filter(|section| section.kind == HEADER);
-        let header = header.ok_or_else(|| damaged("it does not begin with its header".to_owned()))?;
-        let header = Header::decode(&header.read()?.read_rest()?)?;
+        let header = Header::of(sections.next())?;
         let mut windows = Vec::new();
         for section in sections {
             match section.kind {
-                SOURCE_WINDOWS => windows.push((LaneWindows::Source, section)),
-                PARTS_WINDOWS => windows.push((LaneWindows::Parts, section)),
+                records::WINDOWS => windows.push(section),
                 HEADER => return Err(damaged("it has two headers".to_owned())),
                 kind if section.is_mandatory => return Err(Unreadable::UnknownSection { kind }),
                 _ => {}
@@ -90,23 +56,29 @@ impl Checkpoint {
         Ok(Checkpoint { header, windows })
     }
 
+    /// A whole object as that of another slot. Sections that are not known here are taken along.
+    pub fn moved(object: &Bytes, slot: SlotId) -> Result<Vec<u8>, Unreadable> {
+        let mut sections = frame::sections(object)?.into_iter();
+        let header = Header { slot, ..Header::of(sections.next())? };
+        let mut encoder = Encoder::new(&header);
+        sections.for_each(|section| encoder.copy(&section));
+        Ok(encoder.finish())
+    }
+
     pub fn header(&self) -> &Header {
         &self.header
     }
 
     /// The outputs that have windows, in the order in which they were written.
     pub fn windows(&self) -> impl Iterator<Item = Result<Windows<'_>, Unreadable>> {
-        self.windows.iter().map(|(lane, section)| {
+        self.windows.iter().map(|section| {
             let mut records = RecordReader::new(section.read()?);
             let head =
                 records.next()?.ok_or_else(|| damaged("a section does not say whose windows it has".to_owned()))?;
             let OutputRecord { output, schema_name, schema_version } = head;
             let (output, schema) =
                 (output.to_owned(), StateSchema { name: schema_name.to_owned(), version: schema_version });
-            Ok(match lane {
-                LaneWindows::Source => Windows::Source(SourceWindows { output, schema, records }),
-                LaneWindows::Parts => Windows::Parts(PartsWindows { output, schema, records }),
-            })
+            Ok(Windows { output, schema, records })
         })
     }
 
@@ -115,23 +87,11 @@ impl Checkpoint {
         let mut contents = Contents::default();
         for windows in self.windows() {
             contents.outputs += 1;
-            match windows? {
-                Windows::Source(mut windows) => {
-                    while let Some(item) = windows.next()? {
-                        match item {
-                            SourceItem::Window { .. } => contents.windows += 1,
-                            SourceItem::Group(_) => contents.groups += 1,
-                        }
-                    }
-                }
-                Windows::Parts(mut windows) => {
-                    while let Some(item) = windows.next()? {
-                        match item {
-                            PartsItem::Window { .. } => contents.windows += 1,
-                            PartsItem::Group { .. } => contents.groups += 1,
-                            PartsItem::Part(_) => contents.parts += 1,
-                        }
-                    }
+            let mut windows = windows?;
+            while let Some(item) = windows.next()? {
+                match item {
+                    Item::Window { .. } => contents.windows += 1,
+                    Item::Group(_) => contents.groups += 1,
                 }
             }
         }
@@ -139,36 +99,20 @@ impl Checkpoint {
     }
 }
 
-impl SourceWindows<'_> {
+impl Windows<'_> {
     /// The next window or group, which lives until the one after it is read.
     #[expect(clippy::should_implement_trait, reason = "what an iterator gives outlives its next call")]
-    pub fn next(&mut self) -> Result<Option<SourceItem<'_>>, Unreadable> {
+    pub fn next(&mut self) -> Result<Option<Item<'_>>, Unreadable> {
         let hold = |hold: HoldRecord| Hold {
             offset: Offset(hold.offset),
             watermark: EventTime::from_micros(hold.watermark_micros),
         };
         Ok(self.records.next()?.map(|record| match record {
-            SourceRecord::Window { start_micros, hold: held } => {
-                SourceItem::Window { start: EventTime::from_micros(start_micros), hold: held.map(hold) }
+            WindowRecord::Window { start_micros, hold: held } => {
+                Item::Window { start: EventTime::from_micros(start_micros), hold: held.map(hold) }
             }
-            SourceRecord::Group { key, state, count, first, last } => {
-                SourceItem::Group(GroupState { key, state, count, first: Offset(first), last: Offset(last) })
-            }
-        }))
-    }
-}
-
-impl PartsWindows<'_> {
-    /// The next window, group or part, which lives until the one after it is read.
-    #[expect(clippy::should_implement_trait, reason = "what an iterator gives outlives its next call")]
-    pub fn next(&mut self) -> Result<Option<PartsItem<'_>>, Unreadable> {
-        Ok(self.records.next()?.map(|record| match record {
-            PartsRecord::Window { start_micros, first } => {
-                PartsItem::Window { start: EventTime::from_micros(start_micros), first: Offset(first) }
-            }
-            PartsRecord::Group { key } => PartsItem::Group { key },
-            PartsRecord::Part { topic, partition, revision, last, state } => {
-                PartsItem::Part(PartOfSource { topic, partition, revision, last: Offset(last), state })
+            WindowRecord::Group { key, state, count, first, last } => {
+                Item::Group(GroupState { key, state, count, first: Offset(first), last: Offset(last) })
             }
         }))
     }

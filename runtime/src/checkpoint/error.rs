@@ -88,6 +88,23 @@ pub enum CheckpointError {
     OtherTopic { partition: Partition },
 
     #[error(
+        "the location holds no copies, location=`{location}`: nothing there says of which store; name the location in the pipeline file, \
+         and the next checkpoints are copied to it"
+    )]
+    NoCopy { location: String },
+
+    #[error(
+        "the location has copies of another store, location=`{location}` expected=`{expected}` found=`{found}`; choose another one"
+    )]
+    CopyOfOther { location: String, expected: StoreId, found: StoreId },
+
+    #[error(
+        "the location decides for other pipelines already, location=`{location}` store=`{own}`: it cannot take the place of \
+         store=`{original}`, whose copies it has; choose another one, or export what is needed and import it"
+    )]
+    StoreOfItsOwn { location: String, original: StoreId, own: StoreId },
+
+    #[error(
         "no epoch is left, partition=`{partition}` epoch=`{epoch}`: some object of the store has a name that nobody gave it"
     )]
     NoEpochLeft { partition: Partition, epoch: Epoch },
@@ -102,7 +119,11 @@ pub enum CheckpointError {
 impl HasKind for CheckpointError {
     fn kind(&self) -> ErrorKind {
         match self {
-            CheckpointError::Location { .. } | CheckpointError::NoPutIfAbsent { .. } => ErrorKind::Config,
+            CheckpointError::Location { .. }
+            | CheckpointError::NoPutIfAbsent { .. }
+            | CheckpointError::NoCopy { .. }
+            | CheckpointError::CopyOfOther { .. }
+            | CheckpointError::StoreOfItsOwn { .. } => ErrorKind::Config,
             // Who was fenced off has nothing to do but to wait until it is given the partition again.
             CheckpointError::Unavailable { .. }
             | CheckpointError::Forbidden { .. }

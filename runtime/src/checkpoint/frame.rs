@@ -81,6 +81,16 @@ impl Frame {
         checksum.copy_from_slice(checksum_of(head, stored).as_bytes());
     }
 
+    /// A section of another object, as it lies there.
+    pub fn copy(&mut self, section: &Section) {
+        let Section { kind, is_mandatory, stored, bytes } = section;
+        let head = Head { kind: *kind, is_mandatory: *is_mandatory, stored_bytes: stored.len() as u64, bytes: *bytes };
+        let head = head.encode();
+        for bytes in [&head[..], checksum_of(&head, stored).as_bytes(), stored] {
+            self.object.extend_from_slice(bytes);
+        }
+    }
+
     pub fn finish(mut self) -> Vec<u8> {
         let hash = blake3::hash(&self.object);
         self.object.extend_from_slice(hash.as_bytes());
@@ -102,21 +112,29 @@ pub(super) fn sections(object: &Bytes) -> Result<Vec<Section>, Unreadable> {
     if blake3::hash(content) != *hash {
         return Err(damaged(format!("its {} bytes are not those that were written", object.len())));
     }
-    let (begin, mut rest) = content.split_at_checked(BEGIN_BYTES).ok_or_else(|| cut_short(object))?;
-    let version = begin.strip_prefix(MAGIC).and_then(|version| version.try_into().ok()).map(u32::from_le_bytes);
-    match version {
-        Some(VERSION) => {}
-        Some(version) if version > VERSION => return Err(Unreadable::NewerFormat { version, known: VERSION }),
-        Some(_) | None => return Err(damaged("it does not begin as a checkpoint does".to_owned())),
-    }
+    let mut rest = after_begin(content)?;
     let mut sections = Vec::new();
     while !rest.is_empty() {
-        let (head, stored, others) = split_section(rest)?;
-        let Head { kind, is_mandatory, bytes, stored_bytes: _ } = head;
-        sections.push(Section { kind, is_mandatory, stored: object.slice_ref(stored), bytes });
+        let (section, others) = split_section(object, rest)?;
+        sections.push(section);
         rest = others;
     }
     Ok(sections)
+}
+
+/// The first section, of an object of which the end may be missing.
+pub(super) fn first_section(start: &Bytes) -> Result<Section, Unreadable> {
+    Ok(split_section(start, after_begin(start)?)?.0)
+}
+
+fn after_begin(content: &[u8]) -> Result<&[u8], Unreadable> {
+    let (begin, rest) = content.split_at_checked(BEGIN_BYTES).ok_or_else(|| cut_short(content))?;
+    let version = begin.strip_prefix(MAGIC).and_then(|version| version.try_into().ok()).map(u32::from_le_bytes);
+    match version {
+        Some(VERSION) => Ok(rest),
+        Some(version) if version > VERSION => Err(Unreadable::NewerFormat { version, known: VERSION }),
+        Some(_) | None => Err(damaged("it does not begin as a checkpoint does".to_owned())),
+    }
 }
 
 impl Head {
@@ -149,8 +167,8 @@ fn checksum_of(head: &[u8], stored: &[u8]) -> blake3::Hash {
     blake3::Hasher::new().update(head).update(stored).finalize()
 }
 
-/// The first section of these bytes: its head, what it holds, and the rest.
-fn split_section(bytes: &[u8]) -> Result<(Head, &[u8], &[u8]), Unreadable> {
+/// The first section of these bytes of an object, and the rest.
+fn split_section<'b>(object: &Bytes, bytes: &'b [u8]) -> Result<(Section, &'b [u8]), Unreadable> {
     let cut = || damaged("it ends within a section".to_owned());
     let (head_bytes, rest) = bytes.split_first_chunk::<{ Head::BYTES }>().ok_or_else(cut)?;
     let (checksum, rest) = rest.split_first_chunk::<HASH_BYTES>().ok_or_else(cut)?;
@@ -160,7 +178,8 @@ fn split_section(bytes: &[u8]) -> Result<(Head, &[u8], &[u8]), Unreadable> {
     if checksum_of(head_bytes, stored) != *checksum {
         return Err(damaged(format!("the checksum of a section of kind={} is wrong", head.kind)));
     }
-    Ok((head, stored, rest))
+    let Head { kind, is_mandatory, bytes, stored_bytes: _ } = head;
+    Ok((Section { kind, is_mandatory, stored: object.slice_ref(stored), bytes }, rest))
 }
 
 impl Section {

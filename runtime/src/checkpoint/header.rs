@@ -6,18 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{Offset, Partition};
 
+use super::frame::{Section, damaged};
+use super::records::HEADER;
 use super::{Epoch, Place, Sequence, SlotId, Unreadable};
 
 /// Kafka's id of a topic: another one under the same name is another topic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TopicId(pub [u8; 16]);
-
-/// Which half of the pipeline the partition belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum LaneKind {
-    Source,
-    Parts,
-}
 
 /// A component that has made states, or judged records.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -41,7 +36,6 @@ pub struct Header {
     pub place: Place,
     /// None where the broker does not tell.
     pub topic_id: Option<TopicId>,
-    pub lane: LaneKind,
     pub slot: SlotId,
     /// The first record that is not in it.
     pub next: Offset,
@@ -59,7 +53,6 @@ struct Wire {
     topic: String,
     topic_id: Option<[u8; 16]>,
     partition: i32,
-    lane: LaneKind,
     epoch: u32,
     sequence: u32,
     next: i64,
@@ -76,7 +69,6 @@ impl Header {
             topic: self.place.partition.topic.as_ref().to_owned(),
             topic_id: self.topic_id.map(|id| id.0),
             partition: self.place.partition.number,
-            lane: self.lane,
             epoch: self.slot.epoch.0,
             sequence: self.slot.sequence.0,
             next: self.next.0,
@@ -88,7 +80,14 @@ impl Header {
         postcard::to_allocvec(&wire).expect("plain values are written into memory")
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Header, Unreadable> {
+    /// From the first section of an object.
+    pub(super) fn of(section: Option<Section>) -> Result<Header, Unreadable> {
+        let header = section.filter(|section| section.kind == HEADER);
+        let header = header.ok_or_else(|| damaged("it does not begin with its header".to_owned()))?;
+        Header::decode(&header.read()?.read_rest()?)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Header, Unreadable> {
         let wire: Wire = match postcard::take_from_bytes(bytes) {
             Ok((wire, [])) => wire,
             Ok((_, rest)) => return Err(Unreadable::Damaged(format!("its header has {} bytes too many", rest.len()))),
@@ -97,7 +96,6 @@ impl Header {
         Ok(Header {
             place: Place { pipeline: Arc::from(wire.pipeline), partition: Partition::new(&wire.topic, wire.partition) },
             topic_id: wire.topic_id.map(TopicId),
-            lane: wire.lane,
             slot: SlotId { epoch: Epoch(wire.epoch), sequence: Sequence(wire.sequence) },
             next: Offset(wire.next),
             revision: wire.revision,

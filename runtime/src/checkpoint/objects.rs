@@ -82,6 +82,18 @@ impl Objects {
         }
     }
 
+    /// The first bytes of an object that has at least as many, if it is there.
+    pub async fn get_start(&self, name: &str, bytes: u64) -> Result<Option<Bytes>, CheckpointError> {
+        if bytes == 0 {
+            return Ok(Some(Bytes::new()));
+        }
+        match self.store.get_range(&self.path(name), 0..bytes).await {
+            Ok(start) => Ok(Some(start)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(name, &error)),
+        }
+    }
+
     /// Whether it was there or not.
     pub async fn delete(&self, name: &str) -> Result<(), CheckpointError> {
         match self.store.delete(&self.path(name)).await {

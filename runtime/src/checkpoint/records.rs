@@ -3,26 +3,12 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::record::Offset;
-
 use super::Unreadable;
 use super::frame::{SectionReader, SectionWriter, damaged};
 
 /// The kinds of sections.
 pub(super) const HEADER: u16 = 1;
-pub(super) const SOURCE_WINDOWS: u16 = 2;
-pub(super) const PARTS_WINDOWS: u16 = 3;
-
-/// The greatest part of a group that came from a source.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PartOfSource<'a> {
-    pub topic: &'a str,
-    pub partition: i32,
-    pub revision: u16,
-    /// The last offset there that it covers.
-    pub last: Offset,
-    pub state: &'a [u8],
-}
+pub(super) const WINDOWS: u16 = 2;
 
 /// The first record of a section of windows.
 #[derive(Serialize, Deserialize)]
@@ -32,9 +18,9 @@ pub(super) struct OutputRecord<'a> {
     pub schema_version: u32,
 }
 
-/// Those that follow, of a source lane. Groups belong to the window before them.
+/// Those that follow. Groups belong to the window before them.
 #[derive(Serialize, Deserialize)]
-pub(super) enum SourceRecord<'a> {
+pub(super) enum WindowRecord<'a> {
     Window {
         start_micros: i64,
         hold: Option<HoldRecord>,
@@ -54,27 +40,6 @@ pub(super) enum SourceRecord<'a> {
 pub(super) struct HoldRecord {
     pub offset: i64,
     pub watermark_micros: i64,
-}
-
-/// Those that follow, of a parts lane. Groups belong to the window before them, parts to the group.
-#[derive(Serialize, Deserialize)]
-pub(super) enum PartsRecord<'a> {
-    Window {
-        start_micros: i64,
-        first: i64,
-    },
-    Group {
-        #[serde(borrow, serialize_with = "as_bytes")]
-        key: &'a [u8],
-    },
-    Part {
-        topic: &'a str,
-        partition: i32,
-        revision: u16,
-        last: i64,
-        #[serde(borrow, serialize_with = "as_bytes")]
-        state: &'a [u8],
-    },
 }
 
 /// A slice is a sequence of numbers unless it is told that these are bytes.

@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use super::decode::Contents;
 use super::objects::{Listed, Objects, Put};
 use super::place::Named;
-use super::{Checkpoint, CheckpointError, Epoch, Place, Sequence, SlotId, Unreadable, location, retention};
+use super::{Checkpoint, CheckpointError, Epoch, Header, Place, Sequence, SlotId, Unreadable, location, retention};
 
+mod copies;
+mod look;
 mod restore;
 mod self_test;
 
@@ -95,13 +97,13 @@ impl Store {
     pub async fn id(&self, fresh: StoreId) -> Result<StoreId, CheckpointError> {
         match self.objects.put_new(ID, &Bytes::from(format!("{fresh}\n"))).await? {
             Put::Done => Ok(fresh),
-            Put::Taken(id) => read_id(&id),
+            Put::Taken(id) => read_id(ID, &id),
         }
     }
 
     /// An error when the store is another one than this, or none yet.
     pub async fn require(&self, expected: StoreId) -> Result<(), CheckpointError> {
-        let found = self.objects.get(ID).await?.map(|id| read_id(&id)).transpose()?;
+        let found = self.objects.get(ID).await?.map(|id| read_id(ID, &id)).transpose()?;
         if found == Some(expected) {
             return Ok(());
         }
@@ -112,12 +114,17 @@ impl Store {
     /// Claims the next epoch of a partition: from here on all earlier owners are told that they are none. `token` is for this call
     /// alone. What is to be restored is looked for afterwards, so that nothing newer can come.
     pub async fn claim(&self, place: Place, token: ClaimToken) -> Result<Owner, CheckpointError> {
+        self.claim_after(place, token, 0).await
+    }
+
+    /// Claims an epoch that is so many above the next one.
+    async fn claim_after(&self, place: Place, token: ClaimToken, epochs: u32) -> Result<Owner, CheckpointError> {
         let listed = self.objects.list(&place.to_string()).await?;
         let mut epoch = listed.iter().filter_map(|object| named(&object.segments)).map(Named::epoch).max();
         let claim = Bytes::from(format!("{:032x}\n", token.0));
         for _ in 0..CLAIMS_MAX {
             let taken = epoch.map_or(0, |epoch| epoch.0);
-            let Some(next) = taken.checked_add(1).map(Epoch) else {
+            let Some(next) = epochs.checked_add(1).and_then(|above| taken.checked_add(above)).map(Epoch) else {
                 return Err(CheckpointError::NoEpochLeft { partition: place.partition, epoch: Epoch(taken) });
             };
             match self.objects.put_new(&format!("{place}/{}", Named::Claim(next)), &claim).await? {
@@ -153,24 +160,18 @@ impl Store {
             Named::Slot(slot) => Some(Kept { slot, bytes: object.bytes, modified: object.modified }),
             Named::Claim(_) => None,
         });
-        let mut kept: Vec<Kept> = kept.collect();
-        kept.sort_unstable_by_key(|kept| std::cmp::Reverse(kept.slot));
-        Ok(kept)
+        Ok(newest_first(kept.collect()))
     }
 
     /// A checkpoint, where it is whole and what its name says.
     pub async fn read(&self, place: &Place, slot: SlotId) -> Result<Checkpoint, CheckpointError> {
         let object = format!("{place}/{slot}");
-        let Some(bytes) = self.objects.get(&object).await? else { return Err(CheckpointError::Missing { object }) };
+        let bytes = self.object(place, slot).await?;
         let checkpoint = match Checkpoint::open(&bytes) {
             Ok(checkpoint) => checkpoint,
             Err(why) => return Err(CheckpointError::Unreadable { object, why }),
         };
-        let header = checkpoint.header();
-        if (&header.place, header.slot) != (place, slot) {
-            return Err(CheckpointError::Foreign { object, found: format!("{}/{}", header.place, header.slot) });
-        }
-        Ok(checkpoint)
+        named_right(&object, checkpoint.header(), place, slot).map(|()| checkpoint)
     }
 
     /// The newest checkpoint of a partition that is whole; none where there never was one. Damage is passed over; a checkpoint that
@@ -242,13 +243,26 @@ fn named(segments: &[String]) -> Option<Named> {
     }
 }
 
-fn read_id(bytes: &[u8]) -> Result<StoreId, CheckpointError> {
+fn newest_first(mut kept: Vec<Kept>) -> Vec<Kept> {
+    kept.sort_unstable_by_key(|kept| std::cmp::Reverse(kept.slot));
+    kept
+}
+
+/// Whether a checkpoint is the one that its name says.
+fn named_right(object: &str, header: &Header, place: &Place, slot: SlotId) -> Result<(), CheckpointError> {
+    if (&header.place, header.slot) == (place, slot) {
+        return Ok(());
+    }
+    Err(CheckpointError::Foreign { object: object.to_owned(), found: format!("{}/{}", header.place, header.slot) })
+}
+
+fn read_id(object: &str, bytes: &[u8]) -> Result<StoreId, CheckpointError> {
     let text = std::str::from_utf8(bytes).ok().and_then(|text| text.strip_suffix('\n'));
     let id = text.filter(|text| text.len() == 32).and_then(|text| u128::from_str_radix(text, 16).ok());
     let damaged = || {
         Unreadable::Damaged(format!("an id is 32 hexadecimal digits and a line's end, here are {} bytes", bytes.len()))
     };
-    id.map(StoreId).ok_or_else(|| CheckpointError::Unreadable { object: ID.to_owned(), why: damaged() })
+    id.map(StoreId).ok_or_else(|| CheckpointError::Unreadable { object: object.to_owned(), why: damaged() })
 }
 
 /// 32 hexadecimal digits.

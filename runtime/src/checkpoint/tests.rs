@@ -12,6 +12,7 @@ use super::*;
 mod faulty;
 mod format;
 mod damage;
+mod copies;
 mod fence;
 mod restore;
 mod self_test;
@@ -28,7 +29,6 @@ fn header(slot: SlotId) -> Header {
     Header {
         place: place(),
         topic_id: Some(TopicId([7; 16])),
-        lane: LaneKind::Source,
         slot,
         next: Offset(1000 + i64::from(slot.sequence.0)),
         revision: 2,
@@ -45,7 +45,7 @@ fn schema() -> StateSchema {
 /// A small checkpoint with one window of two groups.
 fn object(slot: SlotId) -> Vec<u8> {
     let mut encoder = Encoder::new(&header(slot));
-    encoder.source_windows("counts", &schema(), |windows| {
+    encoder.windows("counts", &schema(), |windows| {
         let hold = Hold { offset: Offset(17), watermark: EventTime::MIN };
         windows.window(EventTime::from_micros(60), Some(hold));
         for key in [&b"a"[..], b"b"] {

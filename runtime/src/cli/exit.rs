@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use super::build::BuildError;
 use super::check::Problems;
+use super::checkpoint::CheckpointCommandError;
 use super::deployed::AskError;
 use super::input::InputError;
 use super::new::NewError;
 use super::test::{Failed, TestError};
+use crate::checkpoint::CheckpointError;
 use crate::config::ConfigErrors;
 use crate::console::ConsoleError;
 use crate::decode::DecodeError;
@@ -88,11 +90,13 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         ask::<DecodeError>,
         ask::<PluginError>,
         ask::<SinkError>,
+        ask::<CheckpointError>,
         ask::<LaneError>,
         ask::<PipelineError>,
         ask::<ConsoleError>,
         ask::<Problems>,
         ask::<AskError>,
+        ask::<CheckpointCommandError>,
         ask::<BuildError>,
         ask::<InputError>,
         ask::<NewError>,

@@ -1,5 +1,6 @@
 //! A pipeline file, top to bottom: every key of it is read here or in a section below.
 
+mod checkpoint;
 mod elasticsearch;
 mod output;
 mod source;
@@ -120,9 +121,12 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
     let taken = Taken { name: name.as_deref(), sources: kafka.as_ref().map(|kafka| kafka.topics.as_slice()) };
     let dead_letters = dead_letters(reader, file.table("dead_letters"), &taken);
     taken.check_parts(reader);
+    let checkpoint = match file.optional_table("checkpoint") {
+        Some(section) => checkpoint::checkpoint(section).map(Some),
+        None => Some(None),
+    };
     let limits = limits(file.table("limits"));
     let reload = reload(file.table("reload"));
-    file.not_yet("checkpoint", "positions are committed to Kafka with what a restart needs; remove the section");
     file.finish();
 
     let plugins = plugins.map_or(plugins_named?, Path::to_owned);
@@ -138,6 +142,7 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
         elasticsearch: elasticsearch?,
         outputs: outputs?,
         dead_letters: dead_letters?,
+        checkpoint: checkpoint?,
         limits: limits?,
         reload: reload?,
         included: reader.included.take(),

@@ -1,5 +1,6 @@
 //! Whole pipeline files: what the right ones become, and what is said about the wrong ones.
 
+mod checkpoint;
 mod design;
 mod outputs;
 mod reference;

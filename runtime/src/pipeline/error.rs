@@ -4,6 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::checkpoint::CheckpointError;
 use crate::lane::LaneError;
 use crate::plugin::PluginError;
 use crate::record::{ErrorKind, HasKind, Partition};
@@ -26,6 +27,10 @@ pub enum PipelineError {
     Fixed { key: String },
     #[error("partition=`{partition}`: {error}")]
     Lane { partition: Partition, error: LaneError },
+    #[error("partition=`{partition}`: {error}")]
+    Checkpoint { partition: Partition, error: CheckpointError },
+    #[error(transparent)]
+    Store(#[from] CheckpointError),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(
@@ -47,6 +52,7 @@ impl HasKind for PipelineError {
             PipelineError::Plugin { cause, .. } => cause.kind(),
             PipelineError::Misplaced { .. } | PipelineError::Fixed { .. } => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
+            PipelineError::Checkpoint { error, .. } | PipelineError::Store(error) => error.kind(),
             PipelineError::Write(error) => error.kind(),
             PipelineError::Unfinished { .. } => ErrorKind::Unavailable,
             PipelineError::Thread(_) | PipelineError::Panicked { .. } => ErrorKind::Internal,

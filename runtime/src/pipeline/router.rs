@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, unbounded};
 use hashbrown::HashMap;
 
+use restoring::Restoring;
+
 use super::shared::Shared;
 use super::slot::{LaneKey, Slot};
 use super::worker::{Command, Worker};
 use crate::lane::Event;
 use crate::record::{Commitment, Partition, RecordBatch, Resume};
 use crate::source::{Course, Receiver, Refusal, SourceError};
+
+mod restoring;
 
 /// How often the shell is asked to hurry while a revocation waits: documents that a lane makes in between would wait for a
 /// full bulk.
@@ -24,12 +28,16 @@ pub(crate) struct Router {
     shared: Arc<Shared>,
     workers: Vec<Worker>,
     lanes: HashMap<Partition, Arc<Slot>>,
+    /// Those of them that wait for their checkpoint.
+    restoring: HashMap<Partition, Restoring>,
+    /// When a lane's next checkpoint is due.
+    due: HashMap<LaneKey, Instant>,
     keys: u64,
 }
 
 impl Router {
     pub fn new(shared: Arc<Shared>, workers: Vec<Worker>) -> Self {
-        Router { shared, workers, lanes: HashMap::new(), keys: 0 }
+        Router { shared, workers, lanes: HashMap::new(), restoring: HashMap::new(), due: HashMap::new(), keys: 0 }
     }
 
     /// Lanes of one topic are spread evenly, since they cost alike; then all lanes.
@@ -60,7 +68,10 @@ impl Router {
         let worker = self.least_loaded(&partition.topic);
         self.keys += 1;
         let slot = Slot::new(LaneKey(self.keys), partition.clone(), worker);
-        self.tell(&slot, Command::Assign { slot: slot.clone(), resume });
+        match self.restore(&slot, &resume) {
+            Some(restoring) => drop(self.restoring.insert(partition.clone(), restoring)),
+            None => self.tell(&slot, Command::Assign { slot: slot.clone(), resume, restored: None }),
+        }
         if let Some(old) = self.lanes.insert(partition, slot) {
             // The old lane stalled, or was assigned twice without a revocation: it must not go on beside the new one.
             old.leave();
@@ -72,6 +83,22 @@ impl Router {
     /// The lanes have changed.
     fn changed(&mut self) {
         self.shared.set_lanes(self.lanes.values().cloned().collect());
+    }
+
+    /// Tells lanes whose next checkpoint is due. The first of each comes at any time, so that they do not all come at once.
+    fn ask_for_checkpoints(&mut self, now: Instant) {
+        let Some(every) = self.shared.checkpoints.as_ref().map(|checkpoints| checkpoints.every()) else { return };
+        let is_there = |key: &LaneKey| self.lanes.values().any(|slot| slot.key == *key);
+        self.due.retain(|key, _| is_there(key));
+        for slot in self.lanes.values().filter(|slot| slot.has_owner()) {
+            let due = self.due.entry(slot.key).or_insert_with(|| now + every.mul_f64(fastrand::f64()));
+            if *due <= now
+                && let Some(worker) = self.workers.get(slot.worker)
+            {
+                *due = now + every;
+                worker.tell(Command::Checkpoint(slot.key));
+            }
+        }
     }
 
     /// Waits until nothing of these lanes is in flight, or the deadline has come. How many are not settled.
@@ -105,34 +132,42 @@ impl Receiver for Router {
     /// One batch is computed and one waits for it: more would only be read ahead, and a batch grows while it waits.
     fn ready(&self, partition: &Partition) -> bool {
         let Some(slot) = self.lanes.get(partition) else { return false };
-        slot.queued_batches() == 0 && !slot.is_gone()
+        slot.queued_batches() == 0 && !slot.is_gone() && !self.restoring.contains_key(partition)
     }
 
     /// A lane that stalled begins anew at its position when it shall: its partition is read again from there.
     fn course(&mut self, partition: &Partition) -> Course {
+        if let Some(course) = self.begin_restored(partition) {
+            return course;
+        }
         let Some(slot) = self.lanes.get(partition).filter(|slot| slot.is_stalled()) else { return Course::Onward };
         let Some(Commitment { offset, metadata }) = slot.commitment().filter(|_| slot.is_awake()) else {
             return Course::Stalled;
         };
         tracing::info!(%partition, %offset, "a lane that stalled begins again");
         self.begin(partition.clone(), Resume::at(offset, metadata, &self.shared.plan.initial_metadata()));
-        Course::Again(offset)
+        match self.restoring.contains_key(partition) {
+            true => Course::Stalled,
+            false => Course::Again(offset),
+        }
     }
 
     fn batch(&mut self, partition: &Partition, batch: RecordBatch) {
-        let Some(slot) = self.lanes.get(partition) else { return };
+        // What came before its lane begins is read again from where that does.
+        let Some(slot) = self.lanes.get(partition).filter(|_| !self.restoring.contains_key(partition)) else { return };
         slot.queue();
         self.tell(slot, Command::Event { lane: slot.key, event: Event::Batch(Arc::new(batch)), at: Instant::now() });
     }
 
     fn idle(&mut self, partition: &Partition) {
-        if let Some(slot) = self.lanes.get(partition) {
+        if let Some(slot) = self.lanes.get(partition).filter(|_| !self.restoring.contains_key(partition)) {
             self.tell(slot, Command::Event { lane: slot.key, event: Event::Idle, at: Instant::now() });
         }
     }
 
     fn revoked(&mut self, partitions: &[Partition], lost: bool, deadline: Instant) -> Vec<(Partition, Commitment)> {
         let slots: Vec<Arc<Slot>> = partitions.iter().filter_map(|partition| self.lanes.remove(partition)).collect();
+        partitions.iter().for_each(|partition| drop(self.restoring.remove(partition)));
         let mut positions = Vec::new();
         if !lost {
             let unsettled = self.settle(&slots, deadline);
@@ -150,6 +185,7 @@ impl Receiver for Router {
     }
 
     fn commitments(&mut self) -> Vec<(Partition, Commitment)> {
+        self.ask_for_checkpoints(Instant::now());
         self.lanes
             .values()
             .filter_map(|slot| slot.commitment().map(|commitment| (slot.partition.clone(), commitment)))

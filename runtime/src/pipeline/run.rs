@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, select, tick, unbounded};
 use tokio::runtime::Runtime;
 
+use super::checkpoints::Checkpoints;
 use super::components::{Loader, Plugins};
 use super::probe;
 use super::progress::{PROGRESS_EVERY, Reporter};
@@ -90,7 +91,10 @@ impl Running {
         let servers = Arc::new(Servers::new(sink, writer, failed.clone()));
 
         let workers = settings.limits.workers.max(1);
-        let shared = Shared::new(plan.clone(), servers.clone(), division, workers, failed);
+        let checkpoint = settings.checkpoint.as_ref();
+        let start = |checkpoint| Checkpoints::start(&settings.name, checkpoint, requests.handle());
+        let checkpoints = checkpoint.map(start).transpose()?;
+        let shared = Shared::new(plan.clone(), servers.clone(), division, workers, checkpoints, failed);
         let workers = start_workers(workers, &shared, &plugins)?;
         let serving = Serving {
             settings: settings.clone(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use hashbrown::HashMap;
 
+use super::checkpoints::Checkpoints;
 use super::counters::Counters;
 use super::reload::{Reload, Request};
 use super::shell::Shell;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub division: MemoryDivision,
     pub counters: Counters,
     pub taps: Arc<Taps>,
+    /// None where the pipeline file names no place for them.
+    pub checkpoints: Option<Arc<Checkpoints>>,
     /// What stops the pipeline goes here; the first one is the reason.
     pub failures: Sender<PipelineError>,
     /// Lanes that revocations could not bring home before their deadline; a drain begins at 0.
@@ -45,6 +48,7 @@ impl Shared {
         shell: Arc<dyn Shell>,
         division: MemoryDivision,
         workers: usize,
+        checkpoints: Option<Arc<Checkpoints>>,
         failures: Sender<PipelineError>,
     ) -> Arc<Self> {
         Arc::new(Shared {
@@ -53,6 +57,7 @@ impl Shared {
             shell,
             division,
             counters: Counters::default(),
+            checkpoints,
             failures,
             unsettled: AtomicUsize::new(0),
             lanes: Mutex::default(),
@@ -174,6 +179,7 @@ impl Shared {
             idle_after: self.plan.watermark().idle_after,
             waiting: servers.waiting.into_iter().chain(kafka).chain(blocked).collect(),
             index: servers.index,
+            checkpoints: self.checkpoints.as_ref().map(|checkpoints| checkpoints.counts()).unwrap_or_default(),
             reload: lock(&self.reload).as_ref().map(Reload::status).unwrap_or_default(),
         }
     }

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::checkpoint::{Owner, Slot as StoreSlot};
 use crate::lane::{LaneError, LaneStatus};
 use crate::record::{Commitment, Partition};
 
@@ -25,6 +26,8 @@ pub(crate) struct Slot {
     stalled: AtomicBool,
     /// It shall.
     awake: AtomicBool,
+    /// Who may make checkpoints of the partition; none where none are made.
+    owner: Mutex<Option<Owner>>,
     published: Mutex<Published>,
 }
 
@@ -49,6 +52,7 @@ impl Slot {
             gone: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             awake: AtomicBool::new(false),
+            owner: Mutex::default(),
             published: Mutex::default(),
         })
     }
@@ -81,6 +85,26 @@ impl Slot {
 
     pub fn is_gone(&self) -> bool {
         self.gone.load(Relaxed)
+    }
+
+    /// The lane has not begun, and waits.
+    pub fn wait_for(&self, why: String) {
+        self.lock().blocked = Some(why);
+    }
+
+    /// The partition was claimed.
+    pub fn own(&self, owner: Owner) {
+        self.lock().blocked = None;
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(owner);
+    }
+
+    pub fn has_owner(&self) -> bool {
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Where its next checkpoint goes.
+    pub fn next_checkpoint(&self) -> Option<StoreSlot> {
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(Owner::next_slot)
     }
 
     /// The lane goes no further; its position is where it was.

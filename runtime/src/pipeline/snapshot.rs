@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Counts, ReloadStatus};
+use super::{CheckpointCounts, Counts, ReloadStatus};
 use crate::lane::SourceStatus;
 use crate::record::{EventTime, Offset, Partition};
 
@@ -30,6 +30,7 @@ pub struct Snapshot {
     /// Who is waited for, in words; empty while all goes well.
     pub waiting: Vec<String>,
     pub index: IndexSnapshot,
+    pub checkpoints: CheckpointCounts,
     pub reload: ReloadStatus,
 }
 

@@ -1,6 +1,7 @@
 //! A worker: one thread that owns some lanes and one instance of each component, steps the lanes and hands their effects
 //! to the shell.
 
+mod perform;
 mod probation;
 mod recent;
 
@@ -15,11 +16,12 @@ use hashbrown::HashMap;
 use super::PipelineError;
 use super::panic_guard::PanicGuard;
 use super::shared::Shared;
-use super::shell::Shell;
 use super::slot::{LaneKey, Slot};
+use crate::checkpoint::{Checkpoint, StoreId};
 use crate::lane::{Effect, Event, Instances, Lane, LaneError};
 use crate::plugin::THREAD_STACK_BYTES;
-use crate::record::{Message, Resume};
+use crate::record::Resume;
+use perform::perform_all;
 pub(crate) use probation::{Change, LaneKind, Shown, Trial, TrialWord};
 use probation::{PIECE_GROUPS, Plans, Probation};
 use recent::Recent;
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Assign {
         slot: Arc<Slot>,
         resume: Resume,
+        /// What the lane goes on with; none where the position is all that it needs.
+        restored: Option<Box<Restored>>,
     },
     /// A batch, or idleness.
     Event {
@@ -41,7 +45,22 @@ pub(crate) enum Command {
         lane: LaneKey,
         settled: Sender<LaneKey>,
     },
+    /// A checkpoint of the lane is due.
+    Checkpoint(LaneKey),
     Drop(LaneKey),
+}
+
+/// A checkpoint, and the store that it is in.
+pub(crate) struct Restored {
+    pub checkpoint: Checkpoint,
+    pub store: StoreId,
+}
+
+/// Somebody waits until a lane is settled.
+struct Settling {
+    to: Sender<LaneKey>,
+    /// Whether a checkpoint of all that the lane has was asked for.
+    checkpoint: bool,
 }
 
 /// An answer to an effect.
@@ -103,7 +122,7 @@ struct Owned {
     /// When its last batch was done.
     free_since: Instant,
     /// Who waits until it is settled.
-    settled: Option<Sender<LaneKey>>,
+    settling: Option<Settling>,
     /// While a new plan has to prove itself.
     probation: Option<Box<Probation>>,
 }
@@ -172,7 +191,8 @@ impl Running {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Assign { slot, resume } => self.assign(slot, resume),
+            Command::Assign { slot, resume, restored } => self.assign(slot, resume, restored.as_deref()),
+            Command::Checkpoint(lane) => self.checkpoint(lane),
             Command::Event { lane, event, at } => self.take(lane, event, at),
             Command::Settle { lane, settled } => self.settle(lane, settled),
             Command::Drop(lane) => {
@@ -181,15 +201,22 @@ impl Running {
         }
     }
 
-    fn assign(&mut self, slot: Arc<Slot>, resume: Resume) {
+    fn assign(&mut self, slot: Arc<Slot>, resume: Resume, restored: Option<&Restored>) {
         let kind = self.kind_of(&slot.partition);
         let plans = self.trial.as_ref().map_or(&self.plans, |(before, _)| before);
-        let lane = Lane::new(plans.of(kind).clone(), slot.partition.clone(), resume, &mut self.effects);
+        let (plan, partition) = (plans.of(kind).clone(), slot.partition.clone());
+        let lane = match restored {
+            Some(Restored { checkpoint, store }) => {
+                let (checkpoint, effects) = ((checkpoint, *store), &mut self.effects);
+                Lane::restore(plan, partition, &resume, checkpoint, &mut self.instances, effects)
+            }
+            None => Lane::new(plan, partition, resume, &mut self.effects),
+        };
         match lane {
             Ok(lane) => {
                 let key = slot.key;
                 let (held, free_since) = (VecDeque::new(), Instant::now());
-                let owned = Owned { lane, slot, held, free_since, settled: None, probation: None };
+                let owned = Owned { lane, slot, held, free_since, settling: None, probation: None };
                 self.lanes.insert(key, owned);
                 self.finish(key);
                 self.follow(key, kind);
@@ -266,13 +293,34 @@ impl Running {
     fn settle(&mut self, lane: LaneKey, settled: Sender<LaneKey>) {
         self.accept(lane);
         match self.lanes.get_mut(&lane) {
-            Some(owned) if !owned.lane.is_settled() => {
+            Some(owned) if !owned.slot.is_gone() => {
                 owned.held.clear();
-                owned.settled = Some(settled);
+                owned.settling = Some(Settling { to: settled, checkpoint: !owned.slot.has_owner() });
+                self.settle_on(lane);
             }
             Some(_) | None => {
                 let _ = settled.send(lane);
             }
+        }
+    }
+
+    /// Of a lane that goes away and has nothing in flight, a last checkpoint is made.
+    fn settle_on(&mut self, lane: LaneKey) {
+        let Some(owned) = self.lanes.get_mut(&lane).filter(|owned| owned.lane.is_settled()) else { return };
+        match owned.settling.take() {
+            Some(Settling { to, checkpoint: false }) => {
+                owned.settling = Some(Settling { to, checkpoint: true });
+                self.step(lane, Event::Checkpoint);
+            }
+            Some(Settling { to, checkpoint: true }) => drop(to.send(lane)),
+            None => {}
+        }
+    }
+
+    /// A plan on probation may be taken back, and a checkpoint not: it is made when that is over.
+    fn checkpoint(&mut self, lane: LaneKey) {
+        if self.lanes.get(&lane).is_some_and(|owned| owned.probation.is_none()) {
+            self.step(lane, Event::Checkpoint);
         }
     }
 
@@ -293,23 +341,19 @@ impl Running {
                 return self.fail(&slot, error);
             }
         }
-        perform_all(&mut self.effects, &owned.slot, &*self.shared.shell, &self.answers);
+        perform_all(&mut self.effects, &owned.slot, &self.shared, &self.answers);
         self.shared.counters.add(&owned.lane.take_tally());
-        if owned.lane.is_settled()
-            && let Some(settled) = owned.settled.take()
-        {
-            let _ = settled.send(lane);
-        }
+        self.settle_on(lane);
     }
 
     /// Nothing of the failed step takes effect, and the lane begins anew at its position when a better component is deployed.
     fn stall(&mut self, lane: LaneKey, error: &LaneError) {
         self.effects.clear();
-        let Some(Owned { slot, settled, .. }) = self.lanes.remove(&lane) else { return };
+        let Some(Owned { slot, settling, .. }) = self.lanes.remove(&lane) else { return };
         tracing::error!(partition = %slot.partition, "the lane stalls until a better component is deployed: {error}");
         slot.stall(format!("{error}; deploy a better component"));
-        if let Some(settled) = settled {
-            let _ = settled.send(lane);
+        if let Some(Settling { to, .. }) = settling {
+            let _ = to.send(lane);
         }
     }
 
@@ -317,42 +361,9 @@ impl Running {
     fn fail(&mut self, slot: &Slot, error: LaneError) {
         self.effects.clear();
         slot.leave();
-        if let Some(Owned { settled: Some(settled), .. }) = self.lanes.remove(&slot.key) {
-            let _ = settled.send(slot.key);
+        if let Some(Owned { settling: Some(Settling { to, .. }), .. }) = self.lanes.remove(&slot.key) {
+            let _ = to.send(slot.key);
         }
         self.shared.fail(PipelineError::Lane { partition: slot.partition.clone(), error });
-    }
-}
-
-fn perform_all(effects: &mut Vec<Effect>, slot: &Arc<Slot>, shell: &dyn Shell, answers: &Sender<Answer>) {
-    for effect in effects.drain(..) {
-        perform(effect, slot, shell, answers);
-    }
-}
-
-fn perform(effect: Effect, slot: &Arc<Slot>, shell: &dyn Shell, answers: &Sender<Answer>) {
-    let lane = slot.key;
-    let answers = answers.clone();
-    match effect {
-        Effect::Index { ticket, documents } => {
-            let in_flight = slot.fly(documents.bytes());
-            shell.index(
-                documents,
-                Box::new(move |rejected| {
-                    drop(in_flight);
-                    let _ = answers.send(Answer { lane, event: Event::Indexed { ticket, rejected } });
-                }),
-            );
-        }
-        Effect::Write { ticket, messages } => {
-            let in_flight = slot.fly(messages.iter().map(Message::bytes).sum());
-            shell.write(
-                messages,
-                Box::new(move || {
-                    drop(in_flight);
-                    let _ = answers.send(Answer { lane, event: Event::Written { ticket } });
-                }),
-            );
-        }
     }
 }

@@ -44,6 +44,8 @@ impl ClosedWindow {
 
     /// The groups, at most so many at once.
     pub fn pieces(&self, groups_max: usize) -> impl Iterator<Item = Vec<GroupState<'_>>> {
-        self.order.chunks(groups_max).map(|piece| piece.iter().map(|position| self.content.content(*position)).collect())
+        self.order
+            .chunks(groups_max)
+            .map(|piece| piece.iter().map(|position| self.content.content(*position)).collect())
     }
 }

@@ -142,6 +142,7 @@ fn run(plan: &Arc<Plan>, plugins: &Plugins, batches: Vec<RecordBatch>) -> anyhow
             let answer = match effect {
                 Effect::Index { ticket, .. } => Event::Indexed { ticket, rejected: Vec::new() },
                 Effect::Write { ticket, .. } => Event::Written { ticket },
+                Effect::Save { ticket, .. } => Event::Saved { ticket, kept: None },
             };
             lane.step(answer, &mut instances, &mut effects)?;
         }

@@ -133,6 +133,7 @@ fn run(plan: &Arc<Plan>, instances: Instances) -> anyhow::Result<Stages> {
             let answer = match effect {
                 Effect::Index { ticket, .. } => Event::Indexed { ticket, rejected: Vec::new() },
                 Effect::Write { ticket, .. } => Event::Written { ticket },
+                Effect::Save { ticket, .. } => Event::Saved { ticket, kept: None },
             };
             lane.step(answer, &mut instances, &mut effects)?;
         }

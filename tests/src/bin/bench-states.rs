@@ -210,6 +210,7 @@ impl Bench {
             let answer = match effect {
                 Effect::Index { ticket, .. } => Event::Indexed { ticket, rejected: Vec::new() },
                 Effect::Write { ticket, .. } => Event::Written { ticket },
+                Effect::Save { ticket, .. } => Event::Saved { ticket, kept: None },
             };
             self.lane.step(answer, &mut self.instances, &mut effects)?;
         }

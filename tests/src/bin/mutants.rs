@@ -17,7 +17,7 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 17] = [
+const MUTANTS: [Mutant; 26] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
@@ -119,6 +119,62 @@ const MUTANTS: [Mutant; 17] = [
         file: "runtime/src/lane/source/folding.rs",
         from: "let late = window.end <= watermark;",
         to: "let late = window.end < watermark;",
+    },
+    Mutant {
+        name: "a checkpoint kept before what came before it is settled",
+        file: "runtime/src/lane/source/freezing.rs",
+        from: "if pending.is_in_flight || unsettled || !self.closings.has_released(pending.closing) {",
+        to: "if pending.is_in_flight {",
+    },
+    Mutant {
+        name: "the position at a checkpoint that is not kept yet",
+        file: "runtime/src/lane/source/freezing.rs",
+        from: "if let (Some(pending), Some(id)) = (self.freezing.pending.take(), kept) {",
+        to: "let slot = crate::checkpoint::SlotId { epoch: crate::checkpoint::Epoch(1), sequence: \
+             crate::checkpoint::Sequence(1) };\n        let id = kept.unwrap_or(CheckpointId { store: \
+             crate::checkpoint::StoreId(7), slot });\n        if let Some(pending) = self.freezing.pending.take() {",
+    },
+    Mutant {
+        name: "what a window of a checkpoint holds the position for forgotten",
+        file: "runtime/src/window/keyed.rs",
+        from: "window.hold = hold;",
+        to: "let _ = hold;",
+    },
+    Mutant {
+        name: "what was emitted since the checkpoint forgotten",
+        file: "runtime/src/lane/metadata.rs",
+        from: "Some(one) => one.end_micros = one.end_micros.max(emitted.end_micros),",
+        to: "Some(_) => {}",
+    },
+    Mutant {
+        name: "the watermark of a checkpoint forgotten",
+        file: "runtime/src/lane/source/freezing.rs",
+        from: "metadata: self.metadata(watermark, self.next, None, emitted).encode(),",
+        to: "metadata: self.metadata(crate::record::EventTime::MIN, self.next, None, emitted).encode(),",
+    },
+    Mutant {
+        name: "how many records are in a group of a checkpoint forgotten",
+        file: "runtime/src/window/keyed.rs",
+        from: "(of_group.count, of_group.first, of_group.last) = (group.count, group.first, group.last);",
+        to: "",
+    },
+    Mutant {
+        name: "a slot of a checkpoint used for two attempts",
+        file: "runtime/src/checkpoint/store.rs",
+        from: "self.next = Sequence(self.next.0.saturating_add(1));",
+        to: "",
+    },
+    Mutant {
+        name: "a checkpoint made without a claim",
+        file: "runtime/src/checkpoint/store.rs",
+        from: "Put::Done => return Ok(Owner { place, epoch: next, next: Sequence(1) }),",
+        to: "Put::Done => return Ok(Owner { place, epoch: Epoch(1), next: Sequence(1) }),",
+    },
+    Mutant {
+        name: "idleness forgotten beside the position of a parts lane",
+        file: "runtime/src/lane/parts/sources.rs",
+        from: "idle: state.idle,\n            });",
+        to: "idle: false,\n            });",
     },
 ];
 

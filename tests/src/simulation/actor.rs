@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use tidegate::lane::{Effect, Event, Instances, Lane, Plan, Resume, Ticket};
+use tidegate::checkpoint::{Found, Owner, StoreId};
+use tidegate::lane::{Effect, Event, Frozen, Instances, Lane, Plan, Resume, Ticket};
 use tidegate::record::{DocumentBatch, Message, Partition};
 
 use super::native;
@@ -20,6 +21,17 @@ pub enum Pending {
         documents: DocumentBatch,
         left: Vec<usize>,
     },
+    Save {
+        ticket: Ticket,
+        frozen: Arc<Frozen>,
+    },
+}
+
+/// What a source lane begins with: the right to make checkpoints, and the one that it goes on with.
+pub struct Claimed {
+    pub owner: Owner,
+    pub store: StoreId,
+    pub found: Option<Found>,
 }
 
 pub struct Actor {
@@ -31,6 +43,11 @@ pub struct Actor {
     pub told_idle: bool,
     /// The version of the aggregates' states that it runs.
     pub states: u32,
+    /// Of a source partition.
+    pub owner: Option<Owner>,
+    /// Its checkpoint was behind the position that its group had committed.
+    pub fell_back: bool,
+    is_stopped: bool,
     lane: Lane,
     instances: Instances,
     pub pending: Vec<Pending>,
@@ -44,22 +61,37 @@ impl Actor {
         states: u32,
         partition: Partition,
         resume: Resume,
+        claimed: Option<Claimed>,
         version: u8,
     ) -> Result<Self, String> {
-        let read = match &resume {
+        let position = match &resume {
             Resume::Fresh { offset } | Resume::Position { offset, .. } => offset.0,
         };
         let mut effects = Vec::new();
-        let lane =
-            Lane::new(plan.clone(), partition.clone(), resume, &mut effects).map_err(|error| error.to_string())?;
+        let (owner, found) = claimed.map(|claimed| (claimed.owner, claimed.found.zip(Some(claimed.store)))).unzip();
+        let found = found.flatten();
+        let mut instances = native::instances(version);
+        let (plan, read) =
+            (plan.clone(), found.as_ref().map_or(position, |(found, _)| found.checkpoint.header().next.0));
+        let lane = match &found {
+            Some((found, store)) => {
+                let checkpoint = (&found.checkpoint, *store);
+                Lane::restore(plan, partition.clone(), &resume, checkpoint, &mut instances, &mut effects)
+            }
+            None => Lane::new(plan, partition.clone(), resume, &mut effects),
+        };
+        let lane = lane.map_err(|error| error.to_string())?;
         let mut actor = Actor {
             partition,
             read: usize::try_from(read).map_err(|error| error.to_string())?,
             zombie: false,
             told_idle: false,
             states,
+            owner,
+            fell_back: read < position,
+            is_stopped: false,
             lane,
-            instances: native::instances(version),
+            instances,
             pending: Vec::new(),
             answers: Vec::new(),
         };
@@ -68,17 +100,31 @@ impl Actor {
     }
 
     pub fn step(&mut self, event: Event) -> Result<(), String> {
+        if self.is_stopped {
+            return Ok(());
+        }
         let mut effects = Vec::new();
         self.lane.step(event, &mut self.instances, &mut effects).map_err(|error| error.to_string())?;
         self.take(effects);
         Ok(())
     }
 
+    /// Another has claimed its partition: it does nothing more.
+    pub fn stop(&mut self) {
+        assert!(self.zombie, "only a partition that was lost is claimed by another");
+        self.is_stopped = true;
+        self.pending.clear();
+        self.answers.clear();
+    }
+
     /// Another plan, between two batches.
     pub fn deploy(&mut self, plan: &Arc<Plan>, states: u32) -> Result<(), String> {
+        self.states = states;
+        if self.is_stopped {
+            return Ok(());
+        }
         let mut effects = Vec::new();
         self.lane.deploy(plan.clone(), &mut self.instances, &mut effects).map_err(|error| error.to_string())?;
-        self.states = states;
         self.take(effects);
         Ok(())
     }
@@ -101,6 +147,7 @@ impl Actor {
                     let left = (0..documents.len()).collect();
                     Pending::Index { ticket, documents, left }
                 }
+                Effect::Save { ticket, frozen } => Pending::Save { ticket, frozen },
             });
         }
     }

@@ -220,6 +220,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             output(PLAIN, None, vec![]),
         ],
         dead_letters: DeadLetterSettings { topic: "dead".to_owned() },
+        checkpoint: None,
         limits: LimitSettings { memory_bytes: 0, stack_bytes: 512 << 10, workers: 1 },
         reload: ReloadSettings { watch: false },
         included: Vec::new(),

@@ -18,10 +18,13 @@ pub enum Step {
     NewStates,
     Deploy,
     Convert,
+    Checkpoint,
+    /// A checkpoint that was given up comes to the store after all.
+    LatePut,
 }
 
 /// How likely each step is: another mixture for each seed, so that some worlds write slowly, some commit seldom.
-pub fn chances(rng: &mut Rng) -> [(Step, usize); 13] {
+pub fn chances(rng: &mut Rng) -> [(Step, usize); 15] {
     [
         (Step::Produce, rng.usize(5..30)),
         (Step::Read, rng.usize(10..60)),
@@ -36,5 +39,7 @@ pub fn chances(rng: &mut Rng) -> [(Step, usize); 13] {
         (Step::NewStates, rng.usize(0..4)),
         (Step::Deploy, rng.usize(1..20)),
         (Step::Convert, rng.usize(0..20)),
+        (Step::Checkpoint, rng.usize(0..25)),
+        (Step::LatePut, rng.usize(0..4)),
     ]
 }

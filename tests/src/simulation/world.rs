@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tidegate::lane::{Event, Plan, Resume, Topology};
+use tidegate::lane::{Event, Lane, Plan, Resume, Topology};
 use tidegate::record::{BatchBuilder, EventTime, Message, Offset, Partition, RecordBatch};
 use tidegate::sink::dead_letter;
 
 use super::actor::{Actor, Pending};
+use super::checkpoints::{Checkpoints, Saved};
 use super::input::{Input, TOPIC, VERSION_MAX, pick};
 use super::step::{Step, chances};
 use super::{Difference, Statistics, native, oracle};
@@ -39,7 +40,10 @@ pub struct World {
     actors: Vec<Actor>,
     /// Partitions that nobody has, because of a crash, or because the group is not complete yet.
     unowned: Vec<Partition>,
-    chances: [(Step, usize); 13],
+    chances: [(Step, usize); 15],
+    store: Checkpoints,
+    /// Nothing fails any more.
+    rests: bool,
     /// The version of the shared filter that new owners run.
     version: u8,
     pub last_version: u8,
@@ -83,6 +87,8 @@ impl World {
             version: 0,
             statistics: Statistics { records: input.order.len(), ..Statistics::default() },
             input,
+            store: Checkpoints::new(),
+            rests: false,
         }
     }
 
@@ -114,7 +120,15 @@ impl World {
             None => Resume::Position { offset: Offset(0), metadata: self.plans[0].initial_metadata() },
         };
         self.say(|| format!("{partition} begins at {resume:?}"));
-        self.actors.push(Actor::new(self.plan(self.states), self.states, partition, resume, self.version)?);
+        let plan = self.plan(self.states).clone();
+        let wanted = Lane::wanted(&plan, &partition, &resume).map_err(|error| error.to_string())?;
+        let claimed = wanted.map(|wanted| self.store.claim(&partition, &wanted)).transpose()?;
+        if let Some(found) = claimed.as_ref().and_then(|claimed| claimed.found.as_ref()) {
+            self.statistics.restored += 1;
+            self.statistics.damaged += found.damaged.len();
+            self.say(|| format!("{partition} goes on with {:?}", found.checkpoint.header()));
+        }
+        self.actors.push(Actor::new(&plan, self.states, partition, resume, claimed, self.version)?);
         Ok(())
     }
 
@@ -148,6 +162,8 @@ impl World {
             (Step::Convert, Some(actor)) => self.actors[actor].convert(self.rng.usize(1..4))?,
             (Step::Read, Some(actor)) => self.read(actor)?,
             (Step::Perform, Some(actor)) => self.perform(actor),
+            (Step::Checkpoint, Some(actor)) => self.actors[actor].step(Event::Checkpoint)?,
+            (Step::LatePut, _) => self.store.put_late(&mut self.rng),
             (Step::Answer, Some(actor)) => self.answer(actor)?,
             (Step::Commit, Some(actor)) => self.commit(actor)?,
             (Step::Idle, Some(actor)) => self.idle(actor)?,
@@ -236,6 +252,23 @@ impl World {
                 }
                 left.is_empty().then_some(Event::Indexed { ticket: *ticket, rejected: Vec::new() })
             }
+            Pending::Save { ticket, frozen } => {
+                let Some(owner) = &mut self.actors[actor].owner else { return };
+                let faults = (!self.rests).then_some(&mut self.rng);
+                let saved = self.store.save(owner, frozen, faults);
+                let (ticket, next) = (*ticket, frozen.next());
+                self.say(|| format!("{actor} saves a checkpoint at {next}: {saved:?}"));
+                match saved {
+                    Saved::Kept(id) => self.statistics.checkpoints += usize::from(id.is_some()),
+                    // It is not to do anything more.
+                    Saved::Fenced => {
+                        self.statistics.fenced += 1;
+                        return self.actors[actor].stop();
+                    }
+                }
+                let Saved::Kept(kept) = saved else { return };
+                Some(Event::Saved { ticket, kept })
+            }
         };
         match answer {
             Some(answer) => self.actors[actor].answers.push(answer),
@@ -289,12 +322,14 @@ impl World {
         let owner = &self.actors[actor];
         if !owner.zombie {
             let commitment = owner.commitment()?;
-            let partition = owner.partition.clone();
+            let (partition, fell_back) = (owner.partition.clone(), owner.fell_back);
             self.say(|| format!("{actor} {partition} commits {commitment:?}"));
-            let before = self.committed.insert(partition.clone(), commitment);
-            let now = &self.committed[&partition];
-            if before.is_some_and(|before| before.0 > now.0) {
-                return Err(format!("the position of {partition} went back to {}", now.0));
+            let goes_back = self.committed.get(&partition).is_some_and(|before| before.0 > commitment.0);
+            match goes_back {
+                // It is not sent before the lane is as far as the group again.
+                true if fell_back => return Ok(()),
+                true => return Err(format!("the position of {partition} went back to {}", commitment.0)),
+                false => drop(self.committed.insert(partition, commitment)),
             }
             self.statistics.commits += 1;
         }
@@ -347,6 +382,7 @@ impl World {
     /// No more faults: whoever is left works until nothing is left to do; partitions at their end become idle.
     fn rest(&mut self) -> Result<(), Difference> {
         self.say(|| "no more faults".to_owned());
+        self.rests = true;
         for actor in 0..self.actors.len() {
             self.deploy(actor)?;
         }

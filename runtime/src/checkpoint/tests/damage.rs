@@ -69,7 +69,7 @@ fn a_section_that_is_not_known_is_refused_where_it_must_be_understood() {
         encoder.other_section(77, is_mandatory, b"of a later program");
         encoder.finish()
     };
-    check(with(false), expect!["Contents { outputs: 0, windows: 0, groups: 0, parts: 0 }"]);
+    check(with(false), expect!["Contents { outputs: 0, windows: 0, groups: 0 }"]);
     check(
         with(true),
         expect![
@@ -86,18 +86,15 @@ fn sections_that_no_program_writes_are_damage() {
         encoder.finish()
     };
     check(with(records::HEADER, &[]), expect!["it is damaged: it has two headers"]);
-    check(with(records::SOURCE_WINDOWS, &[]), expect!["it is damaged: a section does not say whose windows it has"]);
-    check(with(records::SOURCE_WINDOWS, &[1, 0]), expect!["it is damaged: a section ends within a record"]);
+    check(with(records::WINDOWS, &[]), expect!["it is damaged: a section does not say whose windows it has"]);
+    check(with(records::WINDOWS, &[1, 0]), expect!["it is damaged: a section ends within a record"]);
     check(
-        with(records::SOURCE_WINDOWS, &[255, 255, 255, 255, 0]),
+        with(records::WINDOWS, &[255, 255, 255, 255, 0]),
         expect!["it is damaged: a record is longer than its section"],
     );
+    check(with(records::WINDOWS, &[4, 0, 0, 0, 0, 0, 0, 0]), expect!["it is damaged: a record has 1 bytes too many"]);
     check(
-        with(records::PARTS_WINDOWS, &[4, 0, 0, 0, 0, 0, 0, 0]),
-        expect!["it is damaged: a record has 1 bytes too many"],
-    );
-    check(
-        with(records::PARTS_WINDOWS, &[3, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9]),
+        with(records::WINDOWS, &[3, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9]),
         expect!["it is damaged: a record: Serde Deserialization Error"],
     );
     check(
@@ -117,10 +114,9 @@ fn bytes_at_random_are_damage_and_no_panic() {
         assert!(matches!(opened(&sealed(bytes)), Err(Unreadable::Damaged(_))), "seed {seed}");
         // Within a section whose checksum is right, anything may be read, and nothing of it breaks.
         let mut encoder = Encoder::new(&header(slot(1, 1)));
-        let kind = *rng.choice(&[records::SOURCE_WINDOWS, records::PARTS_WINDOWS]).expect("there are some");
         let mut record = vec![rng.u8(0..20), 0, 0, 0];
         record.extend((0..rng.usize(0..200)).map(|_| rng.u8(..) >> rng.u8(0..8)));
-        encoder.other_section(kind, true, &record);
+        encoder.other_section(records::WINDOWS, true, &record);
         let read = opened(&encoder.finish()).and_then(|checkpoint| checkpoint.contents());
         assert!(matches!(read, Ok(_) | Err(Unreadable::Damaged(_))), "seed {seed}");
     }

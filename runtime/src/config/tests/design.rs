@@ -69,6 +69,11 @@ settings = { field = "event_type", equals = "purchase" }
 [dead_letters]
 topic = "clickstream.dead-letters"
 
+[checkpoint]
+locations = ["file:///var/lib/tidegate", "s3://backups/tidegate"]
+every = "1m"
+copies = "before-commit"
+
 [reload]
 watch = false
 
@@ -210,6 +215,16 @@ fn every_key_is_read() {
             dead_letters: DeadLetterSettings {
                 topic: "clickstream.dead-letters",
             },
+            checkpoint: Some(
+                CheckpointSettings {
+                    locations: [
+                        "file:///var/lib/tidegate",
+                        "s3://backups/tidegate",
+                    ],
+                    every: 60s,
+                    copies: BeforeCommit,
+                },
+            ),
             limits: LimitSettings {
                 memory_bytes: 268435456,
                 stack_bytes: 1048576,

@@ -75,7 +75,7 @@ fn windows_without_a_bound_for_disorder() {
 #[test]
 fn what_is_not_there_yet() {
     With {
-        root: "[checkpoint]\nevery = \"10s\"\n[[transform]]\nplugin = \"a.wasm\"\n\
+        root: "[[transform]]\nplugin = \"a.wasm\"\n\
                limits = { deadlin = \"1s\" }",
         decode: "format = \"avro\"\ndefaults = { a = 1 }\nschema_version = \"v\"",
         watermark: "out_of_order = \"1m\"",
@@ -85,21 +85,19 @@ fn what_is_not_there_yet() {
         ..With::default()
     }
     .wrong(expect![[r#"
-        p.toml:2:1: `checkpoint` is not supported yet
-            positions are committed to Kafka with what a restart needs; remove the section
-        p.toml:6:12: unknown key `deadlin` in [transform.limits]
+        p.toml:4:12: unknown key `deadlin` in [transform.limits]
             did you mean `deadline`?
-        p.toml:12:10: this value of `source.decode.format` is not supported yet
+        p.toml:10:10: this value of `source.decode.format` is not supported yet
             the only format is `json`
-        p.toml:13:12: `source.decode.defaults` is not supported yet
+        p.toml:11:12: `source.decode.defaults` is not supported yet
             set a missing field with a transform (`shape.wasm`)
-        p.toml:14:18: `source.decode.schema_version` is not supported yet
+        p.toml:12:18: `source.decode.schema_version` is not supported yet
             tell versions apart in a transform
-        p.toml:23:6: `output.id` is not supported yet
+        p.toml:21:6: `output.id` is not supported yet
             a window's id is made of the output, the window and the group; remove it
-        p.toml:27:8: this value of `output.aggregate.emit` is not supported yet
+        p.toml:25:8: this value of `output.aggregate.emit` is not supported yet
             a window's document is written when it closes: `on_close`, or nothing
-        p.toml:28:8: this value of `output.aggregate.late` is not supported yet
+        p.toml:26:8: this value of `output.aggregate.late` is not supported yet
             late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer"#]]);
     With {
         watermark: "out_of_order = \"1m\"",

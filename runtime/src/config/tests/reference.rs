@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::*;
 
-const SOURCE: &str = concat!(include_str!("../../config.rs"), include_str!("../plugin.rs"));
+const SOURCE: &str =
+    concat!(include_str!("../../config.rs"), include_str!("../checkpoint.rs"), include_str!("../plugin.rs"));
 
 /// What the comments cannot say: how values are written, and the keys that only say what happens anyway.
 const HEAD: &str = "\
@@ -29,8 +30,7 @@ the two apart. With `--sample FILE` or `--online` it says how often each field i
 without its last line break; `$${` stands for `${`. One that is not set is an error. No message and no log shows what was put
 in.
 
-A key that later versions bring is refused with what to do instead: `[checkpoint]`, and those that are
-named below.
+A key that later versions bring is refused with what to do instead; they are named below.
 ";
 
 #[test]

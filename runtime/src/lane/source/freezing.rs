@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::{CheckpointId, Component, Encoder, Fingerprint, Header, LaneKind, Place, SlotId, TopicId};
+use crate::checkpoint::{CheckpointId, Component, Encoder, Fingerprint, Header, Place, SlotId, TopicId};
 use crate::lane::id::Revision;
 use crate::lane::{Effect, Ticket};
 use crate::record::{Offset, Partition, StateSchema};
@@ -143,7 +143,6 @@ impl Frozen {
         let mut encoder = Encoder::new(&Header {
             place: Place { pipeline: pipeline.clone(), partition: self.partition.clone() },
             topic_id,
-            lane: LaneKind::Source,
             slot,
             next: self.at.offset,
             revision: self.revision.0,
@@ -152,7 +151,7 @@ impl Frozen {
             fingerprints: self.outputs.iter().map(fingerprint).collect(),
         });
         for output in self.outputs.iter().filter(|output| output.windows.windows() > 0) {
-            encoder.source_windows(&output.name, &output.schema, |section| {
+            encoder.windows(&output.name, &output.schema, |section| {
                 for (start, hold, groups) in output.windows.content() {
                     section.window(start, hold);
                     groups.for_each(|group| section.group(group));

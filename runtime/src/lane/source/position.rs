@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::{Checkpoint, CheckpointId, SourceItem, Windows};
+use crate::checkpoint::{Checkpoint, CheckpointId, Item};
 use crate::lane::id::Revision;
 use crate::lane::index::NameCache;
 use crate::lane::metadata::{Emitted, SourceMetadata, emitted_of};
@@ -109,7 +109,7 @@ impl SourceLane {
     fn put_back(&mut self, checkpoint: &Checkpoint) -> Result<(), LaneError> {
         let unreadable = |why| LaneError::Checkpoint { why };
         for windows in checkpoint.windows() {
-            let Windows::Source(mut windows) = windows.map_err(unreadable)? else { continue };
+            let mut windows = windows.map_err(unreadable)?;
             let name = windows.output.clone();
             let mut window = None;
             let plan = self.plan.clone();
@@ -139,11 +139,11 @@ impl SourceLane {
             }
             while let Some(item) = windows.next().map_err(unreadable)? {
                 match item {
-                    SourceItem::Window { start, hold } => {
+                    Item::Window { start, hold } => {
                         let is_open = aggregate.windows.starting_at(start).end > folding.emitted();
                         window = is_open.then_some((start, hold));
                     }
-                    SourceItem::Group(group) => {
+                    Item::Group(group) => {
                         if let Some((start, hold)) = window {
                             folding.windows.put_back(start, hold, &group);
                         }

@@ -29,6 +29,7 @@ pub(in crate::pipeline) fn differs(running: &PipelineSettings, wanted: &Pipeline
         ("sink.elasticsearch.auth", elasticsearch.auth == wanted.elasticsearch.auth),
         ("sink.elasticsearch", elasticsearch == &wanted.elasticsearch),
         ("dead_letters.topic", running.dead_letters == wanted.dead_letters),
+        ("checkpoint", running.checkpoint == wanted.checkpoint),
         ("limits.memory", running.limits.memory_bytes == wanted.limits.memory_bytes),
         ("limits.stack", running.limits.stack_bytes == wanted.limits.stack_bytes),
         ("limits.workers", running.limits.workers == wanted.limits.workers),

@@ -11,7 +11,8 @@ use crate::lane::{Effect, Event, Instances, Lane, LaneError, Plan, Tally};
 use crate::pipeline::slot::{InFlight, LaneKey, Slot};
 use crate::record::{Message, Partition, RecordBatch};
 
-use super::{Owned, Running, perform_all};
+use super::perform::perform_all;
+use super::{Owned, Running};
 
 /// How long converting some states may keep a worker from the next batch: it converts more or fewer at once to stay near it.
 const PIECE: Duration = Duration::from_millis(1);
@@ -293,7 +294,7 @@ impl Running {
     pub(super) fn accept(&mut self, lane: LaneKey) {
         let Some(Owned { slot, probation, .. }) = self.lanes.get_mut(&lane) else { return };
         let Some(mut probation) = probation.take() else { return };
-        perform_all(&mut probation.effects, slot, &*self.shared.shell, &self.answers);
+        perform_all(&mut probation.effects, slot, &self.shared, &self.answers);
         self.shared.counters.add(&probation.tally);
         self.retired.push(probation.before);
         self.finish(lane);
