@@ -128,9 +128,9 @@ mod tests {
         };
         let rows = [row(2, 1_000_000, Ok(Offset(17))), row(1, 990_000, Err("it is damaged".to_owned()))];
         expect![[r#"
-            CHECKPOINT                       BYTES  AGE  NEXT OFFSET
-            events-0/0000000002/0000000001   323    12s  17
-            events-0/0000000001/0000000001   323    2h   cannot be read
+            CHECKPOINT                      BYTES  AGE  NEXT OFFSET
+            events-0/0000000002/0000000001  323    12s  17
+            events-0/0000000001/0000000001  323    2h   cannot be read
         "#]]
         .assert_eq(&table(&rows, at(1_000_012)));
         assert_eq!([age(at(10), at(0)), age(at(0), at(90)), age(at(0), at(200_000))], ["0s", "1m", "2d"]);
