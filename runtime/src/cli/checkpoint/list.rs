@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Locations, Pipeline, now, open, wait};
 use crate::checkpoint::{Kept, Place, Store};
 use crate::cli::columns::Columns;
+use crate::cli::print;
 use crate::record::Offset;
 
 #[derive(Args)]
@@ -34,19 +35,19 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<()> {
     for (number, url) in locations.urls.iter().enumerate() {
         match open(url).and_then(|store| wait(rows(&store, &locations))) {
             Ok(rows) if args.json => shown.push(as_json(url, number == 0, &rows)),
-            Ok(rows) => super::super::print(&format!("{}{}\n", head(url, number), table(&rows, now()))),
+            Ok(rows) => print(&format!("{}{}\n", head(url, number), table(&rows, now()))),
             Err(error) if args.json => {
                 shown.push(json!({ "location": url, "decides": number == 0, "error": format!("{error:#}") }));
                 failed = Some(error);
             }
             Err(error) => {
-                super::super::print(&format!("{}{error:#}\n\n", head(url, number)));
+                print(&format!("{}{error:#}\n\n", head(url, number)));
                 failed = Some(error);
             }
         }
     }
     if args.json {
-        super::super::print(&format!("{:#}\n", Value::Array(shown)));
+        print(&format!("{:#}\n", Value::Array(shown)));
     }
     failed.map_or(Ok(()), Err)
 }

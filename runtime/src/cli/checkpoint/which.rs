@@ -53,7 +53,7 @@ impl Which {
         let kept = store.list(place).await?;
         let found = kept.into_iter().find(|kept| self.slot.is_none_or(|slot| slot == kept.slot));
         let what = format!("checkpoint=`{self}` location=`{}`", store.location());
-        Ok(found.ok_or(CheckpointCommandError::None { what })?)
+        Ok(found.ok_or(CheckpointCommandError::NotThere { what })?)
     }
 }
 
