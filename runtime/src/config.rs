@@ -71,6 +71,12 @@ pub struct KafkaSettings {
     /// The consumer group, whose position is where a restart goes on. Processes of one group share the partitions.
     /// Value: text. Default: the pipeline's name.
     pub group: String,
+    /// The name of this process in the group, which it has again after a restart: `"${HOSTNAME}"` where hosts keep their names. Then a
+    /// process that ends keeps its partitions, and the one of its name that follows within the session time-out (librdkafka's
+    /// `session.timeout.ms`, 45 s) goes on with them: the other processes notice nothing, and until then nobody reads these
+    /// partitions. Of two processes of one name the earlier one ends.
+    /// Value: a name: letters, digits, `.`, `_`, `-`. Default: none, a process that ends gives its partitions to the others at once.
+    pub instance: Option<String>,
     /// Where a group without a position begins. It is resolved to offsets once, at the first start.
     /// Value: `earliest`, `latest`, or a time with its offset such as `2026-01-31T00:00:00Z`. Default: `earliest`.
     pub start: Start,
@@ -100,7 +106,7 @@ pub enum OnDataLoss {
     Continue,
 }
 
-/// `[source.decode]`: how a record becomes fields. Not supported yet: `defaults`, `schema_version`.
+/// `[source.decode]`: how a record becomes fields. `docs/schema-evolution.md` says how records of several versions are read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DecodeSettings {
     /// What a record's value is.
@@ -117,6 +123,18 @@ pub struct DecodeSettings {
     /// is null to that component.
     /// Value: `dead-letter` or `null`. Default: `dead-letter`.
     pub on_wrong_type: OnWrongType,
+    /// What is read in place of a field that is absent from a record: `{ "user.country" = "unknown", "price" = 0 }`. All that read
+    /// the field see it: components, groups, ids, index names. A field that is null stays null, and the document stays as it came,
+    /// without the field, unless a component writes it.
+    /// Value: a table of fields' paths, in quotes, with texts, numbers, booleans or times. Default: empty.
+    pub defaults: BTreeMap<String, String>,
+    /// The field or header that says of which version a record is: `version`, `$header.schema-version`.
+    /// Value: a field's path, or `$header.NAME`. Default: none, versions are not looked at.
+    pub schema_version: Option<String>,
+    /// The versions that the components can read. A record of another version is a dead letter, before anything else of it is read.
+    /// `""` stands for records that have none. A number is compared by its spelling.
+    /// Value: a list of texts, at least one. Default: none; required with `schema_version`.
+    pub schema_versions: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -47,6 +47,7 @@ mod edits;
 mod splice;
 mod build;
 mod compose;
+mod version;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,7 @@ use path::Own;
 use plan::{Place, Plan, Slot};
 use span::Span;
 use table::{Row, Shared};
+use version::SchemaVersion;
 use write::WriteField;
 
 /// How many objects and arrays may lie in one another: enough for any real record (Elasticsearch takes 20 levels of objects
@@ -74,8 +76,11 @@ pub struct Decoder {
     /// The field's slot; none for the record's own timestamp.
     event_time: Option<Slot>,
     event_time_path: String,
+    version: Option<SchemaVersion>,
     unit: TimestampUnit,
     on_wrong_type: OnWrongType,
+    /// For each slot, the JSON text that is read where a record has nothing there; empty where there is none.
+    defaults: Arc<[Box<[u8]>]>,
 }
 
 /// The fields of one reader, found once.
@@ -97,7 +102,7 @@ pub struct Decoded {
     pub table: Table,
     /// One for each record of the batch; `EventTime::MIN` where there is none.
     pub event_times: Vec<EventTime>,
-    /// Not JSON, or without an event time that can be read.
+    /// Not JSON, of a version that is not known, or without an event time that can be read.
     pub rejected: Vec<Rejected>,
     /// Records whose value is null; they are not in the table.
     pub tombstones: Vec<u32>,
@@ -127,6 +132,8 @@ pub enum DecodeError {
     Path { path: String, problem: String, hint: String },
     #[error("the event time cannot come from here: event_time=`{path}`; name a field or `$timestamp`")]
     EventTime { path: String },
+    #[error("the version of a record cannot come from here: schema_version=`{path}`; name a field or `$header.NAME`")]
+    SchemaVersion { path: String },
     #[error("a field cannot be read as this kind: field=`{path}`, kind=`{kind}`; it can be read as {kinds}")]
     OwnKind { path: String, kind: &'static str, kinds: String },
     #[error("a plugin writes what is the record's own: field=`{path}`; a field of this name is written `\\{path}`")]
@@ -142,7 +149,10 @@ pub enum DecodeError {
 impl HasKind for DecodeError {
     fn kind(&self) -> ErrorKind {
         match self {
-            DecodeError::Path { .. } | DecodeError::EventTime { .. } | DecodeError::OwnKind { .. } => ErrorKind::Config,
+            DecodeError::Path { .. }
+            | DecodeError::EventTime { .. }
+            | DecodeError::SchemaVersion { .. }
+            | DecodeError::OwnKind { .. } => ErrorKind::Config,
             DecodeError::WrittenOwn { .. } | DecodeError::WrittenPresence { .. } | DecodeError::Conflict { .. } => {
                 ErrorKind::Plugin
             }
@@ -159,18 +169,33 @@ impl Decoder {
     ) -> Result<Decoder, DecodeError> {
         let Format::Json = settings.format;
         let event_time_path = settings.event_time.clone();
-        let plan = Plan::new(paths.into_iter().map(String::from).chain([event_time_path.clone()]))?;
+        let judged = settings.schema_version.iter().chain([&event_time_path]).cloned();
+        let plan = Plan::new(paths.into_iter().map(String::from).chain(judged))?;
         let event_time = match plan.place(&event_time_path)? {
             Place::Field(slot) => Some(slot),
             Place::Own(Own::Timestamp) => None,
             Place::Own(_) => return Err(DecodeError::EventTime { path: event_time_path }),
         };
+        let version = settings.schema_version.as_deref();
+        let version = version.map(|path| SchemaVersion::new(&plan, path, &settings.schema_versions)).transpose()?;
+        let mut defaults = vec![Box::default(); plan.len()];
+        for (path, json) in &settings.defaults {
+            match plan.place(path) {
+                Ok(Place::Field(slot)) => defaults[slot] = json.as_bytes().into(),
+                // Nobody reads it.
+                Err(DecodeError::Undeclared { .. }) => {}
+                Ok(Place::Own(_)) => return Err(DecodeError::WrittenOwn { path: path.clone() }),
+                Err(error) => return Err(error),
+            }
+        }
         Ok(Decoder {
             plan: Arc::new(plan),
             event_time,
             event_time_path,
+            version,
             unit: settings.timestamp_unit,
             on_wrong_type: settings.on_wrong_type,
+            defaults: defaults.into(),
         })
     }
 
@@ -221,7 +246,11 @@ impl Decoder {
             };
             let spans = &mut spans[row * slots..];
             let event_time = match scan::object(&self.plan, value, spans, &mut marks) {
-                Ok(()) => self.event_time(&batch, row, value, spans),
+                Ok(()) => {
+                    let known =
+                        self.version.as_ref().map_or(Ok(()), |version| version.judge(&batch, row, value, spans));
+                    known.and_then(|()| self.event_time(&batch, row, value, spans))
+                }
                 Err(fault) => Err(Reason::new(ReasonKind::Json, fault.to_string())),
             };
             match event_time {
@@ -236,6 +265,7 @@ impl Decoder {
             plan: self.plan.clone(),
             unit: self.unit,
             on_wrong_type: self.on_wrong_type,
+            defaults: self.defaults.clone(),
             partition: partition.clone(),
             batch,
             spans,

@@ -21,12 +21,9 @@ set -e
 
 /// Around a part of a pipeline file.
 const PIPELINE: &str = "
-name = \"page\"
 [source.kafka]
 brokers = \"localhost:9092\"
 topics = [\"events\"]
-[source.decode]
-event_time = \"time\"
 [sink.elasticsearch]
 urls = [\"http://localhost:9200\"]
 [[output]]
@@ -102,7 +99,12 @@ pub fn blocks(text: &str) -> Vec<Block> {
 
 /// A part of a pipeline file, or a whole one, is valid.
 pub fn parse(part: &str, what: &str) {
-    let text = if part.contains("[source.kafka]") { part.to_owned() } else { format!("{PIPELINE}{part}") };
+    let decode = if part.contains("[source.decode]") { "" } else { "[source.decode]\nevent_time = \"time\"\n" };
+    let text = if part.contains("[source.kafka]") {
+        part.to_owned()
+    } else {
+        format!("name = \"page\"\n{decode}{PIPELINE}{part}")
+    };
     let parsed = PipelineSettings::parse(&text, Path::new("page.toml"), &|_| None, None);
     assert!(parsed.is_ok(), "{what}: {}", parsed.err().map(|errors| errors.to_string()).unwrap_or_default());
 }

@@ -58,6 +58,13 @@ impl Kafka {
         }
     }
 
+    /// How many members the broker counts in a group.
+    pub fn members(&self, group: &str) -> usize {
+        let consumer: BaseConsumer = self.config().create().expect("valid settings");
+        let groups = consumer.fetch_group_list(Some(group), TIMEOUT).expect("the broker answers");
+        groups.groups().iter().filter(|it| it.name() == group).map(|it| it.members().len()).sum()
+    }
+
     pub fn delete_topic(&self, name: &str) {
         let admin: AdminClient<DefaultClientContext> = self.config().create().expect("valid settings");
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));

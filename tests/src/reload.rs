@@ -106,6 +106,11 @@ impl Numbers {
         folder.join("pipeline.toml")
     }
 
+    /// The consumer group.
+    pub fn group(&self) -> &str {
+        &self.name
+    }
+
     pub fn plugin(&self, name: &str) -> PathBuf {
         self.folder.join("plugins").join(format!("{name}.wasm"))
     }

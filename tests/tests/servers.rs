@@ -141,3 +141,42 @@ fn updated_one_after_the_other(first: usize) -> bool {
     instances.into_iter().for_each(Running::drain);
     must_wait
 }
+
+/// A member that is named leaves without a word: nobody takes its partitions, and it has them back when it comes again.
+#[test]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
+fn a_named_instance_has_its_partitions_back_and_the_other_notices_nothing() {
+    let job = Numbers::on(&Servers::get().kafka, "static");
+    let files = [job.file(), job.second_file()];
+    for (number, file) in files.iter().enumerate() {
+        let text = fs::read_to_string(file).expect("it was written");
+        let named = text.replace("[source.kafka]", &format!("[source.kafka]\ninstance = \"host-{number}\""));
+        job.put(file, named.as_bytes());
+    }
+    let [first, second] = files.each_ref().map(|file| Running::of(file.clone()));
+    let lanes = |instance: &Running| {
+        let lanes = instance.handle.snapshot().lanes;
+        let mut partitions: Vec<String> = lanes.iter().map(|lane| lane.partition.to_string()).collect();
+        partitions.sort();
+        partitions
+    };
+    let before = wait_for("both to have partitions", LIMIT, || {
+        let before = [lanes(&first), lanes(&second)];
+        let count: usize = before.iter().map(Vec::len).sum();
+        (count == 2 * NUMBERS_PARTITIONS as usize && before.iter().all(|lanes| !lanes.is_empty())).then_some(before)
+    });
+    first.drain();
+    assert_eq!(job.kafka.members(job.group()), 2, "it has left");
+    job.produce(0..NUMBERS_PER_WINDOW);
+    let again = Running::of(files[0].clone());
+    wait_for("all numbers", LIMIT, || (job.document_count() as i64 >= NUMBERS_PER_WINDOW).then_some(()));
+    wait_for("its partitions", LIMIT, || (lanes(&again) == before[0]).then_some(()));
+    assert_eq!(lanes(&second), before[1]);
+
+    // Another process of its name takes its place.
+    let twin = Running::of(files[0].clone());
+    let error = again.ended().expect_err("its place is taken").to_string();
+    assert!(error.contains("another process of the same name") && error.contains("instance=`host-0`"), "{error}");
+    twin.drain();
+    second.drain();
+}

@@ -20,7 +20,7 @@ mod verify;
 mod which;
 
 use super::PipelineFile;
-use crate::checkpoint::{ClaimToken, Place, Store};
+use crate::checkpoint::{CheckpointError, ClaimToken, Place, Store, Unreadable};
 use crate::config::PipelineSettings;
 use crate::record::{ErrorKind, HasKind, Partition};
 
@@ -54,7 +54,7 @@ pub enum CheckpointCommandError {
     #[error("not a location of the pipeline file: location=`{location}`; there are: {known}")]
     UnknownLocation { location: String, known: String },
     #[error("there is no such checkpoint: {what}; `tidegate checkpoint list` shows those that there are")]
-    None { what: String },
+    NotThere { what: String },
     #[error(
         "{damaged} of {of} checkpoints cannot be read; a restart passes over damaged ones and goes on with the newest before them that is \
          whole. Where none is, bring one from another location: `tidegate checkpoint export --location`, then `import`"
@@ -65,12 +65,12 @@ pub enum CheckpointCommandError {
     #[error("the checkpoint is of a partition that the pipeline does not read: partition=`{0}`")]
     NoPartition(Partition),
     #[error("the file is no checkpoint: file=`{}`: {why}", file.display())]
-    NoCheckpoint { file: PathBuf, why: crate::checkpoint::Unreadable },
+    NoCheckpoint { file: PathBuf, why: Unreadable },
     #[error(
         "the newest copy of a partition cannot be used: {why}. To go on with the one before it, delete the object that is named, then \
          promote again"
     )]
-    CopyNotWhole { why: crate::checkpoint::CheckpointError },
+    CopyNotWhole { why: CheckpointError },
     #[error("the location holds no checkpoint of pipeline=`{pipeline}`: location=`{location}`")]
     NothingToPromote { location: String, pipeline: String },
 }
@@ -80,7 +80,7 @@ impl HasKind for CheckpointCommandError {
         match self {
             CheckpointCommandError::NoCheckpoints { .. }
             | CheckpointCommandError::UnknownLocation { .. }
-            | CheckpointCommandError::None { .. }
+            | CheckpointCommandError::NotThere { .. }
             | CheckpointCommandError::OtherPipeline { .. }
             | CheckpointCommandError::NoPartition(_)
             | CheckpointCommandError::NothingToPromote { .. } => ErrorKind::Config,

@@ -8,11 +8,12 @@ use super::reader::Value;
 use super::secret::Secret;
 
 /// Keys that the runtime owns, each with the reason.
-const OWNED: [(&str, &str); 42] = [
+const OWNED: [(&str, &str); 43] = [
     ("bootstrap.servers", "write `brokers`"),
     ("metadata.broker.list", "write `brokers`"),
     ("client.id", "it is `tidegate`"),
     ("group.id", "write `group`"),
+    ("group.instance.id", "write `instance`"),
     ("auto.offset.reset", "write `start` and `on_data_loss`"),
     ("enable.auto.commit", POSITION),
     ("auto.commit.enable", POSITION),

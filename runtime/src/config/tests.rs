@@ -37,6 +37,7 @@ impl Drop for Folder {
 fn environment(name: &str) -> Option<String> {
     match name {
         "PASSWORD" => Some("hunter2".into()),
+        "INSTANCE" => Some("host-1".into()),
         "SOON" => Some("hunter3".into()),
         _ => None,
     }

@@ -46,6 +46,15 @@ pub(crate) fn topic(value: &Value<'_>) -> Option<String> {
     text.wrong("not a topic's name", hint)
 }
 
+/// A member of a consumer group, by Kafka's rules.
+pub(crate) fn instance(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if plain(&text, TOPIC_CHARS_MAX) {
+        return Some(text.into_string());
+    }
+    text.wrong("not an instance's name", format!("letters, digits, `.`, `_`, `-`; 1 to {TOPIC_CHARS_MAX} characters"))
+}
+
 fn plain(text: &str, chars_max: usize) -> bool {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=chars_max).contains(&text.len()) && text.bytes().all(valid) && text != "." && text != ".."

@@ -44,7 +44,7 @@ impl<'a> Raw<'a> {
     }
 
     /// What is between the quotes.
-    fn inside(self) -> &'a [u8] {
+    pub(super) fn inside(self) -> &'a [u8] {
         self.bytes.get(1..self.bytes.len().saturating_sub(1)).unwrap_or_default()
     }
 

@@ -4,7 +4,7 @@ use super::coerce::{self, Raw};
 use super::edits::{Source, Supply};
 use super::path::Own;
 use super::plan::{Place, ROOT, Slot};
-use super::span::Span;
+use super::span::{Shape, Span};
 use super::table::{Table, retain_rows};
 use super::{Reads, Rejected, time, value};
 use crate::config::OnWrongType;
@@ -91,10 +91,14 @@ impl Table {
 
     fn column_of_records(&self, slot: Slot, kind: Kind, column: &mut Column, missing: &mut Missing) {
         let (shared, rows, slots) = (&*self.shared, &*self.rows, self.shared.plan.len());
+        let default = Raw::of(&shared.defaults[slot]);
         let raw = |row: usize| {
             let record = rows[row].record;
             let span = shared.spans[record as usize * slots + slot];
-            Raw { shape: span.shape(), bytes: span.of(shared.value(record)) }
+            match span.shape() {
+                Shape::Absent => default,
+                shape => Raw { shape, bytes: span.of(shared.value(record)) },
+            }
         };
         self.fill(column, kind, raw, missing);
     }

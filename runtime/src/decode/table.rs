@@ -30,6 +30,7 @@ pub(super) struct Shared {
     pub(super) plan: Arc<Plan>,
     pub(super) unit: TimestampUnit,
     pub(super) on_wrong_type: OnWrongType,
+    pub(super) defaults: Arc<[Box<[u8]>]>,
     pub(super) partition: Partition,
     pub(super) batch: Arc<RecordBatch>,
     /// For each record of the batch, as many as the plan has slots.

@@ -9,6 +9,7 @@ use crate::record::{
 };
 
 mod documents;
+mod evolution;
 mod kinds;
 mod properties;
 mod readers;
@@ -21,6 +22,9 @@ fn settings() -> DecodeSettings {
         event_time: "$timestamp".to_owned(),
         timestamp_unit: TimestampUnit::Auto,
         on_wrong_type: OnWrongType::DeadLetter,
+        defaults: Default::default(),
+        schema_version: None,
+        schema_versions: Vec::new(),
     }
 }
 

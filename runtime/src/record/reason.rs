@@ -7,6 +7,8 @@ use std::fmt;
 pub enum ReasonKind {
     /// The value is not JSON.
     Json,
+    /// The record is of a version that is not known.
+    Schema,
     /// The event time is missing or cannot be read.
     EventTime,
     /// The event time is too far ahead of the record's own timestamp.
@@ -34,8 +36,9 @@ pub enum ReasonKind {
 }
 
 impl ReasonKind {
-    pub const ALL: [ReasonKind; 13] = [
+    pub const ALL: [ReasonKind; 14] = [
         ReasonKind::Json,
+        ReasonKind::Schema,
         ReasonKind::EventTime,
         ReasonKind::Future,
         ReasonKind::Field,
@@ -53,6 +56,7 @@ impl ReasonKind {
     pub fn name(self) -> &'static str {
         match self {
             ReasonKind::Json => "json",
+            ReasonKind::Schema => "schema",
             ReasonKind::EventTime => "event-time",
             ReasonKind::Future => "future",
             ReasonKind::Field => "field",

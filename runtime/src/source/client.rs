@@ -14,11 +14,12 @@ const MESSAGE_BYTES_MAX: (usize, usize) = (1_000_000, 100_000_000);
 const FETCH_BYTES_MIN: usize = 1_000_000;
 
 /// Keys that decide what the runtime promises. They are set over the user's, so the pipeline file must refuse them.
-pub const OWNED_KEYS: [&str; 23] = [
+pub const OWNED_KEYS: [&str; 24] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "client.id",
     "group.id",
+    "group.instance.id",
     "group.protocol",
     "enable.auto.commit",
     "enable.auto.offset.store",
@@ -89,6 +90,9 @@ pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> ClientConfi
         .set("fetch.max.bytes", fetch_bytes.max(FETCH_BYTES_MIN).to_string())
         .set("statistics.interval.ms", "5000")
         .set("allow.auto.create.topics", "false");
+    if let Some(instance) = &kafka.instance {
+        config.set("group.instance.id", instance);
+    }
     config
 }
 
@@ -165,6 +169,7 @@ mod tests {
             brokers: "127.0.0.1:1".to_owned(),
             topics: vec!["t".to_owned()],
             group: "g".to_owned(),
+            instance: None,
             start: Start::Earliest,
             on_data_loss: OnDataLoss::Stop,
             librdkafka: BTreeMap::from([(key.to_owned(), Secret::new(value))]),
@@ -178,6 +183,9 @@ mod tests {
         assert_eq!(config.get("auto.offset.reset"), Some("error"));
         assert_eq!(producer(&kafka("acks", "0"), 1 << 20, false).get("acks"), Some("all"));
         assert_eq!(producer(&kafka("linger.ms", "50"), 1 << 20, false).get("linger.ms"), Some("50"));
+        let instance = KafkaSettings { instance: Some("one".to_owned()), ..kafka("none", "") };
+        assert_eq!(consumer(&instance, 1 << 20).get("group.instance.id"), Some("one"));
+        assert_eq!(config.get("group.instance.id"), None);
         let owned = |key: &&str| !matches!(*key, "linger.ms" | "message.max.bytes" | "compression.type" | "none");
         let empty = kafka("none", "");
         for config in [consumer(&empty, 1 << 20), producer(&empty, 1 << 20, false)] {

@@ -37,6 +37,11 @@ pub enum SourceError {
     #[error("kafka's client gave up: {word}; start again")]
     Fatal { word: String },
     #[error(
+        "another process of the same name has taken this one's place in the group, instance=`{instance}`; give each process an \
+         `instance` of its own in [source.kafka]"
+    )]
+    SameInstance { instance: String },
+    #[error(
         "the source did not close by its deadline; its last positions may not be committed, which a restart makes good"
     )]
     CloseTimedOut,
@@ -47,7 +52,7 @@ pub enum SourceError {
 impl HasKind for SourceError {
     fn kind(&self) -> ErrorKind {
         match self {
-            SourceError::Setting { .. } => ErrorKind::Config,
+            SourceError::Setting { .. } | SourceError::SameInstance { .. } => ErrorKind::Config,
             // The file may be right, and the topic come later.
             SourceError::UnknownTopic { .. }
             | SourceError::Unreachable { .. }

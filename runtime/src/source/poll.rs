@@ -207,7 +207,7 @@ impl Poller {
             },
             RDKafkaErrorCode::Fatal => {
                 let word = self.consumer.broker().fatal().unwrap_or(&words).to_owned();
-                Err(SourceError::Fatal { word })
+                Err(self.fatal(word))
             }
             code => {
                 self.consumer.broker().error(code, &words, now);
@@ -218,6 +218,16 @@ impl Poller {
         }
     }
 
+    /// What made the client give up, it says in words only.
+    fn fatal(&self, word: String) -> SourceError {
+        match &self.config.kafka.instance {
+            Some(instance) if word.contains("fenced by other consumer with same group.instance.id") => {
+                SourceError::SameInstance { instance: instance.clone() }
+            }
+            Some(_) | None => SourceError::Fatal { word },
+        }
+    }
+
     fn loads(&self) -> Vec<Load> {
         self.assigned.iter().map(|it| Load { bytes: it.in_flight_bytes(), paused: it.paused }).collect()
     }
@@ -225,7 +235,7 @@ impl Poller {
     fn tick(&mut self, now: Instant) -> Result<(), SourceError> {
         let fatal = self.consumer.broker().fatal().map(str::to_owned);
         if let Some(word) = fatal.filter(|_| !self.draining) {
-            return Err(SourceError::Fatal { word });
+            return Err(self.fatal(word));
         }
         self.consumer.broker().say(now);
         if !self.draining {

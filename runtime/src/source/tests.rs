@@ -106,6 +106,7 @@ fn config(broker: &StandInBroker) -> SourceConfig {
             brokers: broker.bootstrap(),
             topics: vec![TOPIC.to_owned()],
             group: "pipeline".to_owned(),
+            instance: None,
             start: Start::Earliest,
             on_data_loss: OnDataLoss::Stop,
             librdkafka: settings,

@@ -113,6 +113,9 @@ fn require_fields(engine: &Engine, rounds: usize) -> anyhow::Result<()> {
             event_time: "timestamp".to_owned(),
             timestamp_unit: TimestampUnit::Auto,
             on_wrong_type: OnWrongType::DeadLetter,
+            defaults: Default::default(),
+            schema_version: None,
+            schema_versions: Vec::new(),
         },
         ["user_id"],
     )?;

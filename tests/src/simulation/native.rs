@@ -187,6 +187,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             brokers: "none".to_owned(),
             topics: vec![TOPIC.to_owned()],
             group: "sim".to_owned(),
+            instance: None,
             start: Start::Earliest,
             on_data_loss: OnDataLoss::Stop,
             librdkafka: Default::default(),
@@ -196,6 +197,9 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             event_time: "time".to_owned(),
             timestamp_unit: TimestampUnit::Seconds,
             on_wrong_type: OnWrongType::DeadLetter,
+            defaults: Default::default(),
+            schema_version: None,
+            schema_versions: Vec::new(),
         },
         watermark: WatermarkSettings {
             out_of_order: Duration::from_secs(OUT_OF_ORDER as u64),

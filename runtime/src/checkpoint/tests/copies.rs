@@ -45,7 +45,7 @@ async fn a_store_of_its_own_is_not_promoted() {
     copy.id(StoreId(1)).await.expect("it has one");
     copy.mark_copy_of(StoreId(7)).await.expect("it is the first");
     let refused = copy.promote().await.expect_err("it is another").to_string();
-    expect!["this is another store than the one that the position was committed with, location=`memory:///` expected=`00000000000000000000000000000007` found=`00000000000000000000000000000001`; name the former location, or choose deliberately to begin with this one"].assert_eq(&refused);
+    expect!["the location decides for other pipelines already, location=`memory:///` store=`00000000000000000000000000000001`: it cannot take the place of store=`00000000000000000000000000000007`, whose copies it has; choose another one, or export what is needed and import it"].assert_eq(&refused);
 }
 
 #[tokio::test]

@@ -88,6 +88,9 @@ impl Reader {
             event_time: "$timestamp".to_owned(),
             timestamp_unit: TimestampUnit::Auto,
             on_wrong_type: OnWrongType::DeadLetter,
+            defaults: Default::default(),
+            schema_version: None,
+            schema_versions: Vec::new(),
         };
         let fields = &plugin.ports().reads;
         let group_by: Vec<Field> =

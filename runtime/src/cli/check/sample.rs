@@ -45,7 +45,10 @@ pub(super) struct Measured {
 
 /// Measures a file of values, one a line.
 pub(super) fn of_file(settings: &PipelineSettings, ways: &[Way], file: &Path) -> anyhow::Result<Sample> {
-    let mut sample = Sample::new(settings, ways, format!("sample {}", file.display()))?;
+    let mut settings = settings.clone();
+    // A file has no headers.
+    settings.decode.schema_version.take_if(|path| path.starts_with('$'));
+    let mut sample = Sample::new(&settings, ways, format!("sample {}", file.display()))?;
     sample.is_timed = settings.decode.event_time != "$timestamp";
     let own_time = if sample.is_timed { None } else { Some(EventTime::from_micros(0)) };
     let cannot_read = || format!("cannot read the sample: file=`{}`", file.display());
@@ -83,8 +86,12 @@ impl Sample {
                 }
             }
         }
-        // A value of the wrong kind must not take its record out of the count of the other fields.
-        let decode = DecodeSettings { on_wrong_type: OnWrongType::Null, ..settings.decode.clone() };
+        // A value of the wrong kind must not take its record out of the count of the other fields; and what is counted is what came.
+        let decode = DecodeSettings {
+            on_wrong_type: OnWrongType::Null,
+            defaults: Default::default(),
+            ..settings.decode.clone()
+        };
         let decoder = Decoder::new(&decode, fields.iter().map(|(field, _, _)| field.path.as_str()))?;
         let read = |field: &Field, kind| Field { path: field.path.clone(), kind, required: false };
         let twice = fields.iter().flat_map(|(field, _, _)| [read(field, Kind::Presence), read(field, field.kind)]);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Locations, Pipeline, now, open, wait};
 use crate::checkpoint::{Kept, Place, Store};
 use crate::cli::columns::Columns;
+use crate::cli::print;
 use crate::record::Offset;
 
 #[derive(Args)]
@@ -34,19 +35,19 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<()> {
     for (number, url) in locations.urls.iter().enumerate() {
         match open(url).and_then(|store| wait(rows(&store, &locations))) {
             Ok(rows) if args.json => shown.push(as_json(url, number == 0, &rows)),
-            Ok(rows) => super::super::print(&format!("{}{}\n", head(url, number), table(&rows, now()))),
+            Ok(rows) => print(&format!("{}{}\n", head(url, number), table(&rows, now()))),
             Err(error) if args.json => {
                 shown.push(json!({ "location": url, "decides": number == 0, "error": format!("{error:#}") }));
                 failed = Some(error);
             }
             Err(error) => {
-                super::super::print(&format!("{}{error:#}\n\n", head(url, number)));
+                print(&format!("{}{error:#}\n\n", head(url, number)));
                 failed = Some(error);
             }
         }
     }
     if args.json {
-        super::super::print(&format!("{:#}\n", Value::Array(shown)));
+        print(&format!("{:#}\n", Value::Array(shown)));
     }
     failed.map_or(Ok(()), Err)
 }
@@ -128,9 +129,9 @@ mod tests {
         };
         let rows = [row(2, 1_000_000, Ok(Offset(17))), row(1, 990_000, Err("it is damaged".to_owned()))];
         expect![[r#"
-            CHECKPOINT                       BYTES  AGE  NEXT OFFSET
-            events-0/0000000002/0000000001   323    12s  17
-            events-0/0000000001/0000000001   323    2h   cannot be read
+            CHECKPOINT                      BYTES  AGE  NEXT OFFSET
+            events-0/0000000002/0000000001  323    12s  17
+            events-0/0000000001/0000000001  323    2h   cannot be read
         "#]]
         .assert_eq(&table(&rows, at(1_000_012)));
         assert_eq!([age(at(10), at(0)), age(at(0), at(90)), age(at(0), at(200_000))], ["0s", "1m", "2d"]);

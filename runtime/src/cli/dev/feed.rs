@@ -230,6 +230,9 @@ mod tests {
             event_time: "at.time".into(),
             timestamp_unit: TimestampUnit::Auto,
             on_wrong_type: OnWrongType::DeadLetter,
+            defaults: Default::default(),
+            schema_version: None,
+            schema_versions: Vec::new(),
         };
         let record = VirtualRecord { value: Some(value.as_bytes().to_vec()), ..VirtualRecord::default() };
         Timer::new(&decode).expect("the path is valid").time(&record)

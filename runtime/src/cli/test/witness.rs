@@ -187,6 +187,7 @@ fn rejected(rejections: &[Rejection], row: u32) -> Option<String> {
         // How much memory or time there was may be in the words.
         ReasonKind::Trap | ReasonKind::Deadline | ReasonKind::Contract => format!("rejected ({})", reason.kind),
         ReasonKind::Json
+        | ReasonKind::Schema
         | ReasonKind::EventTime
         | ReasonKind::Future
         | ReasonKind::Field

@@ -1,5 +1,7 @@
 //! `[source.kafka]`, `[source.decode]` and `[watermark]`.
 
+mod schema;
+
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use toml::de::DeValue;
 
 use crate::config::librdkafka::librdkafka;
 use crate::config::reader::{Section, Value};
-use crate::config::values::{DAY, DURATION_MAX, duration, field_path, string, topic};
+use crate::config::values::{DAY, DURATION_MAX, duration, field_path, instance, string, topic};
 use crate::config::{
     DecodeSettings, Format, KafkaSettings, OnDataLoss, OnFuture, OnWrongType, Start, TimestampUnit, WatermarkSettings,
 };
@@ -17,6 +19,7 @@ pub(super) fn kafka(mut section: Section<'_>, name: Option<&str>) -> Option<Kafk
     let brokers = section.required("brokers", brokers);
     let topics = section.required("topics", topics);
     let group = section.optional("group", string);
+    let instance = section.optional("instance", instance);
     let start = section.or("start", Start::Earliest, start);
     let words = [("stop", OnDataLoss::Stop), ("continue", OnDataLoss::Continue)];
     let on_data_loss = section.or("on_data_loss", OnDataLoss::Stop, |value| value.word(&words));
@@ -26,6 +29,7 @@ pub(super) fn kafka(mut section: Section<'_>, name: Option<&str>) -> Option<Kafk
         brokers: brokers?,
         topics: topics?,
         group: group?.or_else(|| name.map(str::to_owned))?,
+        instance: instance?,
         start: start?,
         on_data_loss: on_data_loss?,
         librdkafka: librdkafka?,
@@ -100,14 +104,27 @@ pub(super) fn decode(mut section: Section<'_>) -> Option<DecodeSettings> {
     let timestamp_unit = section.or("timestamp_unit", TimestampUnit::Auto, |value| value.word(&units));
     let words = [("dead-letter", OnWrongType::DeadLetter), ("null", OnWrongType::Null)];
     let on_wrong_type = section.or("on_wrong_type", OnWrongType::DeadLetter, |value| value.word(&words));
-    section.not_yet("defaults", "set a missing field with a transform (`shape.wasm`)");
-    section.not_yet("schema_version", "tell versions apart in a transform");
+    let defaults = section.or("defaults", Default::default(), |value| schema::defaults(value, event_time.as_deref()));
+    let schema_version = section.optional("schema_version", schema::version);
+    let schema_versions = section.optional("schema_versions", schema::versions);
+    match (&schema_version, &schema_versions) {
+        (Some(Some(_)), Some(None)) => {
+            section.wrong::<()>("`schema_version` has no `schema_versions`", "list those that the components can read");
+        }
+        (Some(None), Some(Some(_))) => {
+            section.wrong::<()>("`schema_versions` has no `schema_version`", "name the field or header that says it");
+        }
+        _ => {}
+    }
     section.finish();
     Some(DecodeSettings {
         format: format?,
         event_time: event_time?,
         timestamp_unit: timestamp_unit?,
         on_wrong_type: on_wrong_type?,
+        defaults: defaults?,
+        schema_version: schema_version?,
+        schema_versions: schema_versions?.unwrap_or_default(),
     })
 }
 

@@ -15,6 +15,7 @@ plugins = "plugins"
 brokers = "localhost:9092"
 topics = ["streaming-events"]
 group = "clickstream"
+instance = "${INSTANCE}"
 start = "earliest"
 on_data_loss = "stop"
 librdkafka = { "sasl.password" = "${PASSWORD}", "socket.keepalive.enable" = true, "fetch.wait.max.ms" = 100 }
@@ -23,6 +24,9 @@ librdkafka = { "sasl.password" = "${PASSWORD}", "socket.keepalive.enable" = true
 format = "json"
 event_time = "timestamp"
 on_wrong_type = "dead-letter"
+defaults = { "user.country" = "unknown", price = 0, rate = 0.5, new = true, since = 2026-01-01T00:00:00Z }
+schema_version = "$header.schema-version"
+schema_versions = ["", "1"]
 
 [watermark]
 out_of_order = "10m"
@@ -98,6 +102,9 @@ fn every_key_is_read() {
                     "streaming-events",
                 ],
                 group: "clickstream",
+                instance: Some(
+                    "host-1",
+                ),
                 start: Earliest,
                 on_data_loss: Stop,
                 librdkafka: {
@@ -111,6 +118,20 @@ fn every_key_is_read() {
                 event_time: "timestamp",
                 timestamp_unit: Auto,
                 on_wrong_type: DeadLetter,
+                defaults: {
+                    "new": "true",
+                    "price": "0",
+                    "rate": "0.5",
+                    "since": "\"2026-01-01T00:00:00Z\"",
+                    "user.country": "\"unknown\"",
+                },
+                schema_version: Some(
+                    "$header.schema-version",
+                ),
+                schema_versions: [
+                    "",
+                    "1",
+                ],
             },
             watermark: WatermarkSettings {
                 out_of_order: 600s,
@@ -279,6 +300,7 @@ fn what_is_left_out_has_its_default() {
                     "t",
                 ],
                 group: "p",
+                instance: None,
                 start: Earliest,
                 on_data_loss: Stop,
                 librdkafka: {},
@@ -288,6 +310,9 @@ fn what_is_left_out_has_its_default() {
                 event_time: "$timestamp",
                 timestamp_unit: Auto,
                 on_wrong_type: DeadLetter,
+                defaults: {},
+                schema_version: None,
+                schema_versions: [],
             },
             WatermarkSettings {
                 out_of_order: 0ns,

@@ -77,7 +77,7 @@ fn what_is_not_there_yet() {
     With {
         root: "[[transform]]\nplugin = \"a.wasm\"\n\
                limits = { deadlin = \"1s\" }",
-        decode: "format = \"avro\"\ndefaults = { a = 1 }\nschema_version = \"v\"",
+        decode: "format = \"avro\"",
         watermark: "out_of_order = \"1m\"",
         output: "id = \"$key\"",
         aggregate: "window = { tumbling = \"5m\" }\nemit = { every = \"10s\" }\n\
@@ -89,15 +89,11 @@ fn what_is_not_there_yet() {
             did you mean `deadline`?
         p.toml:10:10: this value of `source.decode.format` is not supported yet
             the only format is `json`
-        p.toml:11:12: `source.decode.defaults` is not supported yet
-            set a missing field with a transform (`shape.wasm`)
-        p.toml:12:18: `source.decode.schema_version` is not supported yet
-            tell versions apart in a transform
-        p.toml:21:6: `output.id` is not supported yet
+        p.toml:19:6: `output.id` is not supported yet
             a window's id is made of the output, the window and the group; remove it
-        p.toml:25:8: this value of `output.aggregate.emit` is not supported yet
+        p.toml:23:8: this value of `output.aggregate.emit` is not supported yet
             a window's document is written when it closes: `on_close`, or nothing
-        p.toml:26:8: this value of `output.aggregate.late` is not supported yet
+        p.toml:24:8: this value of `output.aggregate.late` is not supported yet
             late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer"#]]);
     With {
         watermark: "out_of_order = \"1m\"",

@@ -332,3 +332,51 @@ fn files_of_components_with_strange_names() {
         p.toml:11:10: not a component's file: plugin=`..`
             a file's name, looked up in the plugin directory"#]]);
 }
+
+#[test]
+fn defaults_and_versions() {
+    With {
+        decode: "event_time = \"at\"\ndefaults = { user.country = \"x\", \"$key\" = 1, at = 1, a = [1], \"b..c\" = 1, d = nan, e = \"${NOT_SET}\" }\n\
+                 schema_version = \"$topic\"\nschema_versions = [\"1\", \"1\", 2]",
+        ..With::default()
+    }
+    .wrong(expect![[r#"
+        p.toml:9:14: `user` is a table
+            put the whole path in quotes: "user.country" = …
+        p.toml:9:43: the record's own has no default: `$key`
+            name a field of the value
+        p.toml:9:51: the event time has no default
+            a record without one is a dead letter
+        p.toml:9:58: `a` must be a text, a number, a boolean or a time, not an array
+        p.toml:9:72: not a field's path: `b..c`
+            there is an empty name between the dots; `\.` is a dot itself
+        p.toml:9:79: `d` is not a finite number
+            JSON has no others
+        p.toml:9:88: `${NOT_SET}` is not set: e=…
+            set it in the environment that starts tidegate, or name a file with `${file:PATH}`
+        p.toml:10:18: not the version of a record: schema_version=`$topic`
+            a field of the value, or `$header.NAME`
+        p.toml:11:25: a version that is named twice: schema_versions=`1`
+        p.toml:11:30: `schema_versions` must be a string, not an integer"#]]);
+    With { decode: "defaults = 1\nschema_version = \"v\"", ..With::default() }.wrong(expect![[r#"
+        p.toml:7:1: `schema_version` has no `schema_versions`
+            list those that the components can read
+        p.toml:8:12: `defaults` must be a table, not an integer"#]]);
+    With { decode: "schema_versions = []", ..With::default() }.wrong(expect![[r#"
+        p.toml:8:19: `schema_versions` is empty
+            every record would be a dead letter"#]]);
+    With { decode: "schema_versions = [\"\"]", ..With::default() }.wrong(expect![[r#"
+        p.toml:7:1: `schema_versions` has no `schema_version`
+            name the field or header that says it"#]]);
+}
+
+#[test]
+fn a_name_in_the_group() {
+    With { kafka: "instance = \"a b\"\nlibrdkafka = { \"group.instance.id\" = \"a\" }", ..With::default() }.wrong(
+        expect![[r#"
+            p.toml:6:12: not an instance's name: instance=`a b`
+                letters, digits, `.`, `_`, `-`; 1 to 249 characters
+            p.toml:7:38: librdkafka's `group.instance.id` belongs to the runtime
+                write `instance`"#]],
+    );
+}

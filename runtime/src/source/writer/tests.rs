@@ -24,6 +24,7 @@ fn start(queue_bytes: usize) -> (StandInBroker, Writer) {
         brokers: broker.bootstrap(),
         topics: Vec::new(),
         group: "p".to_owned(),
+        instance: None,
         start: Start::Earliest,
         on_data_loss: OnDataLoss::Stop,
         librdkafka: BTreeMap::new(),
