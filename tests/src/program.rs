@@ -73,9 +73,13 @@ impl Program {
         }
     }
 
+    pub fn all_log(&self) -> String {
+        read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The end of what it has printed.
     pub fn log(&self) -> String {
-        let text = read_to_string(&self.log).unwrap_or_default();
+        let text = self.all_log();
         let lines: Vec<&str> = text.lines().collect();
         format!("{}\n{}", self.log.display(), lines[lines.len().saturating_sub(15)..].join("\n"))
     }

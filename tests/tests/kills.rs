@@ -27,17 +27,26 @@ fn objects(folder: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-fn is_claim(path: &Path) -> bool {
-    path.ends_with("claim")
+/// Waits for a checkpoint that is not among those before.
+fn wait_for_checkpoint(store: &Path, before: &BTreeSet<PathBuf>, programs: &mut [Program]) {
+    wait_for("a checkpoint", LIMIT, || {
+        programs.iter_mut().for_each(Program::assert_running);
+        let is_new = |path: &PathBuf| !path.ends_with("claim") && !before.contains(path);
+        objects(store).iter().any(is_new).then_some(())
+    });
 }
 
-/// Waits for an object that was not there, of these.
-fn wait_for_new(what: &str, store: &Path, programs: &mut [Program], is_it: impl Fn(&Path) -> bool) {
-    let before = objects(store);
-    wait_for(what, LIMIT, || {
-        programs.iter_mut().for_each(Program::assert_running);
-        objects(store).iter().any(|path| is_it(path) && !before.contains(path)).then_some(())
-    });
+/// How often a program was given partitions.
+fn assignments(program: &Program) -> usize {
+    let given = |line: &&str| line.contains("partitions were assigned") && !line.contains("added=0");
+    program.all_log().lines().filter(given).count()
+}
+
+/// Whether a program has partitions, by its last word about them.
+fn has_partitions(program: &Program) -> bool {
+    let log = program.all_log();
+    let last = log.lines().rfind(|line| line.contains("partitions were")).unwrap_or("partitions=0");
+    !last.ends_with("partitions=0") && !last.contains(" partitions=0 ")
 }
 
 #[test]
@@ -64,17 +73,24 @@ fn kills_and_zombies_do_not_show() {
     let mut programs = vec![start(), start()];
     let mut pieces = job.records.chunks(job.records.len().div_ceil(kills as usize + 1));
     for kill in 0..kills {
+        let before = objects(&store);
         job.produce(pieces.next().expect("there is a piece for each kill"));
-        wait_for_new("a checkpoint", &store, &mut programs, |path| !is_claim(path));
+        wait_for_checkpoint(&store, &before, &mut programs);
         let mut struck = programs.swap_remove(rng.usize(..programs.len()));
-        println!("kill {kill}: a second starts where {} objects are", objects(&store).len());
+        println!("kill {kill}, {} objects in the store", objects(&store).len());
         if rng.u8(..4) > 0 {
             struck.kill();
             programs.push(start());
             continue;
         }
+        let (has_partitions, before) = (has_partitions(&struck), programs.iter().map(assignments).sum::<usize>());
         struck.pause();
-        wait_for_new("its partitions to be claimed by the other", &store, &mut programs, is_claim);
+        if has_partitions {
+            wait_for("its partitions to be given to the other", LIMIT, || {
+                programs.iter_mut().for_each(Program::assert_running);
+                (programs.iter().map(assignments).sum::<usize>() > before).then_some(())
+            });
+        }
         struck.resume();
         programs.push(struck);
     }

@@ -10,7 +10,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::pipeline::{BATCH_SECONDS, Counts, Generation, LaneSnapshot, Lateness, ReloadStatus, Snapshot};
+use crate::pipeline::{
+    BATCH_SECONDS, CheckpointCounts, Counts, Generation, LaneSnapshot, Lateness, ReloadStatus, Snapshot,
+};
 use crate::record::{EventTime, ReasonKind};
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -34,6 +36,7 @@ impl Collector for Shown {
         counts(encoder, &snapshot.counts)?;
         source(encoder, snapshot)?;
         index(encoder, snapshot)?;
+        checkpoints(encoder, snapshot)?;
         memory(encoder, snapshot)?;
         plugins(encoder, &snapshot.reload)?;
         lanes(encoder, &snapshot.lanes)
@@ -124,6 +127,17 @@ fn index(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
         "How long the index has not answered; 0 while it does",
         unreachable,
     )
+}
+
+fn checkpoints(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
+    let CheckpointCounts { kept, failed, bytes, micros } = snapshot.checkpoints;
+    counter(encoder, "tidegate_checkpoints", "Checkpoints that are durable", kept)?;
+    counter(encoder, "tidegate_checkpoint_failures", "Checkpoints that were not kept, or not surely", failed)?;
+    counter(encoder, "tidegate_checkpoint_bytes", "Bytes of the durable ones", bytes)?;
+    let seconds = Duration::from_micros(micros).as_secs_f64();
+    let help = "Time that they took from the moment that all before them was settled";
+    let descriptor = encoder.encode_descriptor("tidegate_checkpoint_seconds", help, None, MetricType::Counter)?;
+    ConstCounter::new(seconds).encode(descriptor)
 }
 
 fn memory(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {

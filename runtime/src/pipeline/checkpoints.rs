@@ -59,13 +59,14 @@ impl Checkpoints {
     /// Opens the stores, and tries whether the first keeps its promises.
     pub fn start(pipeline: &str, settings: &CheckpointSettings, requests: &Handle) -> Result<Arc<Self>, PipelineError> {
         let options: Vec<(String, String)> = std::env::vars().collect();
-        let open = |location: &String| Store::open(location, &options);
+        let open = |location: &String| Store::open(location, &options).map_err(Box::new);
         let mut stores = settings.locations.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let store = stores.remove(0);
         let id = requests.block_on(async {
             store.self_test(ClaimToken(fastrand::u128(..))).await?;
             store.id(StoreId(fastrand::u128(..))).await
-        })?;
+        });
+        let id = id.map_err(Box::new)?;
         tracing::info!(location = store.location(), copies = stores.len(), "checkpoints are kept");
         Ok(Arc::new(Checkpoints {
             pipeline: pipeline.into(),

@@ -28,9 +28,9 @@ pub enum PipelineError {
     #[error("partition=`{partition}`: {error}")]
     Lane { partition: Partition, error: LaneError },
     #[error("partition=`{partition}`: {error}")]
-    Checkpoint { partition: Partition, error: CheckpointError },
+    Checkpoint { partition: Partition, error: Box<CheckpointError> },
     #[error(transparent)]
-    Store(#[from] CheckpointError),
+    Store(#[from] Box<CheckpointError>),
     #[error(transparent)]
     Write(#[from] WriteError),
     #[error(

@@ -161,7 +161,7 @@ impl World {
             (Step::Deploy, Some(actor)) => self.deploy(actor)?,
             (Step::Convert, Some(actor)) => self.actors[actor].convert(self.rng.usize(1..4))?,
             (Step::Read, Some(actor)) => self.read(actor)?,
-            (Step::Perform, Some(actor)) => self.perform(actor),
+            (Step::Perform, Some(actor)) => self.perform(actor)?,
             (Step::Checkpoint, Some(actor)) => self.actors[actor].step(Event::Checkpoint)?,
             (Step::LatePut, _) => self.store.put_late(&mut self.rng),
             (Step::Answer, Some(actor)) => self.answer(actor)?,
@@ -227,10 +227,10 @@ impl World {
     }
 
     /// One message is appended, or one document is indexed, for some effect that is not done.
-    fn perform(&mut self, actor: usize) {
+    fn perform(&mut self, actor: usize) -> Result<(), Difference> {
         let pending = self.actors[actor].pending.len().min(FAULTS_MAX);
         if pending == 0 {
-            return;
+            return Ok(());
         }
         // Nothing may depend on the order in which what is under way arrives: not even that of one producer.
         let place = self.rng.usize(..pending);
@@ -253,20 +253,22 @@ impl World {
                 left.is_empty().then_some(Event::Indexed { ticket: *ticket, rejected: Vec::new() })
             }
             Pending::Save { ticket, frozen } => {
-                let Some(owner) = &mut self.actors[actor].owner else { return };
+                let Some(owner) = &mut self.actors[actor].owner else { return Err("nobody may save".to_owned()) };
                 let faults = (!self.rests).then_some(&mut self.rng);
                 let saved = self.store.save(owner, frozen, faults);
                 let (ticket, next) = (*ticket, frozen.next());
                 self.say(|| format!("{actor} saves a checkpoint at {next}: {saved:?}"));
-                match saved {
-                    Saved::Kept(id) => self.statistics.checkpoints += usize::from(id.is_some()),
+                let kept = match saved {
+                    Saved::Kept(kept) => kept,
                     // It is not to do anything more.
                     Saved::Fenced => {
                         self.statistics.fenced += 1;
-                        return self.actors[actor].stop();
+                        self.actors[actor].stop();
+                        return Ok(());
                     }
-                }
-                let Saved::Kept(kept) = saved else { return };
+                    Saved::Wrong(what) => return Err(what),
+                };
+                self.statistics.checkpoints += usize::from(kept.is_some());
                 Some(Event::Saved { ticket, kept })
             }
         };
@@ -274,6 +276,7 @@ impl World {
             Some(answer) => self.actors[actor].answers.push(answer),
             None => self.actors[actor].pending.insert(place, taken),
         }
+        Ok(())
     }
 
     fn append(&mut self, actor: usize, message: Message) {
@@ -395,7 +398,7 @@ impl World {
                     busy = true;
                 }
                 while !self.actors[actor].is_quiet() {
-                    self.perform(actor);
+                    self.perform(actor)?;
                     self.answer(actor)?;
                     busy = true;
                 }

@@ -51,6 +51,7 @@ impl Router {
             Ok(begun) => begun,
             Err(error) => {
                 slot.leave();
+                let error = Box::new(error);
                 self.shared.fail(PipelineError::Checkpoint { partition: partition.clone(), error });
                 return Some(Course::Stalled);
             }
