@@ -7,6 +7,7 @@ mod checkpoints;
 mod input;
 mod native;
 mod oracle;
+mod perform;
 mod step;
 mod world;
 

@@ -21,8 +21,11 @@ const ROOMS: [Room; 12] = [
     Room { name: "window", sees: &["record", "config"] },
     Room { name: "sink", sees: &["record", "config"] },
     Room { name: "checkpoint", sees: &["record", "window"] },
-    Room { name: "lane", sees: &["record", "config", "decode", "plugin", "window", "sink"] },
-    Room { name: "pipeline", sees: &["record", "config", "source", "decode", "plugin", "window", "sink", "lane"] },
+    Room { name: "lane", sees: &["record", "config", "decode", "plugin", "window", "sink", "checkpoint"] },
+    Room {
+        name: "pipeline",
+        sees: &["record", "config", "source", "decode", "plugin", "window", "sink", "checkpoint", "lane"],
+    },
     Room { name: "console", sees: &["record", "config", "pipeline"] },
     Room {
         name: "cli",
