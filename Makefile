@@ -6,6 +6,7 @@ JAVASCRIPT ?= auto
 GO ?= auto
 C ?= auto
 SEEDS ?= 50000
+KILLS ?= 200
 SECONDS ?= 60
 CARGO ?= cargo
 BENCHES ?= border lane states isolation drain sink reload dev
@@ -22,7 +23,7 @@ help:
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
 	@echo 'make mutants  takes one rule of the protocol out at a time: does the simulation find it?'
-	@echo 'make soak     the simulation with many more seeds: SEEDS=50000, or as many as you like'
+	@echo 'make soak     the simulation with SEEDS=50000; then two instances on real servers, killed and stopped KILLS=200 times'
 	@echo 'make fuzz     components and what they give back, made of bytes at random, for SECONDS=60 each'
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
 
@@ -65,8 +66,10 @@ mutants: components
 	@$(CARGO) build --quiet --workspace --bins
 	@$(TARGET)/debug/mutants
 
-soak:
+soak: components
 	@SEEDS=$(SEEDS) $(CARGO) test --workspace --test simulation -- --nocapture
+	@$(CARGO) build --workspace --bins
+	@SERVERS=required SUITE=kills KILLS=$(KILLS) scripts/server-tests.sh --nocapture
 
 fuzz: components
 	@scripts/prerequisites.sh --install fuzz
