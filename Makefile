@@ -69,7 +69,7 @@ mutants: components
 soak: components
 	@SEEDS=$(SEEDS) $(CARGO) test --workspace --test simulation -- --nocapture
 	@$(CARGO) build --workspace --bins
-	@SERVERS=required SUITE=kills KILLS=$(KILLS) scripts/server-tests.sh --nocapture
+	@SERVERS=required SUITES=kills KILLS=$(KILLS) scripts/server-tests.sh --nocapture
 
 fuzz: components
 	@scripts/prerequisites.sh --install fuzz

@@ -50,7 +50,7 @@ fn has_partitions(program: &Program) -> bool {
 }
 
 #[test]
-#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make soak"]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test and make soak"]
 fn kills_and_zombies_do_not_show() {
     let (kills, seed) = (number("KILLS", 10), number("SEED", 4));
     let job = Job::new(&format!("kills-{seed}"), seed);

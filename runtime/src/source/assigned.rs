@@ -29,6 +29,10 @@ pub(super) struct Assigned {
     pub(super) stalled: bool,
     /// The end of the log, when the broker said that it was reached, and nothing came since.
     at_end: Option<Offset>,
+    /// The end that the client told last, and no record since.
+    told_end: Option<Offset>,
+    /// Records are left out until the partition is read anew.
+    passed_over: bool,
     quiet_since: Instant,
     asked: Option<Instant>,
     /// When it was last said that the partition is idle; none since its last record.
@@ -47,6 +51,8 @@ impl Assigned {
             paused: false,
             stalled: false,
             at_end: None,
+            told_end: None,
+            passed_over: false,
             quiet_since: now,
             asked: None,
             idle: None,
@@ -54,11 +60,16 @@ impl Assigned {
         }
     }
 
-    /// Copies a record into the batch; false when it lies below the position (the client fetched it twice).
-    pub(super) fn push(&mut self, record: &Received, received: EventTime, now: Instant) -> bool {
+    /// Copies a record into the batch.
+    pub(super) fn push(&mut self, record: &Received, received: EventTime, now: Instant) -> Pushed {
         if record.offset() < self.next {
-            return false;
+            return Pushed::Stale;
         }
+        self.passed_over |= self.is_behind_told_end(record.offset());
+        if self.passed_over {
+            return Pushed::PassedOver;
+        }
+        self.told_end = None;
         if self.batch.is_empty() {
             self.batch = BatchBuilder::new(received);
             self.batch.reserve(self.room.0, self.room.1);
@@ -68,7 +79,18 @@ impl Assigned {
         self.idle = None;
         self.next = record.offset().next();
         record.copy_to(&mut self.batch);
-        true
+        Pushed::Taken
+    }
+
+    /// The client counts the end that it tells as if it were a record there (librdkafka 2.2 to 2.12, its issue 4844). When it
+    /// pauses then, by our word or by its own while the group rebalances, it goes on one record too far.
+    fn is_behind_told_end(&self, offset: Offset) -> bool {
+        self.told_end.is_some_and(|end| offset == end.next())
+    }
+
+    /// Whether the client may have passed over a record: the partition is to be read anew.
+    pub(super) fn passed_over(&self) -> bool {
+        self.passed_over
     }
 
     pub(super) fn has_batch(&self) -> bool {
@@ -96,8 +118,10 @@ impl Assigned {
 
     /// The broker says that `end` is the end of the log, and everything before it was given out.
     pub(super) fn reached_end(&mut self, end: Offset) {
-        if end >= self.next {
+        self.passed_over |= self.is_behind_told_end(end);
+        if end >= self.next && !self.passed_over {
             self.at_end = Some(end);
+            self.told_end = Some(end);
         }
     }
 
@@ -125,6 +149,7 @@ impl Assigned {
     /// It is read anew from `next`.
     pub(super) fn restarted(&mut self, now: Instant) {
         self.at_end = None;
+        (self.told_end, self.passed_over) = (None, false);
         self.quiet_since = now;
     }
 
@@ -168,6 +193,16 @@ impl Assigned {
     pub(super) fn unanswered(&mut self, now: Instant) {
         self.asked = Some(now);
     }
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pushed {
+    Taken,
+    /// It lies below the position: the client fetched it twice.
+    Stale,
+    /// See [`Assigned::passed_over`].
+    PassedOver,
 }
 
 /// What the end of the log means for a partition.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hashbrown::HashMap;
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::assigned::{Answered, Assigned, BATCH_BYTES_MAX};
+use super::assigned::{Answered, Assigned, BATCH_BYTES_MAX, Pushed};
 use super::commit::Ledger;
 use super::control::Control;
 use super::flow::{Change, Flow, Load};
@@ -162,11 +162,13 @@ impl Poller {
             let found = *places.entry(place).or_insert_with(|| position(assigned, message));
             let it = found.and_then(|index| assigned.get_mut(index));
             let Some(it) = it.filter(|it| !it.stalled) else { return };
-            if !it.push(message, received, now) {
-                *stale_records += 1;
-            } else if it.full() {
-                let batch = it.take_batch();
-                receiver.batch(&it.partition, batch);
+            match it.push(message, received, now) {
+                Pushed::Taken if it.full() => {
+                    let batch = it.take_batch();
+                    receiver.batch(&it.partition, batch);
+                }
+                Pushed::Taken | Pushed::PassedOver => {}
+                Pushed::Stale => *stale_records += 1,
             }
         });
         if bytes > BATCH_BYTES_MAX {
@@ -174,7 +176,21 @@ impl Poller {
         } else if taken == *take {
             *take = (*take * 2).min(TAKE_MAX);
         }
-        errors.into_iter().try_for_each(|trouble| self.trouble(trouble, now))
+        errors.into_iter().try_for_each(|trouble| self.trouble(trouble, now))?;
+        self.read_passed_over(now)
+    }
+
+    /// Reads anew where the client may have passed over a record; one that is not there does not come then either.
+    fn read_passed_over(&mut self, now: Instant) -> Result<(), SourceError> {
+        if self.draining {
+            return Ok(());
+        }
+        while let Some(index) = self.assigned.iter().position(Assigned::passed_over) {
+            let it = &self.assigned[index];
+            tracing::debug!(partition = %it.partition, next = %it.next, "the client may have passed over a record, reading anew");
+            self.restart(index, now)?;
+        }
+        Ok(())
     }
 
     /// Batches whose lanes wait for them.

@@ -11,6 +11,7 @@ use crate::config::{OnDataLoss, Secret, Start};
 use crate::record::ErrorKind;
 
 mod course;
+mod pause;
 
 const TOPIC: &str = "events";
 const PATIENCE: Duration = Duration::from_secs(20);
