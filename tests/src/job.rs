@@ -88,18 +88,18 @@ impl Job {
     /// Waits until the index and the dead letters are as expected; shows what differs when they do not come to be.
     pub fn wait_until_as_expected(&self, program: &mut Program) {
         let (mut seen, mut changed) = ((0, 0), Instant::now());
-        while changed.elapsed() < STANDSTILL {
+        let differences = wait_for("a standstill", Duration::MAX, || {
             program.assert_running();
-            if self.differences().is_empty() {
-                return;
-            }
             let now = (self.documents().len(), self.dead_letters().len());
             if now != seen {
                 (seen, changed) = (now, Instant::now());
             }
-            std::thread::sleep(Duration::from_millis(200));
+            let differences = self.differences();
+            (differences.is_empty() || changed.elapsed() > STANDSTILL).then_some(differences)
+        });
+        if differences.is_empty() {
+            return;
         }
-        let differences = self.differences();
         let shown = differences[..differences.len().min(20)].join("\n");
         panic!("{} differences, {seen:?} documents and dead letters\n{shown}\n{}", differences.len(), program.log());
     }

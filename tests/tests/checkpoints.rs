@@ -8,6 +8,7 @@ use std::sync::Arc;
 use expect_test::{Expect, expect};
 use tidegate::checkpoint::{
     ClaimToken, Component, Encoder, Epoch, Fingerprint, Header, Place, Sequence, SlotId, Store, StoreId, TopicId,
+    Wanted,
 };
 use tidegate::record::{EventTime, Offset, Partition, StateSchema};
 use tidegate::source::StandInBroker;
@@ -231,8 +232,13 @@ fn a_checkpoint_goes_into_a_file_and_comes_back_as_the_newest() {
     stores.check("import FILE --from c --dry-run", 0, expect![[r#"
         would claim events-1 in file:///first and put the checkpoint there as its newest; a restart goes on at offset 1001
     "#]]);
-    let newest =
-        || stores.runtime.block_on(stores.first.newest_valid(&place())).expect("it answers").expect("there is one");
+    let newest = || {
+        stores
+            .runtime
+            .block_on(stores.first.to_restore(&place(), &Wanted::default()))
+            .expect("it answers")
+            .expect("there is one")
+    };
     assert_eq!(newest().checkpoint.header().slot, SECOND);
     stores.check(
         "import FILE --from c",
@@ -312,7 +318,8 @@ fn a_copy_takes_the_place_of_the_first_location() {
         stores.second.require(StoreId(7)).await.expect("it is the one that the positions name");
         let owner = stores.second.claim(place(), ClaimToken(2)).await.expect("it is claimed");
         assert_eq!(owner.epoch(), Epoch(1003));
-        let found = stores.second.newest_valid(&place()).await.expect("it answers").expect("there is one");
+        let found =
+            stores.second.to_restore(&place(), &Wanted::default()).await.expect("it answers").expect("there is one");
         assert_eq!(found.checkpoint.header().slot, FIRST);
     });
     stores.check(&format!("promote FILE file://{}/first", stores.folder.display()), 2, expect![[r#"

@@ -102,7 +102,9 @@ fn a_damaged_checkpoint_is_passed_over_and_records_are_read_again() {
     let job = Job::new("passed-over");
     let running = job.numbers.start();
     job.numbers.produce(0..HALF / 2);
-    wait_for("a checkpoint of each partition", LIMIT, || (job.objects(false).len() >= PARTITIONS as usize).then_some(()));
+    wait_for("a checkpoint of each partition", LIMIT, || {
+        (job.objects(false).len() >= PARTITIONS as usize).then_some(())
+    });
     let older = job.objects(false);
     job.numbers.produce(HALF / 2..HALF);
     wait_for("half a window", LIMIT, || (records(&running) == HALF as u64).then_some(()));

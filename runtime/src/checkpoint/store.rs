@@ -1,5 +1,6 @@
 //! The store: claims, slots below them, and what may be done with both.
 
+use std::ffi::OsString;
 use std::fmt;
 
 use bytes::Bytes;
@@ -36,9 +37,21 @@ pub struct Store {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StoreId(pub u128);
 
+impl StoreId {
+    pub fn random() -> Self {
+        StoreId(fastrand::u128(..))
+    }
+}
+
 /// Tells who claims from all others: a number that nobody else draws.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClaimToken(pub u128);
+
+impl ClaimToken {
+    pub fn random() -> Self {
+        ClaimToken(fastrand::u128(..))
+    }
+}
 
 /// Who may put checkpoints of a partition, until another claims it.
 #[derive(Debug)]
@@ -78,6 +91,12 @@ pub struct Damaged {
 }
 
 impl Store {
+    /// The store at a URL, with the ways in that the environment has.
+    pub fn at(url: &str) -> Result<Store, CheckpointError> {
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Store::open(url, &std::env::vars_os().filter_map(text).collect::<Vec<_>>())
+    }
+
     /// The store at a URL: `file:///…`, `s3://…`, `gs://…`, `az://…`; `memory:///` is one that is gone with the process. Nothing is
     /// asked yet. `options` are credentials and the like, named as in the environment (`AWS_ENDPOINT_URL`, …); others are passed over.
     pub fn open(url: &str, options: &[(String, String)]) -> Result<Store, CheckpointError> {
@@ -172,26 +191,6 @@ impl Store {
             Err(why) => return Err(CheckpointError::Unreadable { object, why }),
         };
         named_right(&object, checkpoint.header(), place, slot).map(|()| checkpoint)
-    }
-
-    /// The newest checkpoint of a partition that is whole; none where there never was one. Damage is passed over; a checkpoint that
-    /// is whole and cannot be understood is not, nor one of something else, nor a store that does not answer.
-    pub async fn newest_valid(&self, place: &Place) -> Result<Option<Found>, CheckpointError> {
-        let mut damaged: Vec<Damaged> = Vec::new();
-        for Kept { slot, .. } in self.list(place).await? {
-            let what = match self.read(place, slot).await {
-                Ok(checkpoint) => return Ok(Some(Found { checkpoint, damaged })),
-                Err(CheckpointError::Unreadable { why: Unreadable::Damaged(what), .. }) => what,
-                Err(CheckpointError::Missing { .. }) => "it vanished while it was looked for".to_owned(),
-                Err(error) => return Err(error),
-            };
-            damaged.push(Damaged { slot, what });
-        }
-        if damaged.is_empty() {
-            return Ok(None);
-        }
-        let damaged: Vec<String> = damaged.iter().map(|one| format!("{}: {}", one.slot, one.what)).collect();
-        Err(CheckpointError::NoneReadable { partition: place.partition.clone(), damaged: damaged.join("; ") })
     }
 
     /// Reads all of a checkpoint.

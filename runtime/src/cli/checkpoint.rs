@@ -1,8 +1,6 @@
 //! `tidegate checkpoint`: what is in the locations of a pipeline's checkpoints, whether it is whole, and what is done when some is lost.
 
-use std::fs::File;
 use std::future::Future;
-use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,7 +18,7 @@ mod verify;
 mod which;
 
 use super::PipelineFile;
-use crate::checkpoint::{CheckpointError, ClaimToken, Place, Store, Unreadable};
+use crate::checkpoint::{CheckpointError, Place, Store, Unreadable};
 use crate::config::PipelineSettings;
 use crate::record::{ErrorKind, HasKind, Partition};
 
@@ -138,21 +136,13 @@ impl Locations {
         let named = named.map(|named| named.trim_end_matches('/'));
         let known = || self.urls.join(", ");
         match named.map_or(self.urls.first(), |named| self.urls.iter().find(|url| *url == named)) {
-            Some(url) => open(url),
+            Some(url) => Ok(Store::at(url)?),
             None => {
                 let location = named.unwrap_or_default().to_owned();
                 Err(CheckpointCommandError::UnknownLocation { location, known: known() }.into())
             }
         }
     }
-}
-
-/// With the ways in that the environment has.
-fn open(url: &str) -> anyhow::Result<Store> {
-    let options: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    Ok(Store::open(url, &options)?)
 }
 
 fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -163,11 +153,4 @@ fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
 
 fn now() -> Timestamp {
     Timestamp::try_from(SystemTime::now()).unwrap_or_default()
-}
-
-/// For one claim.
-fn token() -> io::Result<ClaimToken> {
-    let mut random = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(ClaimToken(u128::from_le_bytes(random)))
 }

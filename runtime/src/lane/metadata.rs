@@ -204,6 +204,25 @@ mod tests {
     }
 
     #[test]
+    fn what_later_owners_have_done_is_learnt() {
+        let metadata = |settled, emitted: &[(u64, i64)]| SourceMetadata {
+            revision: Revision(0),
+            watermark_micros: settled,
+            settled,
+            parts_partitions: 1,
+            emitted: emitted
+                .iter()
+                .map(|(output, end_micros)| Emitted { output: *output, end_micros: *end_micros })
+                .collect(),
+            checkpoint: None,
+        };
+        let mut known = metadata(5, &[(1, 60), (2, 90)]);
+        known.learn(&metadata(9, &[(1, 70), (2, 80), (3, 10)]));
+        let watermark_micros = 5;
+        assert_eq!(known, SourceMetadata { watermark_micros, ..metadata(9, &[(1, 70), (2, 90), (3, 10)]) });
+    }
+
+    #[test]
     fn three_hundred_sources_fit() {
         let source = |partition| SourceAsOf {
             partition,

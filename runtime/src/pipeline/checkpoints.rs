@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use super::PipelineError;
@@ -39,6 +40,13 @@ pub struct CheckpointCounts {
     pub micros: u64,
 }
 
+/// A location with copies.
+struct Copy {
+    store: Store,
+    /// It says whose copies it has.
+    marked: OnceCell<()>,
+}
+
 /// The stores of a pipeline.
 pub(crate) struct Checkpoints {
     pipeline: Arc<str>,
@@ -46,7 +54,7 @@ pub(crate) struct Checkpoints {
     /// It decides.
     store: Store,
     id: StoreId,
-    copies: Vec<Store>,
+    copies: Vec<Copy>,
     when: Copies,
     requests: Handle,
     kept: AtomicU64,
@@ -58,13 +66,12 @@ pub(crate) struct Checkpoints {
 impl Checkpoints {
     /// Opens the stores, and tries whether the first keeps its promises.
     pub fn start(pipeline: &str, settings: &CheckpointSettings, requests: &Handle) -> Result<Arc<Self>, PipelineError> {
-        let options: Vec<(String, String)> = std::env::vars().collect();
-        let open = |location: &String| Store::open(location, &options).map_err(Box::new);
+        let open = |location: &String| Store::at(location).map_err(Box::new);
         let mut stores = settings.locations.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let store = stores.remove(0);
         let id = requests.block_on(async {
-            store.self_test(ClaimToken(fastrand::u128(..))).await?;
-            store.id(StoreId(fastrand::u128(..))).await
+            store.self_test(ClaimToken::random()).await?;
+            store.id(StoreId::random()).await
         });
         let id = id.map_err(Box::new)?;
         tracing::info!(location = store.location(), copies = stores.len(), "checkpoints are kept");
@@ -73,7 +80,7 @@ impl Checkpoints {
             every: settings.every,
             store,
             id,
-            copies: stores,
+            copies: stores.into_iter().map(|store| Copy { store, marked: OnceCell::new() }).collect(),
             when: settings.copies,
             requests: requests.clone(),
             kept: AtomicU64::new(0),
@@ -127,7 +134,7 @@ impl Checkpoints {
 
     async fn claim(&self, partition: &Partition, wanted: &Wanted) -> Result<Begun, CheckpointError> {
         let place = self.place(partition);
-        let owner = self.store.claim(place.clone(), ClaimToken(fastrand::u128(..))).await?;
+        let owner = self.store.claim(place.clone(), ClaimToken::random()).await?;
         let found = self.store.to_restore(&place, wanted).await?;
         for damaged in found.iter().flat_map(|found| &found.damaged) {
             tracing::warn!(%partition, slot = %damaged.slot, "a checkpoint is damaged and passed over: {}", damaged.what);
@@ -195,7 +202,7 @@ impl Checkpoints {
             };
             if let Err(error) = copied {
                 tracing::warn!(%partition, %slot, "a checkpoint was not copied: {error}");
-            } else if let Err(error) = copy.delete_old(place).await {
+            } else if let Err(error) = copy.store.delete_old(place).await {
                 tracing::warn!(%partition, "old copies of checkpoints were not deleted: {error}");
             }
         }
@@ -204,9 +211,9 @@ impl Checkpoints {
         }
     }
 
-    async fn copy(&self, copy: &Store, place: &Place, slot: SlotId, object: &Bytes) -> Result<(), CheckpointError> {
-        copy.mark_copy_of(self.id).await?;
-        copy.copy_in(place, slot, object.clone()).await
+    async fn copy(&self, copy: &Copy, place: &Place, slot: SlotId, object: &Bytes) -> Result<(), CheckpointError> {
+        copy.marked.get_or_try_init(|| copy.store.mark_copy_of(self.id)).await?;
+        copy.store.copy_in(place, slot, object.clone()).await
     }
 
     fn place(&self, partition: &Partition) -> Place {

@@ -28,7 +28,7 @@ pub(crate) struct Router {
     shared: Arc<Shared>,
     workers: Vec<Worker>,
     lanes: HashMap<Partition, Arc<Slot>>,
-    /// Those of them that wait for their checkpoint.
+    /// Lanes that have not begun: they wait for their checkpoint.
     restoring: HashMap<Partition, Restoring>,
     /// When a lane's next checkpoint is due.
     due: HashMap<LaneKey, Instant>,
@@ -68,28 +68,35 @@ impl Router {
         let worker = self.least_loaded(&partition.topic);
         self.keys += 1;
         let slot = Slot::new(LaneKey(self.keys), partition.clone(), worker);
-        match self.restore(&slot, &resume) {
-            Some(restoring) => drop(self.restoring.insert(partition.clone(), restoring)),
-            None => self.tell(&slot, Command::Assign { slot: slot.clone(), resume, restored: None }),
-        }
-        if let Some(old) = self.lanes.insert(partition, slot) {
+        if let Some(old) = self.lanes.remove(&partition) {
             // The old lane stalled, or was assigned twice without a revocation: it must not go on beside the new one.
-            old.leave();
-            self.tell(&old, Command::Drop(old.key));
+            self.drop_lane(&old);
+        }
+        match self.restore(&slot, &resume) {
+            Some(restoring) => drop(self.restoring.insert(partition, restoring)),
+            None => {
+                self.tell(&slot, Command::Assign { slot: slot.clone(), resume, restored: None });
+                self.lanes.insert(partition, slot);
+            }
         }
         self.changed();
     }
 
+    fn drop_lane(&mut self, slot: &Slot) {
+        slot.leave();
+        self.due.remove(&slot.key);
+        self.tell(slot, Command::Drop(slot.key));
+    }
+
     /// The lanes have changed.
     fn changed(&mut self) {
-        self.shared.set_lanes(self.lanes.values().cloned().collect());
+        let restoring = self.restoring.values().map(|restoring| &restoring.slot);
+        self.shared.set_lanes(self.lanes.values().chain(restoring).cloned().collect());
     }
 
     /// Tells lanes whose next checkpoint is due. The first of each comes at any time, so that they do not all come at once.
     fn ask_for_checkpoints(&mut self, now: Instant) {
         let Some(every) = self.shared.checkpoints.as_ref().map(|checkpoints| checkpoints.every()) else { return };
-        let is_there = |key: &LaneKey| self.lanes.values().any(|slot| slot.key == *key);
-        self.due.retain(|key, _| is_there(key));
         for slot in self.lanes.values().filter(|slot| slot.has_owner()) {
             let due = self.due.entry(slot.key).or_insert_with(|| now + every.mul_f64(fastrand::f64()));
             if *due <= now
@@ -132,7 +139,7 @@ impl Receiver for Router {
     /// One batch is computed and one waits for it: more would only be read ahead, and a batch grows while it waits.
     fn ready(&self, partition: &Partition) -> bool {
         let Some(slot) = self.lanes.get(partition) else { return false };
-        slot.queued_batches() == 0 && !slot.is_gone() && !self.restoring.contains_key(partition)
+        slot.queued_batches() == 0 && !slot.is_gone()
     }
 
     /// A lane that stalled begins anew at its position when it shall: its partition is read again from there.
@@ -153,21 +160,22 @@ impl Receiver for Router {
     }
 
     fn batch(&mut self, partition: &Partition, batch: RecordBatch) {
-        // What came before its lane begins is read again from where that does.
-        let Some(slot) = self.lanes.get(partition).filter(|_| !self.restoring.contains_key(partition)) else { return };
+        // What comes before its lane begins is read again from where that does.
+        let Some(slot) = self.lanes.get(partition) else { return };
         slot.queue();
         self.tell(slot, Command::Event { lane: slot.key, event: Event::Batch(Arc::new(batch)), at: Instant::now() });
     }
 
     fn idle(&mut self, partition: &Partition) {
-        if let Some(slot) = self.lanes.get(partition).filter(|_| !self.restoring.contains_key(partition)) {
+        if let Some(slot) = self.lanes.get(partition) {
             self.tell(slot, Command::Event { lane: slot.key, event: Event::Idle, at: Instant::now() });
         }
     }
 
     fn revoked(&mut self, partitions: &[Partition], lost: bool, deadline: Instant) -> Vec<(Partition, Commitment)> {
         let slots: Vec<Arc<Slot>> = partitions.iter().filter_map(|partition| self.lanes.remove(partition)).collect();
-        partitions.iter().for_each(|partition| drop(self.restoring.remove(partition)));
+        let restoring: Vec<Restoring> = partitions.iter().filter_map(|it| self.restoring.remove(it)).collect();
+        restoring.iter().for_each(|one| one.slot.leave());
         let mut positions = Vec::new();
         if !lost {
             let unsettled = self.settle(&slots, deadline);
@@ -175,11 +183,10 @@ impl Receiver for Router {
             for slot in &slots {
                 positions.extend(slot.commitment().map(|commitment| (slot.partition.clone(), commitment)));
             }
+            // A claim that is under way must not come after that of whoever has the partition next.
+            restoring.iter().for_each(|one| one.wait(deadline));
         }
-        for slot in &slots {
-            slot.leave();
-            self.tell(slot, Command::Drop(slot.key));
-        }
+        slots.iter().for_each(|slot| self.drop_lane(slot));
         self.changed();
         positions
     }

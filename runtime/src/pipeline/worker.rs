@@ -306,7 +306,8 @@ impl Running {
 
     /// Of a lane that goes away and has nothing in flight, a last checkpoint is made.
     fn settle_on(&mut self, lane: LaneKey) {
-        let Some(owned) = self.lanes.get_mut(&lane).filter(|owned| owned.lane.is_settled()) else { return };
+        let is_settled = |owned: &&mut Owned| owned.settling.is_some() && owned.lane.is_settled();
+        let Some(owned) = self.lanes.get_mut(&lane).filter(is_settled) else { return };
         match owned.settling.take() {
             Some(Settling { to, checkpoint: false }) => {
                 owned.settling = Some(Settling { to, checkpoint: true });

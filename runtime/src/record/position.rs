@@ -12,6 +12,12 @@ pub enum Resume {
 }
 
 impl Resume {
+    pub fn offset(&self) -> Offset {
+        match self {
+            Resume::Fresh { offset } | Resume::Position { offset, .. } => *offset,
+        }
+    }
+
     /// A position and what was committed with it. With exactly the text `initial` nothing of it was settled.
     pub fn at(offset: Offset, metadata: String, initial: &str) -> Resume {
         match metadata == initial {

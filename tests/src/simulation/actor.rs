@@ -64,9 +64,7 @@ impl Actor {
         claimed: Option<Claimed>,
         version: u8,
     ) -> Result<Self, String> {
-        let position = match &resume {
-            Resume::Fresh { offset } | Resume::Position { offset, .. } => offset.0,
-        };
+        let position = resume.offset().0;
         let mut effects = Vec::new();
         let (owner, found) = claimed.map(|claimed| (claimed.owner, claimed.found.zip(Some(claimed.store)))).unzip();
         let found = found.flatten();

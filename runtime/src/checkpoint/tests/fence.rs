@@ -44,7 +44,8 @@ async fn of_many_that_claim_at_once_each_has_an_epoch_of_its_own_and_the_last_on
                 let is_owner = told == Ok(SlotId { epoch, sequence: Sequence(1) });
                 assert!(is_owner || matches!(told, Err(CheckpointError::Fenced { .. })), "{told:?}");
             }
-            let newest = store.newest_valid(&place()).await.expect("it answers").expect("there is one");
+            let newest =
+                store.to_restore(&place(), &Wanted::default()).await.expect("it answers").expect("there is one");
             assert_eq!(newest.checkpoint.header().slot, slot(24, 1));
         }
     }
@@ -98,7 +99,7 @@ async fn a_former_owner_is_told_that_it_is_none() {
         assert_eq!(fenced, CheckpointError::Fenced { partition, epoch, later });
         assert_eq!(put_next(&store, &mut second).await, Ok(slot(2, 1)));
         // What the former owner left is older than all that the present one puts.
-        let found = store.newest_valid(&place()).await.expect("it answers").expect("there is one");
+        let found = store.to_restore(&place(), &Wanted::default()).await.expect("it answers").expect("there is one");
         assert_eq!((found.checkpoint.header().slot, found.damaged), (slot(2, 1), vec![]));
     }
 }
@@ -141,7 +142,9 @@ async fn a_put_that_comes_long_after_it_was_given_up_is_older_than_what_has_been
     faulty.puts(Puts::Work);
     assert_eq!(put_next(&store, &mut owner).await, Ok(slot(1, 2)));
     assert_eq!(faulty.deliver().await, 1);
-    let newest = async || store.newest_valid(&place()).await.expect("it answers").expect("there is one").checkpoint;
+    let newest = async || {
+        store.to_restore(&place(), &Wanted::default()).await.expect("it answers").expect("there is one").checkpoint
+    };
     assert_eq!(newest().await.header().slot, slot(1, 2));
 
     // The same with a later owner in between.

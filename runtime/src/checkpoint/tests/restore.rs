@@ -24,7 +24,7 @@ fn name(slot: SlotId) -> String {
 }
 
 async fn check(store: &Store, expected: Expect) {
-    let shown = match store.newest_valid(&place()).await {
+    let shown = match store.to_restore(&place(), &Wanted::default()).await {
         Ok(None) => "none".to_owned(),
         Ok(Some(Found { checkpoint, damaged })) => {
             let damaged: Vec<String> = damaged.iter().map(|one| format!("{}: {}", one.slot, one.what)).collect();
@@ -45,6 +45,41 @@ async fn the_newest_is_found() {
     assert_eq!(contents, Ok(Contents { outputs: 1, windows: 1, groups: 2 }));
     let missing = store.verify(&place(), slot(9, 9)).await;
     assert!(matches!(missing, Err(CheckpointError::Missing { .. })), "{missing:?}");
+}
+
+/// `object` puts the next offset at 1000 and its sequence.
+#[tokio::test]
+async fn the_position_decides_whether_one_is_wanted() {
+    let (faulty, store) = three().await;
+    let id = store.id(StoreId(5)).await.expect("it answers");
+    let named = |epoch, sequence| Some(CheckpointId { store: id, slot: slot(epoch, sequence) });
+    let at = |position| Wanted { position: Some(Offset(position)), ..Wanted::default() };
+    let found = async |wanted| match store.to_restore(&place(), &wanted).await {
+        Ok(found) => Ok(found.map(|found| found.checkpoint.header().slot)),
+        Err(error) => Err(error.to_string()),
+    };
+    let newest = Ok(Some(slot(2, 1)));
+    assert_eq!(found(at(1000)).await, newest, "it is ahead");
+    assert_eq!(found(at(1001)).await, Ok(None), "the position is as far, and needs none");
+    assert_eq!(found(Wanted { named: named(2, 1), ..at(1001) }).await, newest);
+    assert_eq!(
+        found(Wanted { named: named(1, 2), ..at(2000) }).await,
+        newest,
+        "another is newer, and the position needs one"
+    );
+    assert_eq!(found(Wanted { revision: 3, ..at(0) }).await, Ok(None), "they are of before a rewind");
+    let topic = Wanted { topic_id: Some(TopicId([8; 16])), ..at(1001) };
+    assert!(found(topic).await.expect_err("another topic").contains("was deleted and made anew"));
+    let stranger = CheckpointId { store: StoreId(6), slot: slot(2, 1) };
+    let other = Wanted { named: Some(stranger), ..at(1001) };
+    assert!(found(other).await.expect_err("another store").contains("this is another store"));
+    for gone in [slot(2, 1), slot(1, 2), slot(1, 1)] {
+        faulty.plant(&name(gone), Vec::new()).await;
+    }
+    assert_eq!(found(at(1001)).await, Ok(None), "damaged ones are not needed");
+    assert!(found(Wanted { named: named(3, 1), ..at(1001) }).await.expect_err("needed").contains(
+        "0000000003/0000000001, which the position was committed with, is not there; 0000000002/0000000001: it is cut short"
+    ));
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::which::Which;
-use super::{Pipeline, wait};
+use super::wait;
+use super::which::Chosen;
 use crate::checkpoint::{Checkpoint, CheckpointError, Header, Item, Kept, Unreadable};
 use crate::cli::columns::Columns;
 use crate::lane::{GroupValue, group_values};
@@ -14,13 +14,7 @@ use crate::lane::{GroupValue, group_values};
 #[derive(Args)]
 pub(super) struct InspectArgs {
     #[command(flatten)]
-    pipeline: Pipeline,
-    /// The checkpoint: TOPIC-PARTITION/EPOCH/SEQUENCE, or TOPIC-PARTITION for its newest one
-    #[arg(value_name = "CHECKPOINT")]
-    which: Which,
-    /// One of the locations of the pipeline file, in place of the first
-    #[arg(long, value_name = "URL")]
-    location: Option<String>,
+    chosen: Chosen,
     /// Shows so many groups of each window
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     groups: usize,
@@ -55,11 +49,9 @@ struct Group {
 }
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<String> {
-    let locations = args.pipeline.load()?;
-    let store = locations.open(args.location.as_deref())?;
-    let place = locations.place(&args.which.partition);
+    let (store, place) = args.chosen.open()?;
     let (kept, checkpoint) = wait(async {
-        let kept = args.which.find(&store, &place).await?;
+        let kept = args.chosen.which.find(&store, &place).await?;
         Ok((kept, store.read(&place, kept.slot).await?))
     })?;
     let unreadable = |why| CheckpointError::Unreadable { object: format!("{place}/{}", kept.slot), why };

@@ -4,7 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Locations, Pipeline, now, open, wait};
+use super::{Locations, Pipeline, now, wait};
 use crate::checkpoint::{Kept, Place, Store};
 use crate::cli::columns::Columns;
 use crate::cli::print;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<()> {
     let mut shown = Vec::new();
     let mut failed = None;
     for (number, url) in locations.urls.iter().enumerate() {
-        match open(url).and_then(|store| wait(rows(&store, &locations))) {
+        match wait(rows(url, &locations)) {
             Ok(rows) if args.json => shown.push(as_json(url, number == 0, &rows)),
             Ok(rows) => print(&format!("{}{}\n", head(url, number), table(&rows, now()))),
             Err(error) if args.json => {
@@ -52,7 +52,8 @@ pub(super) fn run(args: &ListArgs) -> anyhow::Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-async fn rows(store: &Store, locations: &Locations) -> anyhow::Result<Vec<Row>> {
+async fn rows(url: &str, locations: &Locations) -> anyhow::Result<Vec<Row>> {
+    let store = Store::at(url)?;
     let mut rows = Vec::new();
     for (place, all) in store.partitions(&locations.pipeline).await? {
         for kept in all {

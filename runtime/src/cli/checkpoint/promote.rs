@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use clap::Args;
 
-use super::{CheckpointCommandError, Locations, Pipeline, token, wait};
-use crate::checkpoint::{CheckpointError, Place, SlotId, Store};
+use super::{CheckpointCommandError, Locations, Pipeline, wait};
+use crate::checkpoint::{CheckpointError, ClaimToken, Place, SlotId, Store};
 use crate::record::Offset;
 
 #[derive(Args)]
@@ -50,7 +50,7 @@ pub(super) fn run(args: &PromoteArgs) -> anyhow::Result<String> {
             return Ok(out);
         }
         for Newest { place, .. } in &newest {
-            store.claim_far(place.clone(), token()?).await?;
+            store.claim_far(place.clone(), ClaimToken::random()).await?;
         }
         store.promote().await?;
         writeln!(

@@ -8,9 +8,9 @@ use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
 
-use super::which::Which;
-use super::{CheckpointCommandError, Pipeline, token, wait};
-use crate::checkpoint::{Checkpoint, Header};
+use super::which::Chosen;
+use super::{CheckpointCommandError, Pipeline, wait};
+use crate::checkpoint::{Checkpoint, ClaimToken, Header};
 use crate::config::KafkaSettings;
 use crate::record::Partition;
 use crate::source::Admin;
@@ -18,13 +18,7 @@ use crate::source::Admin;
 #[derive(Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    pipeline: Pipeline,
-    /// The checkpoint: TOPIC-PARTITION/EPOCH/SEQUENCE, or TOPIC-PARTITION for its newest one
-    #[arg(value_name = "CHECKPOINT")]
-    which: Which,
-    /// One of the locations of the pipeline file, in place of the first
-    #[arg(long, value_name = "URL")]
-    location: Option<String>,
+    chosen: Chosen,
     /// A file that is not there yet
     #[arg(long, value_name = "PATH")]
     to: PathBuf,
@@ -44,11 +38,9 @@ pub(super) struct ImportArgs {
 
 /// Also what is damaged: somebody may want to look at it.
 pub(super) fn export(args: &ExportArgs) -> anyhow::Result<String> {
-    let locations = args.pipeline.load()?;
-    let store = locations.open(args.location.as_deref())?;
-    let place = locations.place(&args.which.partition);
+    let (store, place) = args.chosen.open()?;
     let (slot, object) = wait(async {
-        let slot = args.which.find(&store, &place).await?.slot;
+        let slot = args.chosen.which.find(&store, &place).await?.slot;
         Ok((slot, store.object(&place, slot).await?))
     })?;
     let path = args.to.display();
@@ -86,9 +78,8 @@ pub(super) fn import(args: &ImportArgs) -> anyhow::Result<String> {
             "would claim {partition} in {location} and put the checkpoint there as its newest; a restart goes on at offset {next}\n"
         ));
     }
-    let token = token()?;
     let slot = wait(async {
-        let mut owner = store.claim(place.clone(), token).await?;
+        let mut owner = store.claim(place.clone(), ClaimToken::random()).await?;
         let slot = owner.next_slot();
         let moved = Checkpoint::moved(&object, slot.id()).map_err(no_checkpoint)?;
         Ok(store.put(slot, moved).await?)

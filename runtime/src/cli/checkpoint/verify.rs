@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::which::Which;
-use super::{CheckpointCommandError, Locations, Pipeline, open, wait};
+use super::{CheckpointCommandError, Locations, Pipeline, wait};
 use crate::checkpoint::{Contents, Kept, Place, Store};
 use crate::cli::columns::count;
 use crate::cli::print;
@@ -32,7 +32,7 @@ pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
     let locations = args.pipeline.load()?;
     let stores = match &args.location {
         Some(location) => vec![locations.open(Some(location))],
-        None => locations.urls.iter().map(|url| open(url)).collect(),
+        None => locations.urls.iter().map(|url| Ok(Store::at(url)?)).collect(),
     };
     let mut verified = Verified::default();
     let mut failed = None;

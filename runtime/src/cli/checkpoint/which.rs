@@ -3,10 +3,32 @@
 use std::fmt;
 use std::str::FromStr;
 
+use clap::Args;
+
 use crate::checkpoint::{Epoch, Kept, Place, Sequence, SlotId, Store};
 use crate::record::Partition;
 
-use super::CheckpointCommandError;
+use super::{CheckpointCommandError, Pipeline};
+
+/// A checkpoint in a location.
+#[derive(Args)]
+pub(super) struct Chosen {
+    #[command(flatten)]
+    pipeline: Pipeline,
+    /// The checkpoint: TOPIC-PARTITION/EPOCH/SEQUENCE, or TOPIC-PARTITION for its newest one
+    #[arg(value_name = "CHECKPOINT")]
+    pub which: Which,
+    /// One of the locations of the pipeline file, in place of the first
+    #[arg(long, value_name = "URL")]
+    location: Option<String>,
+}
+
+impl Chosen {
+    pub fn open(&self) -> anyhow::Result<(Store, Place)> {
+        let locations = self.pipeline.load()?;
+        Ok((locations.open(self.location.as_deref())?, locations.place(&self.which.partition)))
+    }
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Which {

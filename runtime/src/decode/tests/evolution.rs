@@ -6,7 +6,7 @@ use super::*;
 use crate::record::Offset;
 
 fn with(settings: DecodeSettings, paths: &[&str]) -> Decoder {
-    Decoder::new(&settings, paths.iter().copied()).unwrap()
+    Decoder::new(&settings, paths.iter().copied()).expect("the settings are right")
 }
 
 fn defaults(of: &[(&str, &str)]) -> DecodeSettings {

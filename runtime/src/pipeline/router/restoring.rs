@@ -1,6 +1,7 @@
 //! Lanes that begin with a checkpoint: while it is looked for, their partitions are not read.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
@@ -16,23 +17,24 @@ use crate::source::Course;
 
 /// A lane that has not begun.
 pub(super) struct Restoring {
-    slot: Arc<Slot>,
+    pub slot: Arc<Slot>,
     resume: Resume,
     begun: Receiver<Result<Begun, CheckpointError>>,
+}
+
+impl Restoring {
+    /// Until nothing is asked of the store any more.
+    pub fn wait(&self, deadline: Instant) {
+        let _ = self.begun.recv_deadline(deadline);
+    }
 }
 
 impl Router {
     /// Claims the partition of a lane and looks for its checkpoint, where its lanes make any.
     pub(super) fn restore(&self, slot: &Arc<Slot>, resume: &Resume) -> Option<Restoring> {
         let checkpoints = self.shared.checkpoints.as_ref()?;
-        let wanted = match Lane::wanted(&self.shared.plan, &slot.partition, resume) {
-            Ok(wanted) => wanted?,
-            Err(error) => {
-                slot.leave();
-                self.shared.fail(PipelineError::Lane { partition: slot.partition.clone(), error });
-                return None;
-            }
-        };
+        // What is wrong with the position the lane says itself.
+        let wanted = Lane::wanted(&self.shared.plan, &slot.partition, resume).ok()??;
         let (tell, begun) = bounded(1);
         checkpoints.begin(slot, wanted, move |begun| drop(tell.send(begun)));
         Some(Restoring { slot: slot.clone(), resume: resume.clone(), begun })
@@ -57,14 +59,16 @@ impl Router {
             }
         };
         slot.own(owner);
-        let (Resume::Fresh { offset } | Resume::Position { offset, .. }) = resume;
+        let position = resume.offset();
         let store = self.shared.checkpoints.as_ref()?.id();
         let restored = found.map(|found| Restored { checkpoint: found.checkpoint, store });
-        let next = restored.as_ref().map_or(offset, |restored| restored.checkpoint.header().next);
+        let next = restored.as_ref().map_or(position, |restored| restored.checkpoint.header().next);
         if let Some(Restored { checkpoint, .. }) = &restored {
-            tracing::info!(%partition, position = %offset, slot = %checkpoint.header().slot, %next, "goes on with a checkpoint");
+            tracing::info!(%partition, %position, slot = %checkpoint.header().slot, %next, "goes on with a checkpoint");
         }
         self.tell(&slot, Command::Assign { slot: slot.clone(), resume, restored: restored.map(Box::new) });
+        self.lanes.insert(partition.clone(), slot);
+        self.changed();
         Some(Course::Again(next))
     }
 }
