@@ -11,6 +11,7 @@ mod index;
 mod interpolate;
 mod librdkafka;
 mod load;
+mod output;
 mod plugin;
 mod reader;
 mod secret;
@@ -21,6 +22,9 @@ pub use checkpoint::{CheckpointSettings, Copies};
 pub use code_cache::code_cache;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{Environment, Places};
+pub use output::{
+    AggregateSettings, EmitSettings, IdSettings, IndexPart, IndexPattern, OnLate, OutputSettings, WindowSettings,
+};
 pub use plugin::{OnBreaker, OnTrap, PluginLimits, PluginSettings};
 pub(crate) use reader::nearest;
 pub use secret::Secret;
@@ -233,91 +237,6 @@ pub enum Auth {
     Basic { user: String, password: Secret },
     ApiKey(Secret),
     Bearer(Secret),
-}
-
-/// `[[output]]`: what is written. All outputs are fed by one read of the topics. Without `[output.aggregate]` each
-/// record that passes becomes a document.
-#[derive(Clone, PartialEq, Debug)]
-pub struct OutputSettings {
-    /// Part of every id, so an output with another name writes other documents.
-    /// Value: a name that no other output has. Required.
-    pub name: String,
-    /// Text with `{field}` and `{event_time:%Y.%m}` in it, or, with an aggregate, `{window_start:%Y.%m}`: functions of
-    /// the input only. Formats are strftime's, in UTC.
-    /// Value: an index name after Elasticsearch's rules. Required.
-    pub index: IndexPattern,
-    /// The field that names a document, in place of an id made of topic, partition and offset. `"$key"`: the record's
-    /// key, whose newest record wins. `{ field = "order.id", version = "revision" }`: the document with the greatest
-    /// version wins, a whole number from 0. Not supported yet with an aggregate.
-    /// Value: `"$key"`, or a table. Default: an id for each record.
-    pub id: Option<IdSettings>,
-    pub transforms: Vec<TransformSettings>,
-    pub aggregate: Option<AggregateSettings>,
-}
-
-/// An index name: literal text and functions of the input.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct IndexPattern(pub Vec<IndexPart>);
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum IndexPart {
-    Literal(String),
-    /// `{field}`: the field's text.
-    Field(String),
-    /// `{event_time:FORMAT}`, strftime.
-    EventTime(String),
-    /// `{window_start:FORMAT}`, strftime.
-    WindowStart(String),
-}
-
-/// What names a document.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct IdSettings {
-    /// A field's path, or `$key`.
-    pub field: String,
-    /// The field that holds the version. Without it the id is `$key`, and the offset is the version.
-    pub version: Option<String>,
-}
-
-/// `[output.aggregate]`: a component that folds records into windows of event time. A document has the fields of the
-/// group, `window_start`, `window_end`, and what the component emits. `emit = "on_close"` may be written out. Not
-/// supported yet: other values of `emit`.
-#[derive(Clone, PartialEq, Debug)]
-pub struct AggregateSettings {
-    pub plugin: PluginSettings,
-    /// The fields that make a group. A field that is absent or null makes a group of its own.
-    /// Value: a list of fields' paths. Default: empty, which is one group.
-    pub group_by: Vec<String>,
-    /// `{ tumbling = "1m" }`: windows of this length, end to end, aligned to 1970 UTC. `{ sliding = "5m", every = "1m" }`: windows
-    /// of the first length, a new one begins every so often; a record is folded into each window that it is in, here five, and
-    /// costs as much. `every` is at most the length, and not below a thousandth of it. Not supported yet: `session_gap`.
-    /// Value: a table with durations from 1ms to 366d. Required.
-    pub window: WindowSettings,
-    /// So many groups of a window, at most, in one partition of the topic. A record of another one is a dead letter.
-    /// Value: a number from 1 to 4294967295. Default: none, as many as come.
-    pub groups_max: Option<u32>,
-    /// What happens to a record whose window had closed: a dead letter, or it is dropped and counted.
-    /// Value: `dead-letter` or `drop`. Default: `dead-letter`.
-    pub late: OnLate,
-    /// The records of a group are all in one partition, because the topic's key is the group. Then windows need no
-    /// merging over partitions, and no topic for their parts. Where it is not true, a group has a document for each
-    /// partition.
-    /// Value: true or false. Default: false.
-    pub partitioned_by_group: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WindowSettings {
-    /// Windows of this length, end to end, aligned to 1970 UTC. 1 ms to 366 days.
-    Tumbling { length: Duration },
-    /// A new one begins every so often.
-    Sliding { length: Duration, every: Duration },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OnLate {
-    DeadLetter,
-    Drop,
 }
 
 /// `[dead_letters]`: records that cannot be processed or indexed, with the reason in their headers. Where the topic is missing it is

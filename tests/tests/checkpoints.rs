@@ -42,6 +42,7 @@ fn checkpoint(place: Place, slot: SlotId) -> Vec<u8> {
         position: b"tidegate1:AAAA".to_vec(),
         components: vec![Component { name: "counts.aggregate".to_owned(), digest: "ab".repeat(32) }],
         fingerprints: vec![Fingerprint { output: "counts".to_owned(), fingerprint: 255 }],
+        imported: false,
     });
     encoder.windows("counts", &StateSchema { name: "count".to_owned(), version: 3 }, |windows| {
         windows

@@ -56,10 +56,10 @@ impl Checkpoint {
         Ok(Checkpoint { header, windows })
     }
 
-    /// A whole object as that of another slot. Sections that are not known here are taken along.
+    /// A whole object as one of another slot, put there by hand. Sections that are not known here are taken along.
     pub fn moved(object: &Bytes, slot: SlotId) -> Result<Vec<u8>, Unreadable> {
         let mut sections = frame::sections(object)?.into_iter();
-        let header = Header { slot, ..Header::of(sections.next())? };
+        let header = Header { slot, imported: true, ..Header::of(sections.next())? };
         let mut encoder = Encoder::new(&header);
         sections.for_each(|section| encoder.copy(&section));
         Ok(encoder.finish())

@@ -44,6 +44,8 @@ pub struct Header {
     pub position: Vec<u8>,
     pub components: Vec<Component>,
     pub fingerprints: Vec<Fingerprint>,
+    /// Somebody put it there by hand, so a restart goes on with it though no position names it.
+    pub imported: bool,
 }
 
 /// As it is written; its fields do not change within a format version.
@@ -60,6 +62,7 @@ struct Wire {
     position: Vec<u8>,
     components: Vec<Component>,
     fingerprints: Vec<Fingerprint>,
+    imported: bool,
 }
 
 impl Header {
@@ -76,6 +79,7 @@ impl Header {
             position: self.position.clone(),
             components: self.components.clone(),
             fingerprints: self.fingerprints.clone(),
+            imported: self.imported,
         };
         postcard::to_allocvec(&wire).expect("plain values are written into memory")
     }
@@ -102,6 +106,7 @@ impl Header {
             position: wire.position,
             components: wire.components,
             fingerprints: wire.fingerprints,
+            imported: wire.imported,
         })
     }
 }

@@ -29,6 +29,7 @@ fn header(slot: SlotId) -> Header {
     Header {
         place: place(),
         topic_id: Some(TopicId([7; 16])),
+        imported: false,
         slot,
         next: Offset(1000 + i64::from(slot.sequence.0)),
         revision: 2,

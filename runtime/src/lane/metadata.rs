@@ -70,6 +70,19 @@ pub(super) fn wanted(resume: &Resume) -> Result<Wanted, LaneError> {
 pub(crate) struct Emitted {
     pub output: u64,
     pub end_micros: i64,
+    /// For how long after their end the windows until then changed; 0 of a parts lane.
+    pub update_micros: u64,
+}
+
+impl Emitted {
+    pub fn end(&self) -> EventTime {
+        EventTime::from_micros(self.end_micros)
+    }
+
+    /// Of an output that has not begun.
+    pub fn nothing(output: u64) -> Self {
+        Emitted { output, end_micros: i64::MIN, update_micros: 0 }
+    }
 }
 
 /// Of a parts lane.
@@ -128,7 +141,8 @@ impl SourceMetadata {
         self.settled = self.settled.max(later.settled);
         for emitted in &later.emitted {
             match self.emitted.iter_mut().find(|one| one.output == emitted.output) {
-                Some(one) => one.end_micros = one.end_micros.max(emitted.end_micros),
+                Some(one) if one.end_micros >= emitted.end_micros => {}
+                Some(one) => *one = *emitted,
                 None => self.emitted.push(*emitted),
             }
         }
@@ -178,9 +192,9 @@ fn shown(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// A time as an output's end, where there is one.
-pub(crate) fn emitted_of(emitted: &[Emitted], output: u64) -> Option<EventTime> {
-    emitted.iter().find(|entry| entry.output == output).map(|entry| EventTime::from_micros(entry.end_micros))
+/// What is known of an output.
+pub(crate) fn emitted_of(emitted: &[Emitted], output: u64) -> Option<Emitted> {
+    emitted.iter().find(|entry| entry.output == output).copied()
 }
 
 #[cfg(test)]
@@ -194,7 +208,7 @@ mod tests {
             watermark_micros: i64::MIN,
             settled: 17,
             parts_partitions: 4,
-            emitted: vec![Emitted { output: hash_of("counts"), end_micros: 60 }],
+            emitted: vec![Emitted { output: hash_of("counts"), end_micros: 60, update_micros: 7 }],
             checkpoint: Some(CheckpointName { store: u128::MAX, epoch: 2, sequence: 9 }),
         };
         let text = metadata.encode();
@@ -212,7 +226,7 @@ mod tests {
             parts_partitions: 1,
             emitted: emitted
                 .iter()
-                .map(|(output, end_micros)| Emitted { output: *output, end_micros: *end_micros })
+                .map(|(output, end_micros)| Emitted { output: *output, end_micros: *end_micros, update_micros: 0 })
                 .collect(),
             checkpoint: None,
         };
@@ -236,7 +250,7 @@ mod tests {
             read: 1 << 40,
             time_micros: 1_800_000_000_000_000,
             base_micros: 1_800_000_000_000_000,
-            emitted: vec![Emitted { output: u64::MAX, end_micros: 1_800_000_000_000_000 }; 4],
+            emitted: vec![Emitted { output: u64::MAX, end_micros: 1_800_000_000_000_000, update_micros: 0 }; 4],
             topics: vec![TopicSources { topic: u64::MAX, partitions: 300, sources: (0..300).map(source).collect() }],
         };
         let text = metadata.encode().expect("it fits");

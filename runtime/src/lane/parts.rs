@@ -1,6 +1,7 @@
 //! A parts lane: parts and markers in, documents out. It merges what the source lanes folded of a group, once the
 //! markers say that nothing more can come. Time here is what the topic says, never a clock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::record::{
@@ -15,9 +16,9 @@ use super::migration::migrate;
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
 use super::tickets::Tickets;
-use super::window_documents::{Due, STATES_MAX, emit};
-use super::{Effect, Event, LaneError, SourceStatus, Tally, id};
+use super::{Effect, Event, LaneError, SourceStatus, Tally};
 
+mod emitting;
 mod late;
 mod merging;
 mod schema;
@@ -32,6 +33,11 @@ use sources::{MarkerWord, SourceHistory, SourceKey, Sources};
 #[derive(Clone, Debug)]
 enum InFlight {
     Documents {
+        output: usize,
+        windows: Vec<EventTime>,
+    },
+    /// Documents of windows that are open. One that is refused is left to those that follow.
+    Early {
         output: usize,
         windows: Vec<EventTime>,
     },
@@ -75,6 +81,16 @@ pub(super) struct PartsLane {
 
 /// What a batch gives for one output.
 #[derive(Default)]
+struct Emissions {
+    /// Of windows that have ended.
+    ended: Emission,
+    /// Of windows that are open.
+    early: Emission,
+    /// Groups of windows that were emitted before, by the window's start, and the last part that changed them.
+    updated: BTreeMap<EventTime, BTreeMap<u32, Offset>>,
+}
+
+#[derive(Default)]
 struct Emission {
     documents: DocumentBatch,
     refused: Vec<RejectedDocument>,
@@ -97,7 +113,7 @@ impl PartsLane {
         let merging = plan.outputs.iter().map(|output| {
             let aggregate = output.aggregate.as_ref().filter(|aggregate| aggregate.merged)?;
             let emitted = metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, output.hash));
-            let emitted = emitted.unwrap_or(EventTime::MIN);
+            let emitted = emitted.map_or(EventTime::MIN, |emitted| emitted.end());
             Some((Merging::new(aggregate.windows, emitted), emitted))
         });
         Ok(PartsLane {
@@ -178,7 +194,11 @@ impl PartsLane {
     /// Lets go of what nothing needs any more.
     fn move_on(&mut self) {
         let finished = self.sources.now.finished(self.plan.idle_grace());
-        self.merging.iter_mut().flatten().for_each(|(merging, _)| merging.release(finished));
+        for (output, merging) in self.plan.outputs.iter().zip(&mut self.merging) {
+            if let (Some(plan), Some((merging, _))) = (&output.aggregate, merging) {
+                merging.release(plan.finished_by(finished));
+            }
+        }
         let position = self.position();
         self.sources.move_to(position);
     }
@@ -186,7 +206,7 @@ impl PartsLane {
     pub fn commitment(&self) -> Result<Commitment, LaneError> {
         let emitted = self.plan.outputs.iter().zip(&self.merging).filter_map(|(output, merging)| {
             let end_micros = merging.as_ref()?.0.released().micros();
-            Some(Emitted { output: output.hash, end_micros })
+            Some(Emitted { output: output.hash, end_micros, update_micros: 0 })
         });
         let read = self.tracker.hold().map_or(self.next, |hold| hold.offset).max(self.read);
         let mut metadata = PartsMetadata {
@@ -230,7 +250,7 @@ impl PartsLane {
         }
         let begin = Hold { offset: batch.offset(from), watermark: EventTime::MIN };
         self.next = batch.offset(batch.len() - 1).next();
-        let mut emissions: Vec<Emission> = self.merging.iter().map(|_| Emission::default()).collect();
+        let mut emissions: Vec<Emissions> = self.merging.iter().map(|_| Emissions::default()).collect();
         let (mut late, mut marked) = (Vec::new(), false);
         for row in from..batch.len() {
             let offset = batch.offset(row);
@@ -250,14 +270,16 @@ impl PartsLane {
                     self.sources.apply(offset, MarkerWord::new(&marker));
                     marked = true;
                     self.emit_ended(offset, before, instances, &mut emissions)?;
+                    self.emit_early(offset, before, instances, &mut emissions)?;
                 }
             }
         }
         if marked {
             self.show_sources();
         }
-        for (output, emission) in emissions.into_iter().enumerate() {
-            self.send(output, emission, effects);
+        for (output, mut emissions) in emissions.into_iter().enumerate() {
+            self.emit_updated(output, &mut emissions, instances)?;
+            self.send(output, emissions, effects);
         }
         if !late.is_empty() {
             self.tally.dead_letters[ReasonKind::LatePart as usize] += late.len() as u64;
@@ -273,7 +295,7 @@ impl PartsLane {
         offset: Offset,
         part: &Part<'_>,
         instances: &mut Instances,
-        emissions: &mut [Emission],
+        emissions: &mut [Emissions],
         late: &mut Vec<Message>,
     ) -> Result<(), LaneError> {
         let plan = self.plan.clone();
@@ -299,10 +321,11 @@ impl PartsLane {
             return Ok(());
         }
         let emitted = window.end <= sources.time();
-        if emitted && window.end <= sources.watermark(source) {
+        if emitted && window.end <= aggregate.finished_by(sources.watermark(source)) {
             return Ok(()); // a replay
         }
-        if emitted && window.end <= sources.finished(plan.idle_grace()) {
+        let finished = aggregate.finished_by(sources.finished(plan.idle_grace()));
+        if emitted && window.end <= finished.max(merging.released()) {
             if !seen {
                 late.push(late::dead_letter(&plan, part, offset));
             }
@@ -317,14 +340,15 @@ impl PartsLane {
             state: &state,
         };
         if let Some(group) = merging.keep(window.start, offset, &incoming).filter(|_| emitted) {
-            self.emit(place, window.start, &[group], offset, instances, &mut emissions[place])?;
+            emissions[place].updated.entry(window.start).or_default().insert(group, offset);
         }
         Ok(())
     }
 
     /// A part of an output that is not in the pipeline file is dropped where its window had been emitted, or by consent.
     fn take_part_of_removed(&mut self, offset: Offset, part: &Part<'_>) -> Result<(), LaneError> {
-        let known = emitted_of(&self.gone, super::metadata::hash_of(part.output)).unwrap_or(EventTime::MIN);
+        let known =
+            emitted_of(&self.gone, super::metadata::hash_of(part.output)).map_or(EventTime::MIN, |one| one.end());
         let end = part.window_start_micros.saturating_add(part.window_length_micros);
         if offset < self.read && end <= known.micros() {
             return Ok(());
@@ -334,61 +358,5 @@ impl PartsLane {
             return Ok(());
         }
         Err(LaneError::UnknownOutput { output: part.output.to_owned() })
-    }
-
-    /// Time went on from `before`: windows that ended since are merged and emitted.
-    fn emit_ended(
-        &mut self,
-        offset: Offset,
-        before: EventTime,
-        instances: &mut Instances,
-        emissions: &mut [Emission],
-    ) -> Result<(), LaneError> {
-        let now = self.sources.now.time();
-        if now == before {
-            return Ok(());
-        }
-        for (place, emission) in emissions.iter_mut().enumerate() {
-            let Some((merging, _)) = &self.merging[place] else { continue };
-            for start in merging.ended(before, now) {
-                let groups = self.merging[place].as_ref().map(|(one, _)| one.groups_of(start)).unwrap_or_default();
-                for groups in groups.chunks(STATES_MAX) {
-                    self.emit(place, start, groups, offset, instances, emission)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the documents of these groups; `offset` is that of the part or marker that triggered it.
-    fn emit(
-        &mut self,
-        place: usize,
-        start: EventTime,
-        groups: &[u32],
-        offset: Offset,
-        instances: &mut Instances,
-        emission: &mut Emission,
-    ) -> Result<(), LaneError> {
-        let output = &self.plan.outputs[place];
-        let (Some(plan), Some((merging, _))) = (&output.aggregate, &mut self.merging[place]) else { return Ok(()) };
-        let aggregate = instances.aggregate(plan.plugin)?;
-        merging.convert_groups(start, groups, |before, states| migrate(plan, before, states, aggregate))?;
-        let failed = |error| LaneError::Call { plugin: plan.by.plugin.clone(), error };
-        let merged = merging.merge(start, groups, aggregate).map_err(failed)?;
-        let due = Due {
-            window: plan.windows.starting_at(start),
-            of: None,
-            keys: merging.keys_of(start, groups),
-            states: merged.states,
-            broken: merged.rejected,
-            versions: vec![id::version(self.sources.now.revision(), offset); groups.len()],
-        };
-        let refused = emit(output, plan, &due, aggregate, &mut self.names, &mut emission.documents)?;
-        emission.refused.extend(refused);
-        if !emission.windows.contains(&start) {
-            emission.windows.push(start);
-        }
-        Ok(())
     }
 }

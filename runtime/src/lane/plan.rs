@@ -5,20 +5,22 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::config::{
-    AggregateSettings, OnLate, OutputSettings, PipelineSettings, TransformSettings, WatermarkSettings, WindowSettings,
-};
-use crate::decode::{Composer, Decoder, Reads, Writes};
+use crate::config::{OutputSettings, PipelineSettings, TransformSettings, WatermarkSettings};
+use crate::decode::{Decoder, Reads, Writes};
 use crate::plugin::{Aggregate, Instance};
-use crate::record::{Field, Kind, Partition, Ports, StateSchema};
+use crate::record::{Field, Partition, Ports, StateSchema};
 use crate::sink::{DeadLetters, GivenUpBy};
-use crate::window::TimeWindows;
 
 use super::LaneError;
 use super::id::Revision;
 use super::index::{IdPlan, IndexNames};
 use super::metadata::{SourceMetadata, hash_of};
 use super::tap::Tap;
+
+mod aggregate;
+
+pub(super) use aggregate::AggregatePlan;
+use aggregate::aggregate_plan;
 
 /// What the configured components of a pipeline say of themselves, in the order of the pipeline file.
 #[derive(Clone, Default, Debug)]
@@ -181,29 +183,6 @@ pub(super) struct OutputPlan {
     pub aggregate: Option<AggregatePlan>,
 }
 
-pub(super) struct AggregatePlan {
-    pub output: Arc<str>,
-    /// What messages and the dead letters that it causes say of it.
-    pub by: Arc<GivenUpBy>,
-    pub plugin: PluginId,
-    pub reads: Reads,
-    pub group_by: Reads,
-    pub groups: Vec<String>,
-    pub windows: TimeWindows,
-    pub groups_max: Option<u32>,
-    pub late: OnLate,
-    /// Its windows are merged over partitions by the parts topic.
-    pub merged: bool,
-    pub schema: StateSchema,
-    pub component: String,
-    pub fingerprint: u64,
-    pub emit_reads: Vec<Field>,
-    /// The group's fields and the window's bounds, then what the aggregate writes.
-    pub composer: Composer,
-    /// The group's fields and the window's bounds alone.
-    pub own_composer: Composer,
-}
-
 impl Plan {
     pub fn new(settings: &PipelineSettings, components: &Components, topology: Topology) -> Result<Plan, LaneError> {
         let paths = paths(settings, components);
@@ -304,7 +283,7 @@ impl Plan {
 
 impl OutputPlan {
     fn not_emitted(&self) -> Option<super::metadata::Emitted> {
-        self.aggregate.as_ref().map(|_| super::metadata::Emitted { output: self.hash, end_micros: i64::MIN })
+        self.aggregate.as_ref().map(|_| super::metadata::Emitted::nothing(self.hash))
     }
 }
 
@@ -331,67 +310,4 @@ fn paths(settings: &PipelineSettings, components: &Components) -> Vec<String> {
         paths.extend(output.id.iter().flat_map(|id| std::iter::once(&id.field).chain(&id.version)).cloned());
     }
     paths
-}
-
-fn aggregate_plan(
-    decoder: &Decoder,
-    output: &str,
-    settings: &AggregateSettings,
-    described: &Described,
-) -> Result<AggregatePlan, LaneError> {
-    let field = |path: &str, kind| Field { path: path.to_owned(), kind, required: false };
-    let groups: Vec<Field> = settings.group_by.iter().map(|path| field(path, Kind::Json)).collect();
-    let Some(StateDescription { schema, emit_reads }) = described.state.clone() else {
-        return Err(LaneError::Plan("an aggregate's component does not describe its state".to_owned()));
-    };
-    for read in &emit_reads {
-        let known =
-            matches!(read.path.as_str(), "$window_start" | "$window_end") || settings.group_by.contains(&read.path);
-        if !known {
-            let path = &read.path;
-            return Err(LaneError::Plan(format!(
-                "the aggregate makes its documents with field=`{path}`, which is neither in group_by nor $window_start or \
-                 $window_end"
-            )));
-        }
-    }
-    // A field of the record's own (`$key`) is written without its mark: no document's field begins with one.
-    let named = |group: &Field| Field { path: group.path.trim_start_matches('$').to_owned(), ..group.clone() };
-    let mut fields: Vec<Field> = groups.iter().map(named).collect();
-    fields.push(field("window_start", Kind::Timestamp));
-    fields.push(field("window_end", Kind::Timestamp));
-    let own_composer = Composer::new(&fields).map_err(plan_error)?;
-    fields.extend(described.ports.writes.iter().cloned());
-    let windows = match settings.window {
-        WindowSettings::Tumbling { length } => TimeWindows::tumbling(length),
-        WindowSettings::Sliding { length, every } => TimeWindows::sliding(length, every),
-    };
-    Ok(AggregatePlan {
-        output: output.into(),
-        by: described.gives_up(format!("{output}.aggregate"), false),
-        plugin: described.id,
-        reads: decoder.reads(&described.ports.reads).map_err(plan_error)?,
-        group_by: decoder.reads(&groups).map_err(plan_error)?,
-        groups: settings.group_by.clone(),
-        windows,
-        groups_max: settings.groups_max,
-        late: settings.late,
-        merged: !settings.partitioned_by_group,
-        schema,
-        component: described.digest.clone(),
-        fingerprint: fingerprint(settings),
-        emit_reads,
-        composer: Composer::new(&fields).map_err(plan_error)?,
-        own_composer,
-    })
-}
-
-/// Of what a state is of: parts with different ones must not meet. What the plugin's own settings mean for a state is the
-/// plugin's word, by the name of its state's schema.
-fn fingerprint(settings: &AggregateSettings) -> u64 {
-    let windows = match settings.window {
-        WindowSettings::Tumbling { length } => length.as_micros().to_string(),
-        WindowSettings::Sliding { length, every } => format!("{} every {}", length.as_micros(), every.as_micros()),
-    };
-    hash_of(&format!("{:?} {windows}", settings.group_by))
 }

@@ -55,6 +55,10 @@ enum InFlight {
         closing: u64,
         output: usize,
     },
+    /// Documents of windows that are open. One that is refused is left to those that follow.
+    EarlyDocuments {
+        closing: u64,
+    },
     WindowDeadLetters {
         closing: u64,
     },
@@ -98,7 +102,11 @@ impl SourceLane {
         }
         self.write_marker(effects);
         if let Some(released) = self.closings.release() {
-            self.folding.iter_mut().flatten().for_each(|folding| folding.released(released));
+            for (output, folding) in self.plan.outputs.iter().zip(&mut self.folding) {
+                if let (Some(plan), Some(folding)) = (&output.aggregate, folding) {
+                    folding.released(plan, released);
+                }
+            }
         }
         self.save_if_settled(effects);
         Ok(())
@@ -148,11 +156,11 @@ impl SourceLane {
     }
 
     pub fn status(&self) -> LaneStatus {
-        let folding = || self.folding.iter().flatten();
+        let (folding, watermark) = (|| self.folding.iter().flatten(), self.watermark.current());
         LaneStatus {
-            watermark: self.watermark.current(),
+            watermark,
             open_windows: folding().map(|one| one.windows.windows()).sum(),
-            oldest_end: folding().filter_map(|one| one.windows.oldest_end()).min(),
+            oldest_end: folding().filter_map(|one| one.windows.oldest_end(watermark)).min(),
             groups: folding().map(|one| one.windows.groups()).sum(),
             next: self.next,
             idle: self.closings.is_idle(),
@@ -261,6 +269,7 @@ impl SourceLane {
                 let instead = self.write_dead_letters(messages, InFlight::WindowDeadLetters { closing }, effects);
                 self.closings.documents_settled(closing, instead.is_some());
             }
+            Some(InFlight::EarlyDocuments { closing }) => self.closings.documents_settled(closing, false),
             Some(InFlight::DeadLetters | InFlight::Parts { .. } | InFlight::Provisional { .. })
             | Some(InFlight::WindowDeadLetters { .. } | InFlight::Marker | InFlight::Checkpoint)
             | None => debug_assert!(false, "only documents are indexed"),
@@ -289,9 +298,9 @@ impl SourceLane {
             Some(InFlight::Provisional { leave }) => self.closings.left(leave),
             Some(InFlight::WindowDeadLetters { closing }) => self.closings.documents_settled(closing, false),
             Some(InFlight::Marker) => self.closings.marker_written(),
-            Some(InFlight::Documents { .. } | InFlight::WindowDocuments { .. } | InFlight::Checkpoint) | None => {
-                debug_assert!(false, "neither documents nor checkpoints are written");
-            }
+            Some(InFlight::Documents { .. } | InFlight::WindowDocuments { .. } | InFlight::EarlyDocuments { .. })
+            | Some(InFlight::Checkpoint)
+            | None => debug_assert!(false, "neither documents nor checkpoints are written"),
         }
     }
 

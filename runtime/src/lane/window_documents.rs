@@ -3,7 +3,9 @@
 use crate::config::TimestampUnit;
 use crate::decode::column_of_json;
 use crate::plugin::Aggregate;
-use crate::record::{Batch, Column, DocumentBatch, Partition, Reason, RejectedDocument, Rejection, Slices, Values};
+use crate::record::{
+    Batch, Column, DocumentBatch, EventTime, Partition, Reason, RejectedDocument, Rejection, Slices, Values,
+};
 use crate::window::Window;
 
 use super::index::NameCache;
@@ -13,9 +15,9 @@ use super::{LaneError, group, id};
 /// So many states go to the aggregate at once.
 pub(super) const STATES_MAX: usize = 4096;
 
-/// The groups of one window that are due, with a state and a version for each.
+/// Groups of windows that are due, with a state and a version for each.
 pub(super) struct Due<'a> {
-    pub window: Window,
+    pub windows: Vec<Window>,
     /// The lane's own partition, where the window is not merged over partitions.
     pub of: Option<&'a Partition>,
     pub keys: Vec<&'a [u8]>,
@@ -44,7 +46,9 @@ pub(super) fn emit(
         emitted.rejected.retain(|one| !due.broken.iter().any(|broken| broken.row == one.row));
         emitted.rejected.extend(due.broken.iter().cloned());
     }
-    let index = output.index.name(&Batch::default(), 0, due.window.start, names).map_err(LaneError::Plan)?;
+    let mut index = |group: usize| {
+        output.index.name(&Batch::default(), 0, due.windows[group].start, names).map_err(LaneError::Plan)
+    };
 
     let mut rejected_rows: Vec<u32> = emitted.rejected.iter().map(|rejection| rejection.row).collect();
     rejected_rows.sort_unstable();
@@ -65,22 +69,23 @@ pub(super) fn emit(
             refused.push((group, reason));
             continue;
         }
-        id::window_id(&output.name, due.window, due.of, due.keys[group], ordinal, &mut id_text);
-        documents.push(&index, &id_text, due.versions[group], |bytes| bytes.extend_from_slice(&body));
+        id::window_id(&output.name, plan.named(due.windows[group]), due.of, due.keys[group], ordinal, &mut id_text);
+        documents.push(&index(group)?, &id_text, due.versions[group], |bytes| bytes.extend_from_slice(&body));
     }
     let rejections = emitted.rejected.into_iter();
     refused.extend(rejections.map(|one| (one.row as usize, one.reason)));
     let own: Vec<&Column> = own.iter().collect();
     let letter = |(group, reason): (usize, Reason)| {
-        id::window_id(&output.name, due.window, due.of, due.keys[group], 0, &mut id_text);
+        id::window_id(&output.name, plan.named(due.windows[group]), due.of, due.keys[group], 0, &mut id_text);
         let mut body = Vec::new();
         if plan.own_composer.write(&own, group, &mut body).is_err() {
             body.clear(); // a group's own fields are JSON already
         }
         let (status, error_type) = (None, String::new());
-        RejectedDocument { row: 0, reason, status, error_type, index: index.to_string(), id: id_text.clone(), body }
+        let index = index(group)?.to_string();
+        Ok(RejectedDocument { row: 0, reason, status, error_type, index, id: id_text.clone(), body })
     };
-    Ok(refused.into_iter().map(letter).collect())
+    refused.into_iter().map(letter).collect()
 }
 
 /// What the host writes into each document: the group's fields as JSON, then the window's start and end.
@@ -93,10 +98,13 @@ fn own_columns(plan: &AggregatePlan, due: &Due<'_>) -> Vec<Column> {
             column.push_with(|json| group::write_json(value, json));
         }
     }
-    let bound = |micros: i64| Column { values: Values::Integers(vec![micros; due.keys.len()]), present: Vec::new() };
+    let bound = |of: fn(&Window) -> EventTime| {
+        let micros = due.windows.iter().map(|window| of(window).micros()).collect();
+        Column { values: Values::Integers(micros), present: Vec::new() }
+    };
     let mut columns: Vec<Column> =
         groups.into_iter().map(|json| Column { values: Values::Slices(json), present: Vec::new() }).collect();
-    columns.extend([bound(due.window.start.micros()), bound(due.window.end.micros())]);
+    columns.extend([bound(|window| window.start), bound(|window| window.end)]);
     columns
 }
 

@@ -149,7 +149,10 @@ fn opening(
         "{closed}; {windows} ends at {end}, and closes when a record of {wanted} or later (out_of_order={out_of_order}) was read"
     );
     match sources.iter().all(|source| source.idle) {
-        true => format!("{how}: all partitions are idle, so time stands still until one comes; nothing is lost"),
+        true => format!(
+            "{how}: all partitions are idle, so time stands still until one comes; nothing is lost, and `emit = {{ when_quiet = true }}` shows \
+                     what the windows hold"
+        ),
         false => format!("{how} in every partition that is not idle"),
     }
 }

@@ -27,11 +27,17 @@ pub struct GroupState<'a> {
 }
 
 impl ClosedWindow {
-    /// Groups whose every record was rejected are left out: what leaves a window depends on nothing else.
-    pub(super) fn new(window: Window, content: Arc<OpenWindow>) -> Self {
-        let mut order = content.keys.in_order();
-        order.retain(|position| content.states.group(*position).count > 0);
+    /// Of its groups, these. Those whose every record was rejected are left out: what leaves a window depends on nothing else.
+    pub(super) fn new(window: Window, content: Arc<OpenWindow>, groups: Vec<u32>) -> Self {
+        let groups = groups.into_iter().filter(|position| content.states.group(*position).count > 0);
+        let mut keyed: Vec<(&[u8], u32)> = groups.map(|position| (content.keys.get(position), position)).collect();
+        keyed.sort_unstable();
+        let order = keyed.into_iter().map(|(_, position)| position).collect();
         ClosedWindow { window, content, order }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
     }
 
     pub fn hold(&self) -> Option<Hold> {
@@ -40,12 +46,5 @@ impl ClosedWindow {
 
     pub fn groups(&self) -> impl Iterator<Item = GroupState<'_>> {
         self.order.iter().map(|position| self.content.content(*position))
-    }
-
-    /// The groups, at most so many at once.
-    pub fn pieces(&self, groups_max: usize) -> impl Iterator<Item = Vec<GroupState<'_>>> {
-        self.order
-            .chunks(groups_max)
-            .map(|piece| piece.iter().map(|position| self.content.content(*position)).collect())
     }
 }

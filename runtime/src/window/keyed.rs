@@ -12,7 +12,7 @@ use crate::record::{EventTime, Offset, Slices, StateSchema};
 use super::keys::Keys;
 use super::schemas::{CONVERTED_AT_ONCE, Schemas};
 use super::states::{Group, States};
-use super::{ClosedWindow, GroupState, TimeWindows};
+use super::{ClosedWindow, GroupState, TimeWindows, Window};
 
 /// What a position must not pass: an offset, and the watermark before the record there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +84,13 @@ pub struct KeyedWindows {
     schemas: Schemas,
 }
 
+impl Slots {
+    /// Where the states live: starts of windows, and groups of these.
+    pub fn places(&self) -> &[(EventTime, u32)] {
+        &self.places
+    }
+}
+
 impl KeyedWindows {
     pub fn new(time_windows: TimeWindows) -> Self {
         KeyedWindows { time_windows, windows: BTreeMap::new(), schemas: Schemas::default() }
@@ -101,9 +108,9 @@ impl KeyedWindows {
         self.windows.values().map(|entry| entry.window.keys.len()).sum()
     }
 
-    /// Where the oldest open window ends.
-    pub fn oldest_end(&self) -> Option<EventTime> {
-        self.windows.keys().next().map(|start| self.time_windows.starting_at(*start).end)
+    /// Where the oldest window ends that has not ended by then.
+    pub fn oldest_end(&self, watermark: EventTime) -> Option<EventTime> {
+        self.windows.keys().map(|start| self.time_windows.starting_at(*start).end).find(|end| *end > watermark)
     }
 
     /// The oldest record that an open window needs.
@@ -216,21 +223,37 @@ impl KeyedWindows {
             if window.end > watermark {
                 break;
             }
-            closed.push(ClosedWindow::new(window, entry.remove().window));
+            let content = entry.remove().window;
+            let groups = (0..content.states.len()).collect();
+            closed.push(ClosedWindow::new(window, content, groups));
         }
         Ok(closed)
     }
 
-    /// What the open windows hold now, oldest first.
-    pub fn snapshot<E>(
+    /// What the windows that end after `from`, and at `through` at the latest, hold now, oldest first: of groups with a record at
+    /// `since` or after it.
+    pub fn between<E>(
         &mut self,
+        (from, through): (EventTime, EventTime),
+        since: Offset,
         migrate: impl FnMut(&StateSchema, &Slices) -> Result<Slices, E>,
     ) -> Result<Vec<ClosedWindow>, E> {
-        self.convert_ended(EventTime::MAX, migrate)?;
-        let closed = |(start, entry): (&EventTime, &Entry)| {
-            ClosedWindow::new(self.time_windows.starting_at(*start), entry.window.clone())
+        self.convert_ended(through, migrate)?;
+        let window = |start: &EventTime| self.time_windows.starting_at(*start);
+        let entries = self.windows.iter().map(|(start, entry)| (window(start), entry));
+        let wanted = entries.filter(|(window, _)| from < window.end && window.end <= through);
+        let copy = |(window, entry): (Window, &Entry)| {
+            let changed = |group: &u32| entry.window.states.group(*group).last >= since;
+            let groups = (0..entry.window.states.len()).filter(changed).collect();
+            ClosedWindow::new(window, entry.window.clone(), groups)
         };
-        Ok(self.windows.iter().map(closed).collect())
+        Ok(wanted.map(copy).filter(|window| !window.is_empty()).collect())
+    }
+
+    /// These groups of a window, as they are now: ones that a batch has just changed.
+    pub fn pick(&self, start: EventTime, groups: Vec<u32>) -> Option<ClosedWindow> {
+        let content = self.windows.get(&start)?.window.clone();
+        Some(ClosedWindow::new(self.time_windows.starting_at(start), content, groups)).filter(|one| !one.is_empty())
     }
 
     /// Whether all states are of one schema, that of the plan.

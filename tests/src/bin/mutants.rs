@@ -17,7 +17,7 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 24] = [
+const MUTANTS: [Mutant; 30] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
@@ -51,12 +51,12 @@ const MUTANTS: [Mutant; 24] = [
     Mutant {
         name: "E forgotten",
         file: "runtime/src/lane/metadata.rs",
-        from: "map(|entry| EventTime::from_micros(entry.end_micros))",
-        to: "map(|_| EventTime::MIN)",
+        from: "EventTime::from_micros(self.end_micros)",
+        to: "EventTime::MIN",
     },
     Mutant {
         name: "W forgotten",
-        file: "runtime/src/lane/source.rs",
+        file: "runtime/src/lane/source/position.rs",
         from: "let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);",
         to: "let saved = i64::MIN;",
     },
@@ -74,7 +74,7 @@ const MUTANTS: [Mutant; 24] = [
     },
     Mutant {
         name: "revision raised at restart",
-        file: "runtime/src/lane/source.rs",
+        file: "runtime/src/lane/source/position.rs",
         from: "revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),",
         to: "revision: Revision(metadata.as_ref().map_or(0, |metadata| metadata.revision.0 + 1)),",
     },
@@ -92,7 +92,7 @@ const MUTANTS: [Mutant; 24] = [
     },
     Mutant {
         name: "parts merged as they are, whatever their schema",
-        file: "runtime/src/lane/parts.rs",
+        file: "runtime/src/lane/parts/emitting.rs",
         from: "merging.convert_groups(start, groups, |before, states| migrate(plan, before, states, aggregate))?;",
         to: "",
     },
@@ -105,8 +105,8 @@ const MUTANTS: [Mutant; 24] = [
     Mutant {
         name: "a record folded again into an overlapping window that was emitted",
         file: "runtime/src/lane/source/folding.rs",
-        from: "if window.end > table.event_time(row).max(watermark).max(self.emitted) {",
-        to: "if window.end > table.event_time(row).max(watermark) {",
+        from: ".max(self.emitted);\n            if window.end > table.event_time(row).max(over) {",
+        to: ";\n            if window.end > table.event_time(row).max(over) {",
     },
     Mutant {
         name: "a part's last record taken from the last of overlapping windows",
@@ -117,8 +117,44 @@ const MUTANTS: [Mutant; 24] = [
     Mutant {
         name: "a window that ends at the watermark taken as open",
         file: "runtime/src/lane/source/folding.rs",
-        from: "let late = window.end <= watermark;",
+        from: "let late = self.changes_until(plan, window.end) <= watermark;",
         to: "let late = window.end < watermark;",
+    },
+    Mutant {
+        name: "a window that late records changed not written again",
+        file: "runtime/src/lane/source/folding.rs",
+        from: "self.updated.entry(*start).or_default().insert(*group);",
+        to: "let _ = group;",
+    },
+    Mutant {
+        name: "E of a window that may still change",
+        file: "runtime/src/lane/source/folding.rs",
+        from: "self.emitted.max(plan.windows.last_ended(plan.finished_by(watermark)))",
+        to: "self.emitted.max(plan.windows.last_ended(watermark))",
+    },
+    Mutant {
+        name: "the position released when a window leaves instead of when its last update is safe",
+        file: "runtime/src/lane/source/folding/leaving.rs",
+        from: "let hold = gone.iter().fold(None, |oldest, window| Hold::older(oldest, window.hold()));",
+        to: "let hold = None;",
+    },
+    Mutant {
+        name: "a parts lane that lets go of windows that may still change",
+        file: "runtime/src/lane/parts.rs",
+        from: "merging.release(plan.finished_by(finished));",
+        to: "merging.release(finished);",
+    },
+    Mutant {
+        name: "an update taken for a replay",
+        file: "runtime/src/lane/parts.rs",
+        from: "if emitted && window.end <= aggregate.finished_by(sources.watermark(source)) {",
+        to: "if emitted && window.end <= sources.watermark(source) {",
+    },
+    Mutant {
+        name: "early results of a lane that is quiet left out",
+        file: "runtime/src/lane/source/ending.rs",
+        from: "if aggregate.emit.when_quiet && !aggregate.merged {",
+        to: "if false {",
     },
     Mutant {
         name: "a checkpoint kept before what came before it is settled",
@@ -234,5 +270,18 @@ fn first_failing_seed(copy: &Path, target: &Path) -> anyhow::Result<Option<u64>>
     match seed {
         Some(seed) => Ok(Some(seed)),
         None => bail!("the simulation did not run:\n{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutant_has_its_place() {
+        for mutant in &MUTANTS {
+            let text = fs::read_to_string(workspace::root().join(mutant.file)).expect(mutant.file);
+            assert_eq!(text.matches(mutant.from).count(), 1, "`{}` in {}", mutant.name, mutant.file);
+        }
     }
 }

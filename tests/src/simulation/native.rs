@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use tidegate::config::{
-    AggregateSettings, Auth, DeadLetterSettings, DecodeSettings, ElasticsearchSettings, Format, IndexPart,
-    IndexPattern, KafkaSettings, LimitSettings, OnBreaker, OnDataLoss, OnFuture, OnLate, OnTrap, OnWrongType,
-    OutputSettings, PipelineSettings, PluginLimits, PluginSettings, ReloadSettings, Start, TimestampUnit,
+    AggregateSettings, Auth, DeadLetterSettings, DecodeSettings, ElasticsearchSettings, EmitSettings, Format,
+    IndexPart, IndexPattern, KafkaSettings, LimitSettings, OnBreaker, OnDataLoss, OnFuture, OnLate, OnTrap,
+    OnWrongType, OutputSettings, PipelineSettings, PluginLimits, PluginSettings, ReloadSettings, Start, TimestampUnit,
     TransformSettings, WatermarkSettings, WindowSettings,
 };
 use tidegate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
@@ -15,10 +15,44 @@ use tidegate::record::{Accumulated, Batch, Column, Field, Kind, Output, Ports, S
 
 use super::input::{MAX_FUTURE, OUT_OF_ORDER, OWN, TOPIC};
 
-/// The lengths of the windows of the two aggregates, and how often one begins, in seconds.
-pub const WINDOWS: [(i64, i64); 2] = [(10, 10), (25, 10)];
-pub const AGGREGATES: [&str; 2] = ["short", "long"];
+/// An output with windows.
+pub struct Windowed {
+    pub name: &'static str,
+    /// In seconds, as all that follows.
+    pub length: i64,
+    /// How often a window begins.
+    pub every: i64,
+    /// For how long after their end windows change.
+    pub update_within: i64,
+    /// Early results whenever event time has passed a multiple of it; 0: none.
+    pub early: i64,
+    pub when_quiet: bool,
+    /// Its windows are not merged over partitions.
+    pub partitioned: bool,
+    /// It has a filter of its own.
+    pub filtered: bool,
+}
+
+pub const WINDOWED: [Windowed; 4] = [
+    Windowed { name: "short", length: 10, every: 10, update_within: 0, early: 0, ..Windowed::MERGED },
+    Windowed { name: "long", length: 25, every: 10, early: 20, filtered: true, ..Windowed::MERGED },
+    Windowed { name: "updated", length: 10, every: 10, update_within: 15, when_quiet: true, ..Windowed::MERGED },
+    Windowed { name: "own", update_within: 25, early: 7, when_quiet: true, partitioned: true, ..Windowed::MERGED },
+];
 pub const PLAIN: &str = "plain";
+
+impl Windowed {
+    const MERGED: Windowed = Windowed {
+        name: "",
+        length: 20,
+        every: 5,
+        update_within: 0,
+        early: 0,
+        when_quiet: false,
+        partitioned: false,
+        filtered: false,
+    };
+}
 
 /// Keeps the rows whose `keep` has a bit.
 struct KeepBit(u8);
@@ -97,13 +131,11 @@ impl Aggregate for Fold {
 }
 
 const KEEP: PluginId = PluginId(1);
-const SHORT: PluginId = PluginId(2);
-const OWN_FILTER: PluginId = PluginId(3);
-const LONG: PluginId = PluginId(4);
+const OWN_FILTER: PluginId = PluginId(2);
 
-/// Another version of an aggregate is another plugin.
-fn of_states(id: PluginId, states: u32) -> PluginId {
-    PluginId(id.0 + 10 * u64::from(states))
+/// The aggregate of an output by its place. Another version of it is another plugin.
+fn fold_of(output: usize, states: u32) -> PluginId {
+    PluginId(output as u64 + 100 * u64::from(states))
 }
 
 /// The instances of a worker that runs this version of the shared filter, and any of the aggregates.
@@ -111,7 +143,8 @@ pub fn instances(version: u8) -> Instances {
     let filter = |bit: u8| Instance::Filter(Box::new(KeepBit(1 << bit)));
     let filters = [(KEEP, filter(version)), (OWN_FILTER, filter(OWN))];
     let aggregates = (1..=STATES_MAX).flat_map(|states| {
-        [SHORT, LONG].map(|id| (of_states(id, states), Instance::Aggregate(Box::new(Fold(states)))))
+        let fold = move |output| (fold_of(output, states), Instance::Aggregate(Box::new(Fold(states))));
+        (0..WINDOWED.len()).map(fold)
     });
     filters.into_iter().chain(aggregates).collect()
 }
@@ -126,8 +159,8 @@ pub fn components(states: u32) -> Components {
         digest: "filter".to_owned(),
         ..Described::default()
     };
-    let aggregate = |id| Described {
-        id: of_states(id, states),
+    let aggregate = |output| Described {
+        id: fold_of(output, states),
         ports: Ports { reads: vec![field("id")], writes: vec![field("count"), field("sum")] },
         state: Some(StateDescription {
             schema: StateSchema { name: "fold".to_owned(), version: states },
@@ -136,14 +169,11 @@ pub fn components(states: u32) -> Components {
         digest: "fold".to_owned(),
         ..Described::default()
     };
-    Components {
-        transforms: vec![filter(KEEP)],
-        outputs: vec![
-            OutputComponents { transforms: vec![], aggregate: Some(aggregate(SHORT)) },
-            OutputComponents { transforms: vec![filter(OWN_FILTER)], aggregate: Some(aggregate(LONG)) },
-            OutputComponents::default(),
-        ],
-    }
+    let windowed = WINDOWED.iter().enumerate().map(|(place, output)| OutputComponents {
+        transforms: output.filtered.then(|| filter(OWN_FILTER)).into_iter().collect(),
+        aggregate: Some(aggregate(place)),
+    });
+    Components { transforms: vec![filter(KEEP)], outputs: windowed.chain([OutputComponents::default()]).collect() }
 }
 
 fn plugin() -> PluginSettings {
@@ -160,20 +190,26 @@ fn transform(name: &str) -> TransformSettings {
     TransformSettings { name: name.to_owned(), plugin: plugin() }
 }
 
-fn output(name: &str, window: Option<(i64, i64)>, transforms: Vec<TransformSettings>) -> OutputSettings {
+fn output(name: &str, windowed: Option<&Windowed>) -> OutputSettings {
     let seconds = |seconds: i64| Duration::from_secs(seconds as u64);
-    let aggregate = window.map(|(length, every)| AggregateSettings {
+    let aggregate = windowed.map(|output| AggregateSettings {
         plugin: plugin(),
         group_by: vec!["group".to_owned()],
-        window: match length == every {
-            true => WindowSettings::Tumbling { length: seconds(length) },
-            false => WindowSettings::Sliding { length: seconds(length), every: seconds(every) },
+        window: match output.length == output.every {
+            true => WindowSettings::Tumbling { length: seconds(output.length) },
+            false => WindowSettings::Sliding { length: seconds(output.length), every: seconds(output.every) },
         },
         groups_max: None,
-        late: OnLate::DeadLetter,
-        partitioned_by_group: false,
+        emit: EmitSettings { every: (output.early > 0).then(|| seconds(output.early)), when_quiet: output.when_quiet },
+        late: match output.update_within {
+            0 => OnLate::DeadLetter,
+            within => OnLate::UpdateWithin(seconds(within)),
+        },
+        partitioned_by_group: output.partitioned,
     });
     let index = IndexPattern(vec![IndexPart::Literal(name.to_owned())]);
+    let is_filtered = windowed.is_some_and(|output| output.filtered);
+    let transforms = is_filtered.then(|| transform("own")).into_iter().collect();
     OutputSettings { name: name.to_owned(), index, id: None, transforms, aggregate }
 }
 
@@ -218,11 +254,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             in_flight_max: 0,
             timeout: Duration::ZERO,
         },
-        outputs: vec![
-            output(AGGREGATES[0], Some(WINDOWS[0]), vec![]),
-            output(AGGREGATES[1], Some(WINDOWS[1]), vec![transform("own")]),
-            output(PLAIN, None, vec![]),
-        ],
+        outputs: WINDOWED.iter().map(|one| output(one.name, Some(one))).chain([output(PLAIN, None)]).collect(),
         dead_letters: DeadLetterSettings { topic: "dead".to_owned() },
         checkpoint: None,
         limits: LimitSettings { memory_bytes: 0, stack_bytes: 512 << 10, workers: 1 },

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::Difference;
 use super::input::{Input, OUT_OF_ORDER, OWN, Record, TOPIC};
-use super::native::{AGGREGATES, PLAIN, WINDOWS, square};
+use super::native::{PLAIN, WINDOWED, square};
 use super::world::World;
 
-/// A window document's place: output, window start, group.
-type Place = (usize, i64, u64);
+/// A window document's place: output, window start, group, and the partition where windows are not merged.
+type Place = (usize, i64, u64, Option<usize>);
 
 /// A record as an output sees it.
 #[derive(Clone, Copy)]
@@ -38,17 +38,19 @@ pub fn compare(world: &World) -> Result<(), Difference> {
                     if any {
                         plain.insert(format!("{PLAIN}:{origin}"), all);
                     }
-                    for (output, (length, every)) in WINDOWS.iter().enumerate() {
-                        if !any || (output > 0 && keep & (1 << OWN) == 0) {
+                    for (place, output) in WINDOWED.iter().enumerate() {
+                        if !any || (output.filtered && keep & (1 << OWN) == 0) {
                             continue;
                         }
-                        let last = time - time.rem_euclid(*every);
-                        if last + length <= watermark {
-                            letters.insert(format!("{origin}/{}/0", AGGREGATES[output]), (all, "late"));
+                        let finished = watermark.saturating_sub(output.update_within);
+                        let last = time - time.rem_euclid(output.every);
+                        if last + output.length <= finished {
+                            letters.insert(format!("{origin}/{}/0", output.name), (all, "late"));
                         }
-                        let starts = (0..).map(|windows| last - windows * every);
-                        for start in starts.take_while(|start| start + length > time.max(watermark)) {
-                            let window = windows.entry((output, start, group)).or_default();
+                        let starts = (0..).map(|windows| last - windows * output.every);
+                        for start in starts.take_while(|start| start + output.length > time.max(finished)) {
+                            let own = output.partitioned.then_some(partition);
+                            let window = windows.entry((place, start, group, own)).or_default();
                             window.entry(partition).or_default().push(Seen { keep, id });
                         }
                     }
@@ -73,8 +75,9 @@ pub fn compare(world: &World) -> Result<(), Difference> {
 fn compare_windows(world: &World, windows: &BTreeMap<Place, BTreeMap<usize, Vec<Seen>>>) -> Result<(), Difference> {
     let mut found: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
     for ((index, id), (_, body)) in world.index.iter().filter(|((index, _), _)| index != PLAIN) {
-        let output = AGGREGATES.iter().position(|name| name == index).ok_or_else(|| format!("an index {index}"))?;
-        let (place, value) = read(output, body).ok_or_else(|| format!("a document {id} without its fields: {body}"))?;
+        let output = WINDOWED.iter().position(|one| one.name == index).ok_or_else(|| format!("an index {index}"))?;
+        let read = read(output, id, body);
+        let (place, value) = read.ok_or_else(|| format!("a document {id} without its fields: {body}"))?;
         if found.insert(place, value).is_some() {
             return Err(format!("two documents of {place:?}"));
         }
@@ -114,11 +117,13 @@ fn contributions(records: &[Seen], last_version: u8) -> BTreeSet<(u64, u64)> {
     sums.into_iter().flatten().collect()
 }
 
-fn read(output: usize, body: &str) -> Option<(Place, (u64, u64))> {
+fn read(output: usize, id: &str, body: &str) -> Option<(Place, (u64, u64))> {
     let document: Value = serde_json::from_str(body).ok()?;
+    let origin = format!("@{TOPIC}-");
+    let own = id.split_once(&origin).and_then(|(_, rest)| rest.split(':').next()?.parse().ok());
     let start: jiff::Timestamp = document["window_start"].as_str()?.parse().ok()?;
     let group = document["group"].as_str()?.strip_prefix('g')?.parse().ok()?;
-    Some(((output, start.as_second(), group), (document["count"].as_u64()?, document["sum"].as_u64()?)))
+    Some(((output, start.as_second(), group, own), (document["count"].as_u64()?, document["sum"].as_u64()?)))
 }
 
 fn plain_ids(world: &World) -> BTreeSet<String> {

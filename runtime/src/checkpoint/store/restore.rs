@@ -26,9 +26,11 @@ pub struct Wanted {
 }
 
 impl Store {
-    /// The newest checkpoint that is whole, if it is as far as the position, or the position needs one: then an older one does as
-    /// well, and more is read again. None where the position is all that is needed. Damage is passed over; a checkpoint that is whole
-    /// and cannot be understood is not, nor one of something else, nor a store that does not answer.
+    /// The checkpoint that was committed with the position, or the newest one before it that is whole: then more is read again. None
+    /// where the position is all that is needed, and without a position the newest. One that is newer and not committed is of an owner
+    /// that may have been one no more: what came of its records was done by others since, maybe with other components. But for one that
+    /// was imported. Damage is passed over; a checkpoint that is whole and cannot be understood is not, nor one of something else, nor a
+    /// store that does not answer.
     pub async fn to_restore(&self, place: &Place, wanted: &Wanted) -> Result<Option<Found>, CheckpointError> {
         if let Some(named) = wanted.named {
             self.require(named.store).await?;
@@ -45,6 +47,10 @@ impl Store {
                         && now != then
                     {
                         return Err(CheckpointError::OtherTopic { partition: place.partition.clone() });
+                    }
+                    let is_committed = wanted.named.is_some_and(|named| slot <= named.slot);
+                    if wanted.position.is_some() && !is_committed && !header.imported {
+                        continue;
                     }
                     let is_ahead = wanted.position.is_none_or(|position| header.next > position);
                     return Ok((is_ahead || wanted.named.is_some()).then_some(Found { checkpoint, damaged }));

@@ -59,14 +59,11 @@ async fn the_position_decides_whether_one_is_wanted() {
         Err(error) => Err(error.to_string()),
     };
     let newest = Ok(Some(slot(2, 1)));
-    assert_eq!(found(at(1000)).await, newest, "it is ahead");
-    assert_eq!(found(at(1001)).await, Ok(None), "the position is as far, and needs none");
+    assert_eq!(found(Wanted::default()).await, newest, "there is no position");
+    assert_eq!(found(at(1000)).await, Ok(None), "the position needs none, and does not know of them");
     assert_eq!(found(Wanted { named: named(2, 1), ..at(1001) }).await, newest);
-    assert_eq!(
-        found(Wanted { named: named(1, 2), ..at(2000) }).await,
-        newest,
-        "another is newer, and the position needs one"
-    );
+    let committed = Wanted { named: named(1, 2), ..at(2000) };
+    assert_eq!(found(committed).await, Ok(Some(slot(1, 2))), "the newer one was not committed");
     assert_eq!(found(Wanted { revision: 3, ..at(0) }).await, Ok(None), "they are of before a rewind");
     let topic = Wanted { topic_id: Some(TopicId([8; 16])), ..at(1001) };
     assert!(found(topic).await.expect_err("another topic").contains("was deleted and made anew"));
@@ -80,6 +77,18 @@ async fn the_position_decides_whether_one_is_wanted() {
     assert!(found(Wanted { named: named(3, 1), ..at(1001) }).await.expect_err("needed").contains(
         "0000000003/0000000001, which the position was committed with, is not there; 0000000002/0000000001: it is cut short"
     ));
+}
+
+#[tokio::test]
+async fn one_that_was_imported_is_taken_though_no_position_names_it() {
+    let (faulty, store) = three().await;
+    let imported = Checkpoint::moved(&object(slot(1, 1)).into(), slot(2, 2)).expect("it is whole");
+    faulty.plant(&name(slot(2, 2)), imported).await;
+    for (position, expected) in [(1000, Some(slot(2, 2))), (1001, None)] {
+        let wanted = Wanted { position: Some(Offset(position)), ..Wanted::default() };
+        let found = store.to_restore(&place(), &wanted).await.expect("it answers");
+        assert_eq!(found.map(|found| found.checkpoint.header().slot), expected, "the next offset is 1001");
+    }
 }
 
 #[tokio::test]
@@ -100,7 +109,7 @@ async fn damage_is_passed_over_and_told() {
     faulty.plant(&name(slot(2, 1)), flipped).await;
     check(
         &store,
-        expect![[r#"0000000001/0000000002 ["0000000002/0000000001: its 322 bytes are not those that were written"]"#]],
+        expect![[r#"0000000001/0000000002 ["0000000002/0000000001: its 323 bytes are not those that were written"]"#]],
     )
     .await;
     faulty.plant(&name(slot(2, 1)), object(slot(2, 1))[..50].to_vec()).await;

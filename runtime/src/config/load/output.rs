@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use crate::config::index::index;
 use crate::config::reader::{Section, Text, Value};
 use crate::config::values::{DURATION_MAX, duration, field_path, number};
-use crate::config::{AggregateSettings, IdSettings, OnLate, OutputSettings, WindowSettings};
+use crate::config::{AggregateSettings, EmitSettings, IdSettings, OnLate, OutputSettings, WindowSettings};
 
 use super::Names;
 use super::transform::{plugin, transforms};
@@ -96,7 +96,7 @@ fn aggregate(mut section: Section<'_>) -> Option<AggregateSettings> {
     let group_by = section.or("group_by", Vec::new(), group_by);
     let window = section.required("window", window);
     let groups_max = section.optional("groups_max", |value| u32::try_from(number(1..=u32::MAX as usize)(value)?).ok());
-    section.optional("emit", emit);
+    let emit = section.or("emit", EmitSettings::default(), emit);
     let late = section.or("late", OnLate::DeadLetter, late);
     let partitioned_by_group = section.or("partitioned_by_group", false, Value::boolean);
     section.finish();
@@ -105,6 +105,7 @@ fn aggregate(mut section: Section<'_>) -> Option<AggregateSettings> {
         group_by: group_by?,
         window: window?,
         groups_max: groups_max?,
+        emit: emit?,
         late: late?,
         partitioned_by_group: partitioned_by_group?,
     })
@@ -171,20 +172,24 @@ fn every(value: &Value<'_>, length: Duration) -> Option<Duration> {
     Some(every)
 }
 
-fn emit(value: &Value<'_>) -> Option<()> {
-    match value.value {
-        DeValue::Table(_) => {
-            value.value_not_yet("a window's document is written when it closes: `on_close`, or nothing")
-        }
-        _ => value.word(&[("on_close", ())]),
+fn emit(value: &Value<'_>) -> Option<EmitSettings> {
+    let DeValue::Table(_) = value.value else { return value.word(&[("on_close", EmitSettings::default())]) };
+    let mut section = value.section();
+    if section.is_empty() {
+        return section.wrong("`emit` says nothing", "`{ every = \"10s\" }`, `{ when_quiet = true }`, or `on_close`");
     }
+    let every = section.optional("every", duration(WINDOW_MIN..=DURATION_MAX));
+    let when_quiet = section.or("when_quiet", false, Value::boolean);
+    section.finish();
+    Some(EmitSettings { every: every?, when_quiet: when_quiet? })
 }
 
 fn late(value: &Value<'_>) -> Option<OnLate> {
-    match value.value {
-        DeValue::Table(_) => {
-            value.value_not_yet("late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer")
-        }
-        _ => value.word(&[("dead-letter", OnLate::DeadLetter), ("drop", OnLate::Drop)]),
-    }
+    let DeValue::Table(_) = value.value else {
+        return value.word(&[("dead-letter", OnLate::DeadLetter), ("drop", OnLate::Drop)]);
+    };
+    let mut section = value.section();
+    let within = section.required("update_within", duration(WINDOW_MIN..=DURATION_MAX));
+    section.finish();
+    within.map(OnLate::UpdateWithin)
 }

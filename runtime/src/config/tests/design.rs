@@ -196,6 +196,10 @@ fn every_key_is_read() {
                                 length: 60s,
                             },
                             groups_max: None,
+                            emit: EmitSettings {
+                                every: None,
+                                when_quiet: false,
+                            },
                             late: Drop,
                             partitioned_by_group: false,
                         },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 
 use super::*;
-use crate::config::WindowSettings;
+use crate::config::{EmitSettings, OnLate, WindowSettings};
 
 #[test]
 fn index_names_and_ids() {
@@ -80,8 +80,7 @@ fn what_is_not_there_yet() {
         decode: "format = \"avro\"",
         watermark: "out_of_order = \"1m\"",
         output: "id = \"$key\"",
-        aggregate: "window = { tumbling = \"5m\" }\nemit = { every = \"10s\" }\n\
-                    late = { update_within = \"1h\" }",
+        aggregate: "window = { tumbling = \"5m\" }",
         ..With::default()
     }
     .wrong(expect![[r#"
@@ -90,11 +89,7 @@ fn what_is_not_there_yet() {
         p.toml:10:10: this value of `source.decode.format` is not supported yet
             the only format is `json`
         p.toml:19:6: `output.id` is not supported yet
-            a window's id is made of the output, the window and the group; remove it
-        p.toml:23:8: this value of `output.aggregate.emit` is not supported yet
-            a window's document is written when it closes: `on_close`, or nothing
-        p.toml:24:8: this value of `output.aggregate.late` is not supported yet
-            late records are a `dead-letter` or a `drop`; a larger out_of_order waits longer"#]]);
+            a window's id is made of the output, the window and the group; remove it"#]]);
     With {
         watermark: "out_of_order = \"1m\"",
         aggregate: "window = { session_gap = \"30m\" }\nlimits = { memory = \"1KiB\", retire_at = \"65MiB\" }\non_trap = \"explode\"\non_breaker = \"stal\"",
@@ -109,6 +104,38 @@ fn what_is_not_there_yet() {
             one of: dead-letter, pass, stop
         p.toml:23:14: no such choice: on_breaker=`stal`
             did you mean `stall`?"#]]);
+}
+
+#[test]
+fn early_results_and_updates() {
+    let with = |keys: &str| With {
+        watermark: "out_of_order = \"1m\"",
+        aggregate: Box::leak(format!("window = {{ tumbling = \"5m\" }}\n{keys}").into_boxed_str()),
+        ..With::default()
+    };
+    let read = |keys: &str| with(keys).right().outputs[0].aggregate.clone().expect("it has one");
+    assert_eq!((read("").emit, read("").late), (EmitSettings::default(), OnLate::DeadLetter));
+    assert_eq!(read("emit = \"on_close\"").emit, EmitSettings::default());
+    let every = Some(Duration::from_secs(10));
+    assert_eq!(read("emit = { every = \"10s\" }").emit, EmitSettings { every, when_quiet: false });
+    assert_eq!(read("emit = { when_quiet = true }").emit, EmitSettings { every: None, when_quiet: true });
+    let late = read("late = { update_within = \"1h\" }").late;
+    assert_eq!(late, OnLate::UpdateWithin(Duration::from_secs(3600)));
+    with("emit = {}\nlate = { update = \"1h\" }").wrong(expect![[r#"
+        p.toml:21:8: `emit` says nothing
+            `{ every = "10s" }`, `{ when_quiet = true }`, or `on_close`
+        p.toml:22:8: `update_within` is missing in [output.aggregate.late]
+        p.toml:22:10: unknown key `update` in [output.aggregate.late]
+            known here: update_within"#]]);
+    with("emit = \"early\"\nlate = { update_within = 5 }").wrong(expect![[r#"
+        p.toml:21:8: no such choice: emit=`early`
+            one of: on_close
+        p.toml:22:26: `update_within` has no unit
+            a string with a number and a unit, such as "250ms", "30s", "10m", "1h30m", "1d""#]]);
+    with("emit = { every = \"0s\" }\nlate = {}").wrong(expect![[r#"
+        p.toml:21:18: out of bounds: every=`0s`
+            from 1ms to 366d
+        p.toml:22:8: `update_within` is missing in [output.aggregate.late]"#]]);
 }
 
 #[test]

@@ -4,8 +4,12 @@ use std::fmt::Write;
 
 use super::*;
 
-const SOURCE: &str =
-    concat!(include_str!("../../config.rs"), include_str!("../checkpoint.rs"), include_str!("../plugin.rs"));
+const SOURCE: &str = concat!(
+    include_str!("../../config.rs"),
+    include_str!("../output.rs"),
+    include_str!("../checkpoint.rs"),
+    include_str!("../plugin.rs")
+);
 
 /// What the comments cannot say: how values are written, and the keys that only say what happens anyway.
 const HEAD: &str = "\

@@ -26,8 +26,14 @@ struct Held {
     turn: u32,
 }
 
-/// The parts of a group, in the order in which they are merged.
-type Group = Vec<Held>;
+/// The parts of a group.
+#[derive(Clone, Debug)]
+struct Group {
+    /// In the order in which they are merged.
+    parts: Vec<Held>,
+    /// Where the newest of them is in the parts topic.
+    newest: Offset,
+}
 
 /// The groups of a window by the position of their key.
 #[derive(Clone, Default, Debug)]
@@ -63,12 +69,17 @@ pub(super) struct Merging {
     windows: BTreeMap<EventTime, Entry>,
     /// E: windows that ended by it are final, settled and gone.
     released: EventTime,
+    /// Parts at it and after it are in no early result.
+    early: Offset,
+    /// After the newest part that is kept.
+    next: Offset,
     schemas: Schemas,
 }
 
 impl Merging {
     pub fn new(time_windows: TimeWindows, released: EventTime) -> Self {
-        Merging { time_windows, windows: BTreeMap::new(), released, schemas: Schemas::default() }
+        let (early, next) = (Offset(0), Offset(0));
+        Merging { time_windows, windows: BTreeMap::new(), released, early, next, schemas: Schemas::default() }
     }
 
     pub fn windows(&self) -> usize {
@@ -100,9 +111,9 @@ impl Merging {
         let entry = self.windows.entry(start).or_insert_with(empty);
         let window = Arc::make_mut(&mut entry.window);
         let position = window.position(part.group);
-        let known = window.group(position).binary_search_by_key(&part.source, |held| held.source);
+        let known = window.group(position).parts.binary_search_by_key(&part.source, |held| held.source);
         if let Ok(place) = known {
-            let known = &window.group(position)[place];
+            let known = &window.group(position).parts[place];
             if (known.revision, known.last) >= (part.revision, part.last) {
                 return None;
             }
@@ -111,9 +122,11 @@ impl Merging {
         let held = Held { source, revision, last, state: state.into(), turn: self.schemas.turn() };
         let group = window.group_mut(position);
         match known {
-            Ok(place) => group[place] = held,
-            Err(place) => group.insert(place, held),
+            Ok(place) => group.parts[place] = held,
+            Err(place) => group.parts.insert(place, held),
         }
+        group.newest = offset;
+        self.next = offset.next();
         Some(position)
     }
 
@@ -121,6 +134,22 @@ impl Merging {
     pub fn ended(&self, from: EventTime, through: EventTime) -> Vec<EventTime> {
         let end = |start: &EventTime| self.time_windows.starting_at(*start).end;
         self.windows.keys().copied().filter(|start| from < end(start) && end(start) <= through).collect()
+    }
+
+    /// The windows that have not ended by then, by their start, each with the groups that have changed since this was asked last,
+    /// in a fixed order.
+    pub fn changed(&mut self, now: EventTime) -> Vec<(EventTime, Vec<u32>)> {
+        let since = std::mem::replace(&mut self.early, self.next);
+        if since >= self.next {
+            return Vec::new();
+        }
+        let open = self.windows.iter().filter(|(start, _)| self.time_windows.starting_at(**start).end > now);
+        let changed = open.map(|(start, entry)| {
+            let mut groups = entry.window.keys.in_order();
+            groups.retain(|group| entry.window.group(*group).newest >= since);
+            (*start, groups)
+        });
+        changed.filter(|(_, groups)| !groups.is_empty()).collect()
     }
 
     /// The groups of a window, in a fixed order.
@@ -142,7 +171,7 @@ impl Merging {
         aggregate: &mut dyn Aggregate,
     ) -> Result<Accumulated, CallError> {
         let Some(entry) = self.windows.get(&start) else { return Ok(Accumulated::default()) };
-        let parts: Vec<&Group> = groups.iter().map(|group| entry.window.group(*group)).collect();
+        let parts: Vec<&[Held]> = groups.iter().map(|group| &*entry.window.group(*group).parts).collect();
         let mut states: Vec<Vec<u8>> =
             parts.iter().map(|parts| parts.first().map(|held| held.state.to_vec()).unwrap_or_default()).collect();
         let mut rejected: Vec<Rejection> = Vec::new();
@@ -200,7 +229,7 @@ impl Merging {
             {
                 old.extend(entry.window.old_of(group, self.schemas.turn()));
                 // A group has as many states as sources.
-                left = left.saturating_sub(entry.window.group(group).len().max(1));
+                left = left.saturating_sub(entry.window.group(group).parts.len().max(1));
             }
             entry.convert(&old, self.schemas.turn(), |states| migrate(before, states))?;
         }
@@ -250,11 +279,11 @@ impl Entry {
         if old.is_empty() {
             return Ok(());
         }
-        let states = old.iter().map(|(group, place)| &self.window.group(*group)[*place].state).collect();
+        let states = old.iter().map(|(group, place)| &self.window.group(*group).parts[*place].state).collect();
         let converted = migrate(&states)?;
         let window = Arc::make_mut(&mut self.window);
         for ((group, place), state) in old.iter().zip(converted.iter()) {
-            let held = &mut window.group_mut(*group)[*place];
+            let held = &mut window.group_mut(*group).parts[*place];
             (held.state, held.turn) = (state.into(), turn);
         }
         Ok(())
@@ -269,7 +298,8 @@ impl MergingWindow {
             if known.is_multiple_of(CHUNK_GROUPS) {
                 self.chunks.push(Arc::default());
             }
-            Arc::make_mut(self.chunks.last_mut().expect("one was pushed for the first group of it")).push(Group::new());
+            let chunk = Arc::make_mut(self.chunks.last_mut().expect("one was pushed for the first group of it"));
+            chunk.push(Group { parts: Vec::new(), newest: Offset(0) });
         }
         position
     }
@@ -285,7 +315,12 @@ impl MergingWindow {
     /// A group's states that are of an earlier turn: none is the same in every schema.
     fn old_of(&self, group: u32, turn: u32) -> impl Iterator<Item = (u32, usize)> {
         let old = move |held: &Held| held.turn != turn && !held.state.is_empty();
-        self.group(group).iter().enumerate().filter(move |(_, held)| old(held)).map(move |(place, _)| (group, place))
+        self.group(group)
+            .parts
+            .iter()
+            .enumerate()
+            .filter(move |(_, held)| old(held))
+            .map(move |(place, _)| (group, place))
     }
 }
 

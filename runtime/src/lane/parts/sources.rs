@@ -128,6 +128,11 @@ impl Sources {
         topics.iter().flat_map(of_topic).collect()
     }
 
+    /// Whether every source said that nothing more comes.
+    pub fn all_idle(&self) -> bool {
+        self.complete() && self.states.values().all(|state| state.idle)
+    }
+
     /// Whether there is a marker of every source.
     fn complete(&self) -> bool {
         self.topics.iter().all(|(topic, partitions)| {

@@ -5,13 +5,26 @@ use crate::lane::format::{Part, encode_part};
 use crate::lane::plan::{AggregatePlan, Instances, OutputPlan};
 use crate::lane::window_documents::{Due, STATES_MAX, emit};
 use crate::lane::{Effect, LaneError, id, parts_partition};
-use crate::record::{DocumentBatch, Message, Slices};
-use crate::window::{ClosedWindow, Hold};
+use crate::record::{DocumentBatch, EventTime, Message, RejectedDocument, Slices};
+use crate::window::{ClosedWindow, GroupState, Hold, Window};
 
 use super::{InFlight, SourceLane};
 
+/// What windows give.
+#[derive(Default)]
+struct Given {
+    parts: Vec<Message>,
+    /// By the place of their output.
+    documents: Vec<(usize, DocumentBatch)>,
+    /// Of windows that are open.
+    early: Vec<DocumentBatch>,
+    /// Dead letters of documents.
+    refused: Vec<Message>,
+}
+
 impl SourceLane {
-    /// Closes what the watermark has passed: parts or documents go out, and the position waits for them.
+    /// Closes what the watermark has passed, writes what has changed since, and early results that are due: parts or documents go
+    /// out, and the position waits for them.
     pub(super) fn close_windows(
         &mut self,
         instances: &mut Instances,
@@ -19,66 +32,87 @@ impl SourceLane {
     ) -> Result<(), LaneError> {
         let plan = self.plan.clone();
         let watermark = self.watermark.current();
-        let mut parts: Vec<Message> = Vec::new();
-        let mut documents: Vec<(usize, DocumentBatch)> = Vec::new();
-        let mut refused: Vec<Message> = Vec::new();
-        let (mut hold, mut ended) = (None, false);
+        let mut given = Given::default();
+        let (mut hold, mut any) = (None, false);
         for (place, output) in plan.outputs.iter().enumerate() {
-            let Some(aggregate) = &output.aggregate else { continue };
-            let Some(folding) = &mut self.folding[place] else { continue };
-            let Some(closed) = folding.close(aggregate, watermark, instances)? else { continue };
-            ended = true;
-            hold = closed.iter().fold(hold, |oldest, window| Hold::older(oldest, window.hold()));
+            let (Some(aggregate), Some(folding)) = (&output.aggregate, &mut self.folding[place]) else { continue };
+            let Some(leaving) = folding.close(aggregate, watermark, self.next, instances)? else { continue };
+            any = true;
+            hold = Hold::older(hold, leaving.hold);
             if aggregate.merged {
-                parts.extend(self.parts_of(output, aggregate, &closed));
+                given.parts.extend(self.parts_of(output, aggregate, &leaving.windows));
+                given.parts.extend(self.parts_of(output, aggregate, &leaving.early));
                 continue;
             }
-            let mut batch = DocumentBatch::default();
-            for window in &closed {
-                for groups in window.pieces(STATES_MAX) {
-                    let due = Due {
-                        window: window.window,
-                        of: Some(&self.partition),
-                        keys: groups.iter().map(|group| group.key).collect(),
-                        states: groups.iter().map(|group| group.state).collect::<Slices>(),
-                        broken: Vec::new(),
-                        versions: groups.iter().map(|group| id::version(self.revision, group.last)).collect(),
-                    };
-                    let instance = instances.aggregate(aggregate.plugin)?;
-                    let rejected = emit(output, aggregate, &due, instance, &mut self.names, &mut batch)?;
-                    let letters = &plan.dead_letters;
-                    rejected.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
-                    let (name, by) = (&output.name, Some(&*aggregate.by));
-                    refused.extend(rejected.iter().map(|one| letters.document(&self.partition, name, by, one)));
-                }
-            }
-            if !batch.is_empty() {
-                documents.push((place, batch));
-            }
+            let (documents, refused) = self.documents_of(output, aggregate, &leaving.windows, instances)?;
+            let letters = &plan.dead_letters;
+            refused.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
+            let (name, by) = (&output.name, Some(&*aggregate.by));
+            given.refused.extend(refused.iter().map(|one| letters.document(&self.partition, name, by, one)));
+            given.documents.push((place, documents));
+            // One that is refused early may be taken later.
+            given.early.push(self.documents_of(output, aggregate, &leaving.early, instances)?.0);
         }
-        if !ended {
-            return Ok(());
+        if any {
+            self.send(watermark, hold, given, effects);
         }
-        let waits = documents.len() + usize::from(!refused.is_empty());
+        Ok(())
+    }
+
+    /// Sends what windows gave; the position waits for it, and a marker follows.
+    fn send(&mut self, watermark: EventTime, hold: Option<Hold>, given: Given, effects: &mut Vec<Effect>) {
+        let Given { parts, mut documents, mut early, refused } = given;
+        documents.retain(|(_, documents)| !documents.is_empty());
+        early.retain(|documents| !documents.is_empty());
+        let waits = documents.len() + early.len() + usize::from(!refused.is_empty());
         let closing = self.closings.push(watermark, hold, usize::from(!parts.is_empty()), waits);
         if !parts.is_empty() {
             let ticket = self.in_flight.open(InFlight::Parts { closing });
             effects.push(Effect::Write { ticket, messages: parts });
         }
-        for (output, documents) in documents {
+        let of_windows =
+            documents.into_iter().map(|(output, documents)| (InFlight::WindowDocuments { closing, output }, documents));
+        let early = early.into_iter().map(|documents| (InFlight::EarlyDocuments { closing }, documents));
+        for (why, documents) in of_windows.chain(early) {
             self.tally.documents += documents.len() as u64;
-            let ticket = self.in_flight.open(InFlight::WindowDocuments { closing, output });
-            effects.push(Effect::Index { ticket, documents });
+            effects.push(Effect::Index { ticket: self.in_flight.open(why), documents });
         }
         if !refused.is_empty() {
             let ticket = self.in_flight.open(InFlight::WindowDeadLetters { closing });
             effects.push(Effect::Write { ticket, messages: refused });
         }
-        Ok(())
     }
 
-    /// Writes out what the lane holds, so that the others need not wait for it; an idle marker follows.
+    /// The documents of windows that are not merged over partitions, and those that the aggregate refuses.
+    fn documents_of(
+        &mut self,
+        output: &OutputPlan,
+        aggregate: &AggregatePlan,
+        windows: &[ClosedWindow],
+        instances: &mut Instances,
+    ) -> Result<(DocumentBatch, Vec<RejectedDocument>), LaneError> {
+        let (mut documents, mut refused) = (DocumentBatch::default(), Vec::new());
+        let groups: Vec<(Window, GroupState<'_>)> =
+            windows.iter().flat_map(|window| window.groups().map(|group| (window.window, group))).collect();
+        for groups in groups.chunks(STATES_MAX) {
+            let due = Due {
+                windows: groups.iter().map(|(window, _)| *window).collect(),
+                of: Some(&self.partition),
+                keys: groups.iter().map(|(_, group)| group.key).collect(),
+                states: groups.iter().map(|(_, group)| group.state).collect::<Slices>(),
+                broken: Vec::new(),
+                versions: groups.iter().map(|(_, group)| id::version(self.revision, group.last)).collect(),
+            };
+            let instance = instances.aggregate(aggregate.plugin)?;
+            refused.extend(emit(output, aggregate, &due, instance, &mut self.names, &mut documents)?);
+        }
+        Ok((documents, refused))
+    }
+
+    /// Writes out what the lane holds, so that the others need not wait for it; an idle marker follows. What is shown when it is
+    /// quiet goes into the index.
     pub(super) fn go_idle(&mut self, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+        self.show_quiet(instances, effects)?;
         if self.plan.parts_topic().is_none() {
             return Ok(());
         }
@@ -91,7 +125,7 @@ impl SourceLane {
         for (place, output) in plan.outputs.iter().enumerate() {
             let (Some(aggregate), Some(folding)) = (&output.aggregate, &mut self.folding[place]) else { continue };
             if aggregate.merged {
-                let open = folding.snapshot(aggregate, instances)?;
+                let open = folding.open(aggregate, false, self.next, instances)?;
                 messages.extend(self.parts_of(output, aggregate, &open));
             }
         }
@@ -99,6 +133,23 @@ impl SourceLane {
         if !messages.is_empty() {
             let ticket = self.in_flight.open(InFlight::Provisional { leave });
             effects.push(Effect::Write { ticket, messages });
+        }
+        Ok(())
+    }
+
+    /// Early results of windows that are not merged over partitions, of groups that changed since the last ones.
+    fn show_quiet(&mut self, instances: &mut Instances, effects: &mut Vec<Effect>) -> Result<(), LaneError> {
+        let plan = self.plan.clone();
+        let mut given = Given::default();
+        for (place, output) in plan.outputs.iter().enumerate() {
+            let (Some(aggregate), Some(folding)) = (&output.aggregate, &mut self.folding[place]) else { continue };
+            if aggregate.emit.when_quiet && !aggregate.merged {
+                let open = folding.open(aggregate, true, self.next, instances)?;
+                given.early.push(self.documents_of(output, aggregate, &open, instances)?.0);
+            }
+        }
+        if given.early.iter().any(|documents| !documents.is_empty()) {
+            self.send(self.watermark.current(), None, given, effects);
         }
         Ok(())
     }

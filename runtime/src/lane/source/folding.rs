@@ -1,20 +1,24 @@
 //! The windows of one output in a source lane: which rows are late, which are known, and which are folded.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use hashbrown::HashSet;
 
-use crate::config::OnLate;
+use crate::config::{OnLate, show_duration};
 use crate::decode::{Rejected, Table};
+use crate::lane::metadata::Emitted;
 use crate::lane::migration::migrate;
-use crate::lane::plan::{AggregatePlan, Instances};
+use crate::lane::plan::AggregatePlan;
 use crate::lane::{LaneError, group};
 use crate::plugin::Aggregate;
 use crate::record::{Batch, EventTime, Offset, Reason, ReasonKind, Rejection, Slices, Verdicts};
-use crate::window::{ClosedWindow, FoldRow, KeyedWindows, Slots, TimeWindows, Watermark, Window};
+use crate::window::{FoldRow, KeyedWindows, Slots, Watermark, Window};
 
 use super::BatchWork;
+
+mod leaving;
 
 /// What the lane knows of a batch's records.
 pub(super) struct BatchTime<'a> {
@@ -44,10 +48,20 @@ impl Turn<'_> {
 #[derive(Clone, Debug)]
 pub(super) struct Folding {
     pub windows: KeyedWindows,
-    /// E: windows that ended by it were emitted, and are not folded again.
+    /// E: windows that ended by it were emitted for the last time, and are not folded again.
     emitted: EventTime,
-    /// Windows that ended by it were taken out.
+    /// Where the lane began: E, and for how long after their end the windows until then changed.
+    began: (EventTime, Duration),
+    /// Windows that ended by it were emitted a first time.
     closed: EventTime,
+    /// Windows that ended by it were taken out.
+    finished: EventTime,
+    /// Of windows that were emitted, the groups that the batch changed.
+    updated: BTreeMap<EventTime, BTreeSet<u32>>,
+    /// Records at it and after it are in no early result.
+    early: Offset,
+    /// The multiple of `emit.every` that event time passed last.
+    tick: i64,
     slots: Slots,
     columns: Batch,
     group_columns: Batch,
@@ -58,15 +72,23 @@ pub(super) struct Folding {
 
 impl Folding {
     /// `emitted` is none for an output that is new: it begins with the first window that starts after what was read.
-    pub fn new(time_windows: TimeWindows, emitted: Option<EventTime>, watermark: &Watermark) -> Self {
-        let begins = match watermark.largest() {
-            EventTime::MIN => EventTime::MIN,
-            largest => time_windows.last(largest).end,
+    pub fn new(plan: &AggregatePlan, emitted: Option<Emitted>, watermark: &Watermark) -> Self {
+        let time_windows = plan.windows;
+        let began = match (emitted, watermark.largest()) {
+            (Some(emitted), _) => (emitted.end(), Duration::from_micros(emitted.update_micros)),
+            (None, EventTime::MIN) => (EventTime::MIN, Duration::ZERO),
+            (None, largest) => (time_windows.last(largest).end, Duration::ZERO),
         };
+        let watermark = watermark.current();
         Folding {
             windows: KeyedWindows::new(time_windows),
-            emitted: emitted.unwrap_or(begins),
-            closed: time_windows.last_ended(watermark.current()),
+            emitted: began.0,
+            began,
+            closed: time_windows.last_ended(watermark),
+            finished: time_windows.last_ended(plan.finished_by(watermark)),
+            updated: BTreeMap::new(),
+            early: Offset(0),
+            tick: plan.tick(watermark),
             slots: Slots::default(),
             columns: Batch::default(),
             group_columns: Batch::default(),
@@ -75,18 +97,19 @@ impl Folding {
         }
     }
 
+    /// E.
     pub fn emitted(&self) -> EventTime {
         self.emitted
     }
 
-    /// E as it is when what windows that ended by `watermark` gave is safe.
-    pub fn emitted_through(&self, watermark: EventTime) -> EventTime {
-        self.emitted.max(self.windows.time_windows().last_ended(watermark))
+    /// E as it is when what the lane gave by `watermark` is safe.
+    pub fn emitted_through(&self, plan: &AggregatePlan, watermark: EventTime) -> EventTime {
+        self.emitted.max(plan.windows.last_ended(plan.finished_by(watermark)))
     }
 
-    /// What windows that ended by `watermark` gave is safe.
-    pub fn released(&mut self, watermark: EventTime) {
-        self.emitted = self.emitted_through(watermark);
+    /// What the lane gave by `watermark` is safe.
+    pub fn released(&mut self, plan: &AggregatePlan, watermark: EventTime) {
+        self.emitted = self.emitted_through(plan, watermark);
     }
 
     /// The last window of a record of the batch that happened then, and whether it is not folded any more.
@@ -99,7 +122,7 @@ impl Folding {
         move |record, at| {
             let window = plan.windows.last(at);
             let watermark = time.watermarks.get(record as usize).copied().unwrap_or(EventTime::MIN);
-            (window, window.end <= watermark || window.end <= emitted)
+            (window, window.end <= plan.finished_by(watermark).max(emitted))
         }
     }
 
@@ -120,7 +143,7 @@ impl Folding {
         let columns = std::mem::take(&mut self.columns);
         let mut rejected = BTreeMap::new();
         let crowded =
-            plan.groups_max.map(|most| self.crowded_out(&table, time, most, &mut rejected)).unwrap_or_default();
+            plan.groups_max.map(|most| self.crowded_out(plan, &table, time, most, &mut rejected)).unwrap_or_default();
         self.starts_of_last(&table);
         let mut rows = (!crowded.is_empty()).then(|| (0..table.len() as u32).collect::<Vec<_>>());
         loop {
@@ -130,7 +153,7 @@ impl Folding {
             let taken = rows.as_ref().map_or(Cow::Borrowed(&columns), |rows| Cow::Owned(columns.take(rows)));
             let turn = Turn { table: &table, time, columns: &taken, rows: rows.as_deref() };
             self.fold_turn(plan, &turn, aggregate, &mut rejected)?;
-            rows = self.rows_before(&table, time);
+            rows = self.rows_before(plan, &table, time);
             if rows.is_none() {
                 break;
             }
@@ -148,6 +171,7 @@ impl Folding {
     /// these are cut into batches.
     fn crowded_out(
         &mut self,
+        plan: &AggregatePlan,
         table: &Table,
         time: &BatchTime<'_>,
         groups_max: u32,
@@ -156,7 +180,7 @@ impl Folding {
         let windows = self.windows.time_windows();
         let mut crowded = HashSet::new();
         for row in 0..table.len() {
-            let over = time.watermarks[table.record(row) as usize].max(self.emitted);
+            let over = plan.finished_by(time.watermarks[table.record(row) as usize]).max(self.emitted);
             for window in windows.all(table.event_time(row)).take_while(|window| window.end > over) {
                 if !self.windows.admit(window.start, self.keys.get(row), groups_max) {
                     crowded.insert((row as u32, window.start));
@@ -172,7 +196,7 @@ impl Folding {
         crowded
     }
 
-    /// Every row goes into the last window that it is in first: it has not ended.
+    /// Every row goes into the last window that it is in first: that can still change.
     fn starts_of_last(&mut self, table: &Table) {
         let windows = self.windows.time_windows();
         let mut window = windows.last(EventTime::MIN);
@@ -184,9 +208,9 @@ impl Folding {
         self.starts.extend((0..table.len()).map(start));
     }
 
-    /// Goes on to the window before, of all rows; those that are in it, where it is neither ended nor emitted. None: there are
+    /// Goes on to the window before, of all rows; those that are in it, where it can still change. None: there are
     /// no more.
-    fn rows_before(&mut self, table: &Table, time: &BatchTime<'_>) -> Option<Vec<u32>> {
+    fn rows_before(&mut self, plan: &AggregatePlan, table: &Table, time: &BatchTime<'_>) -> Option<Vec<u32>> {
         let windows = self.windows.time_windows();
         if !windows.overlap() {
             return None;
@@ -195,8 +219,8 @@ impl Folding {
         for (row, start) in self.starts.iter_mut().enumerate() {
             let window = windows.before(*start);
             *start = window.start;
-            let watermark = time.watermarks[table.record(row) as usize];
-            if window.end > table.event_time(row).max(watermark).max(self.emitted) {
+            let over = plan.finished_by(time.watermarks[table.record(row) as usize]).max(self.emitted);
+            if window.end > table.event_time(row).max(over) {
                 rows.push(row as u32);
             }
         }
@@ -239,11 +263,31 @@ impl Folding {
             rejected.entry(turn.row_at(row as usize)).or_insert(reason);
         }
         self.windows.store(places().map(row), &taken, &self.slots, &accumulated.states);
+        self.note_updated(plan);
         Ok(())
     }
 
-    /// Takes out the rows whose last window has ended by their own partition's watermark, and those whose window was emitted
-    /// before the position was committed.
+    /// Remembers which groups of windows that were emitted already the turn has changed.
+    fn note_updated(&mut self, plan: &AggregatePlan) {
+        if plan.update_within.is_zero() {
+            return;
+        }
+        let windows = self.windows.time_windows();
+        for (start, group) in self.slots.places() {
+            if windows.starting_at(*start).end <= self.closed {
+                self.updated.entry(*start).or_default().insert(*group);
+            }
+        }
+    }
+
+    /// The watermark at which a window that ends then changes no more.
+    fn changes_until(&self, plan: &AggregatePlan, end: EventTime) -> EventTime {
+        let (before, update_within) = self.began;
+        end.plus(if end <= before { update_within } else { plan.update_within })
+    }
+
+    /// Takes out the rows whose last window changes no more by their own partition's watermark, and those whose window was emitted
+    /// for the last time before the position was committed.
     fn judge_time(&self, plan: &AggregatePlan, table: &mut Table, time: &BatchTime<'_>, work: &mut BatchWork) {
         let mut gone: Vec<u32> = Vec::new();
         let mut window = plan.windows.last(EventTime::MIN);
@@ -251,7 +295,7 @@ impl Folding {
             let record = table.record(row);
             let watermark = time.watermarks[record as usize];
             window = plan.windows.last_by(window, table.event_time(row));
-            let late = window.end <= watermark;
+            let late = self.changes_until(plan, window.end) <= watermark;
             if !late && window.end > self.emitted {
                 continue;
             }
@@ -262,11 +306,20 @@ impl Folding {
             if late && !again {
                 match plan.late {
                     OnLate::Drop => work.departed.dropped += 1,
-                    OnLate::DeadLetter => work.late(
-                        record,
-                        table.ordinal(row),
-                        format!("the window that ends at {} had ended by the watermark={watermark}", window.end),
-                    ),
+                    OnLate::DeadLetter => {
+                        let message =
+                            format!("the window that ends at {} had ended by the watermark={watermark}", window.end);
+                        work.late(record, table.ordinal(row), message);
+                    }
+                    OnLate::UpdateWithin(span) => {
+                        let message = format!(
+                            "the window that ends at {} had ended by the watermark={watermark} for longer than \
+                             update_within={}",
+                            window.end,
+                            show_duration(span)
+                        );
+                        work.late(record, table.ordinal(row), message);
+                    }
                 }
             }
         }
@@ -299,30 +352,5 @@ impl Folding {
             let kept = table.retain(unusable);
             work.departed.reject(Some(&plan.by), kept.rejected);
         }
-    }
-
-    /// Takes out the windows that have ended by `watermark`; none where no window could have ended since the last time.
-    pub fn close(
-        &mut self,
-        plan: &AggregatePlan,
-        watermark: EventTime,
-        instances: &mut Instances,
-    ) -> Result<Option<Vec<ClosedWindow>>, LaneError> {
-        let ended = self.windows.time_windows().last_ended(watermark);
-        if ended <= self.closed {
-            return Ok(None);
-        }
-        self.closed = ended;
-        let migrate = |before: &_, states: &_| migrate(plan, before, states, instances.aggregate(plan.plugin)?);
-        self.windows.close(watermark, migrate).map(Some)
-    }
-
-    /// What the open windows hold now.
-    pub fn snapshot(
-        &mut self,
-        plan: &AggregatePlan,
-        instances: &mut Instances,
-    ) -> Result<Vec<ClosedWindow>, LaneError> {
-        self.windows.snapshot(|before, states| migrate(plan, before, states, instances.aggregate(plan.plugin)?))
     }
 }

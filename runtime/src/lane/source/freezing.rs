@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointId, Component, Encoder, Fingerprint, Header, Place, SlotId, TopicId};
 use crate::lane::id::Revision;
+use crate::lane::plan::AggregatePlan;
 use crate::lane::{Effect, Ticket};
 use crate::record::{Offset, Partition, StateSchema};
 use crate::window::{Hold, KeyedWindows};
 
-use super::{InFlight, SourceLane};
+use super::{Folding, InFlight, SourceLane};
 
 /// What a lane must remember at one position, and how its windows were there. It shares their states with the lane.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ impl SourceLane {
             })
         });
         // All that ended before is released when it is saved.
-        let emitted = |folding: &super::Folding| folding.emitted_through(watermark);
+        let emitted = |plan: &AggregatePlan, folding: &Folding| folding.emitted_through(plan, watermark);
         let frozen = Frozen {
             partition: self.partition.clone(),
             revision: self.revision,
@@ -149,6 +150,7 @@ impl Frozen {
             position: self.metadata.clone().into_bytes(),
             components: self.outputs.iter().map(component).collect(),
             fingerprints: self.outputs.iter().map(fingerprint).collect(),
+            imported: false,
         });
         for output in self.outputs.iter().filter(|output| output.windows.windows() > 0) {
             encoder.windows(&output.name, &output.schema, |section| {

@@ -7,7 +7,7 @@ use crate::lane::id::Revision;
 use crate::lane::index::NameCache;
 use crate::lane::metadata::{Emitted, SourceMetadata, emitted_of};
 use crate::lane::migration::schema;
-use crate::lane::plan::{Instances, Plan};
+use crate::lane::plan::{AggregatePlan, Instances, Plan};
 use crate::lane::settle::SettleTracker;
 use crate::lane::tickets::Tickets;
 use crate::lane::{Effect, LaneError, Tally};
@@ -85,7 +85,7 @@ impl SourceLane {
             .iter()
             .map(|output| {
                 let aggregate = output.aggregate.as_ref()?;
-                Some(Folding::new(aggregate.windows, emitted(output.hash), &watermark))
+                Some(Folding::new(aggregate, emitted(output.hash), &watermark))
             })
             .collect();
         Ok(SourceLane {
@@ -167,7 +167,7 @@ impl SourceLane {
         let position = kept.map_or(needed, |(kept, _)| kept);
         let settled = self.tracker.hold().map_or(self.next, |hold| hold.offset);
         let checkpoint = kept.map(|(_, id)| id);
-        let emitted = |folding: &Folding| folding.emitted();
+        let emitted = |_: &AggregatePlan, folding: &Folding| folding.emitted();
         let metadata = self.metadata(position.watermark, settled, checkpoint, emitted);
         Commitment { offset: position.offset, metadata: metadata.encode() }
     }
@@ -177,11 +177,13 @@ impl SourceLane {
         watermark: EventTime,
         settled: Offset,
         checkpoint: Option<CheckpointId>,
-        emitted: impl Fn(&Folding) -> EventTime,
+        emitted: impl Fn(&AggregatePlan, &Folding) -> EventTime,
     ) -> SourceMetadata {
         let emitted = self.plan.outputs.iter().zip(&self.folding).filter_map(|(output, folding)| {
-            let end_micros = emitted(folding.as_ref()?).micros();
-            Some(Emitted { output: output.hash, end_micros })
+            let plan = output.aggregate.as_ref()?;
+            let end_micros = emitted(plan, folding.as_ref()?).micros();
+            let update_micros = u64::try_from(plan.update_within.as_micros()).unwrap_or(u64::MAX);
+            Some(Emitted { output: output.hash, end_micros, update_micros })
         });
         SourceMetadata {
             revision: self.revision,

@@ -112,7 +112,7 @@ fn where_all_are_idle_time_stands_still() {
         lanes,
         true,
         expect![
-            "windows are closed up to 1970-01-01T00:05:00Z; the open window ends at 1970-01-01T00:10:00Z, and closes when a record of 1970-01-01T00:12:00Z or later (out_of_order=2m) was read: all partitions are idle, so time stands still until one comes; nothing is lost"
+            "windows are closed up to 1970-01-01T00:05:00Z; the open window ends at 1970-01-01T00:10:00Z, and closes when a record of 1970-01-01T00:12:00Z or later (out_of_order=2m) was read: all partitions are idle, so time stands still until one comes; nothing is lost, and `emit = { when_quiet = true }` shows what the windows hold"
         ],
     );
 }

@@ -62,6 +62,8 @@ fn output(running: &OutputSettings, wanted: &OutputSettings) -> Option<&'static 
             let keys = [
                 ("aggregate.group_by", running.group_by == wanted.group_by),
                 ("aggregate.window", running.window == wanted.window),
+                ("aggregate.groups_max", running.groups_max == wanted.groups_max),
+                ("aggregate.emit", running.emit == wanted.emit),
                 ("aggregate.late", running.late == wanted.late),
                 ("aggregate.partitioned_by_group", running.partitioned_by_group == wanted.partitioned_by_group),
             ];
