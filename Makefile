@@ -9,7 +9,7 @@ SEEDS ?= 50000
 KILLS ?= 200
 SECONDS ?= 60
 CARGO ?= cargo
-BENCHES ?= border lane states isolation drain sink reload dev
+BENCHES ?= border lane states checkpoints isolation drain sink reload dev
 # The plugins are a workspace of their own; a shared target folder is divided between the two.
 PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)

@@ -256,7 +256,8 @@ pub struct DeadLetterSettings {
 pub struct LimitSettings {
     /// For what is in flight, in queues, in windows and in components. Partitions are paused when it is used up. Of it three
     /// eighths are for the memories of all components together: what their instances have when they start must fit, and one
-    /// that wants more than is left waits for the others.
+    /// that wants more than is left waits for the others. An eighth, and what components leave of theirs, is for open
+    /// windows: a pipeline whose windows outgrow it stops and says so.
     /// Key: `memory`.
     /// Value: a size from 64MiB to 1TiB. Default: `512MiB`.
     pub memory_bytes: usize,

@@ -122,6 +122,8 @@ pub struct LaneStatus {
     pub oldest_end: Option<EventTime>,
     /// Over all open windows.
     pub groups: usize,
+    /// What they take in memory, about.
+    pub windows_bytes: usize,
     /// The next record to read.
     pub next: Offset,
     pub idle: bool,
@@ -137,6 +139,7 @@ impl Default for LaneStatus {
             open_windows: 0,
             oldest_end: None,
             groups: 0,
+            windows_bytes: 0,
             next: Offset(0),
             idle: false,
             sources: Arc::default(),

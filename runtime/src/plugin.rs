@@ -45,7 +45,7 @@ pub use clock::cpu_time;
 pub use component::{Component, Identity};
 pub use configured::{Instance, Plugin, StateDescription};
 pub use crossing::Crossing;
-pub use engine::{Engine, EngineSettings};
+pub use engine::{ComponentsMemory, Engine, EngineSettings};
 pub use inspect::{Configured, FieldDescription, Inspection, State, inspect, inspect_bytes};
 pub use interface::{Import, PluginKind};
 pub use limits::THREAD_STACK_BYTES;

@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod consumers;
 pub mod events;
+pub mod groups;
 pub mod index;
 pub mod native;
 pub mod pipeline;

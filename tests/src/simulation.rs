@@ -61,6 +61,7 @@ pub struct Statistics {
     pub restored: usize,
     pub fenced: usize,
     pub damaged: usize,
+    pub outages: usize,
     pub documents: usize,
     pub superseded: usize,
     pub dead_letters: usize,
@@ -79,6 +80,7 @@ impl std::ops::AddAssign for Statistics {
         self.restored += other.restored;
         self.fenced += other.fenced;
         self.damaged += other.damaged;
+        self.outages += other.outages;
         self.documents += other.documents;
         self.superseded += other.superseded;
         self.dead_letters += other.dead_letters;

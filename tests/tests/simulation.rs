@@ -19,7 +19,7 @@ fn the_index_is_the_fold_of_the_input_whatever_happens() {
     }
     println!("{total:?}");
     let faults = [total.crashes, total.zombies, total.commits, total.idles, total.deploys];
-    let stores = [total.checkpoints, total.restored, total.fenced, total.damaged];
+    let stores = [total.checkpoints, total.restored, total.fenced, total.damaged, total.outages];
     let counts = faults.into_iter().chain(stores).chain([total.superseded, total.dead_letters]);
     assert!(counts.into_iter().all(|count| count > 0), "a fault never happened: {total:?}");
 }

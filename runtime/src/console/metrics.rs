@@ -183,6 +183,13 @@ fn lanes(encoder: &mut DescriptorEncoder, lanes: &[LaneSnapshot]) -> fmt::Result
     )?;
     each(family, lanes, |lane| Some(lane.groups as f64))?;
     let family = encoder.encode_descriptor(
+        "tidegate_windows_bytes",
+        "What open windows take in memory, about",
+        None,
+        MetricType::Gauge,
+    )?;
+    each(family, lanes, |lane| Some(lane.windows_bytes as f64))?;
+    let family = encoder.encode_descriptor(
         "tidegate_idle",
         "1 while the partition holds no window back, since nothing comes",
         None,
@@ -232,6 +239,7 @@ mod tests {
             open_windows: 2,
             oldest_end: None,
             groups: 7,
+            windows_bytes: 700,
             next: Offset(5),
             idle: false,
             lag: Some(4),

@@ -162,6 +162,7 @@ impl SourceLane {
             open_windows: folding().map(|one| one.windows.windows()).sum(),
             oldest_end: folding().filter_map(|one| one.windows.oldest_end(watermark)).min(),
             groups: folding().map(|one| one.windows.groups()).sum(),
+            windows_bytes: folding().map(|one| one.windows.memory_bytes()).sum(),
             next: self.next,
             idle: self.closings.is_idle(),
             sources: Arc::default(),

@@ -1,10 +1,11 @@
 //! How the memory of `[limits]` is divided; every queue of the pipeline takes its bound from here.
 
+use super::{PipelineError, Snapshot};
 use crate::config::PipelineSettings;
 use crate::plugin::EngineSettings;
 
-/// Of `limits.memory`, what each kind of thing in flight may take, and the memories of components. The rest, an eighth of it, is
-/// for the states of windows, which the lanes keep, and for what the allocator holds on to; so is what components leave of theirs.
+/// Of `limits.memory`, what each kind of thing in flight may take, and the memories of components. What is left is for the windows of
+/// the lanes: an eighth, and what components leave of theirs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MemoryDivision {
     /// What Kafka's client has fetched, and records until neither a worker nor a possible dead letter needs them.
@@ -15,6 +16,8 @@ pub struct MemoryDivision {
     pub messages_bytes: usize,
     /// The linear memories of all instances.
     pub components_bytes: usize,
+    /// These and the windows.
+    pub components_and_windows_bytes: usize,
 }
 
 /// An eighth, eight full bulks by default: an output without an aggregate keeps its records until their documents are judged.
@@ -44,7 +47,21 @@ impl MemoryDivision {
             documents_bytes: memory_bytes / DOCUMENTS_DIVISOR,
             messages_bytes: memory_bytes / MESSAGES_DIVISOR,
             components_bytes: memory_bytes / 8 * COMPONENTS_EIGHTHS,
+            components_and_windows_bytes: memory_bytes / 2,
         }
+    }
+
+    /// What windows may have while components have so much.
+    fn windows_bytes(&self, components_bytes: usize) -> usize {
+        self.components_and_windows_bytes.saturating_sub(components_bytes)
+    }
+
+    /// What there is to say when the windows have outgrown what is left for them.
+    pub(super) fn crowded(&self, snapshot: &Snapshot) -> Option<PipelineError> {
+        let bytes_max = self.windows_bytes(snapshot.components_bytes);
+        let (bytes, windows) = (snapshot.windows_bytes(), snapshot.open_windows());
+        let groups = snapshot.lanes.iter().map(|lane| lane.groups).sum();
+        (bytes > bytes_max).then_some(PipelineError::Windows { bytes, bytes_max, groups, windows })
     }
 
     /// What one lane of `lanes` may have in flight. Each has its share for itself, so that a slow one stops only itself;
@@ -57,13 +74,52 @@ impl MemoryDivision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lane::LaneStatus;
+    use crate::pipeline::LaneSnapshot;
+    use crate::record::Partition;
+
+    #[test]
+    fn windows_that_outgrow_what_components_leave_are_named() {
+        let division = MemoryDivision::of(64 << 20);
+        let lane = |windows_bytes| {
+            let LaneStatus { watermark, oldest_end, next, sources, .. } = LaneStatus::default();
+            let partition = Partition::new("events", 0);
+            let (parts, open_windows, groups, idle, lag) = (false, 3, 1000, false, None);
+            LaneSnapshot {
+                partition,
+                parts,
+                watermark,
+                open_windows,
+                oldest_end,
+                groups,
+                windows_bytes,
+                next,
+                idle,
+                lag,
+                sources,
+            }
+        };
+        let snapshot = |components_bytes, each| Snapshot {
+            components_bytes,
+            lanes: vec![lane(each), lane(each)],
+            ..Snapshot::default()
+        };
+        assert!(division.crowded(&snapshot(2 << 20, 15 << 20)).is_none());
+        let crowded = division.crowded(&snapshot(3 << 20, 15 << 20)).expect("29 MiB are left for 30");
+        assert_eq!(
+            crowded.to_string(),
+            "the open windows have 30MiB of memory and `limits.memory` leaves 29MiB for them: groups=`2000` windows=`6`; \
+             raise `limits.memory`, bound the groups with `groups_max`, or take shorter windows"
+        );
+    }
 
     #[test]
     fn an_eighth_is_left_for_windows_at_least() {
         for memory_bytes in [64 << 20, 512 << 20, 4 << 30] {
             let division = MemoryDivision::of(memory_bytes);
             let given = division.source_bytes + division.documents_bytes + division.messages_bytes;
-            assert!(given + division.components_bytes <= memory_bytes / 8 * 7, "{division:?}");
+            assert!(given + division.components_and_windows_bytes <= memory_bytes, "{division:?}");
+            assert!(division.windows_bytes(division.components_bytes) >= memory_bytes / 8, "{division:?}");
         }
     }
 }

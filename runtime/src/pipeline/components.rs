@@ -8,7 +8,9 @@ use hashbrown::HashMap;
 use super::PipelineError;
 use crate::config::{OnTrap, OutputSettings, PipelineSettings, PluginSettings};
 use crate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
-use crate::plugin::{Component, Engine, EngineSettings, Plugin, PluginError, PluginKind, UsageCounts};
+use crate::plugin::{
+    Component, ComponentsMemory, Engine, EngineSettings, Plugin, PluginError, PluginKind, UsageCounts,
+};
 
 /// Generations are counted from it.
 const FIRST_GENERATION: u64 = 1;
@@ -242,6 +244,11 @@ impl Loader {
         let plugin = component.plugin(settings).map_err(|cause| place.failed(cause))?;
         self.numbered += 1;
         Ok(Deployed { place, id: PluginId(self.numbered), settings: settings.clone(), plugin, generation })
+    }
+
+    /// What the memories of all instances have together.
+    pub(crate) fn memory(&mut self) -> Result<ComponentsMemory, PluginError> {
+        self.engine().map(Engine::memory)
     }
 
     /// Forgets the components that nobody needs.

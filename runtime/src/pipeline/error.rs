@@ -5,6 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::checkpoint::CheckpointError;
+use crate::config::show_size;
 use crate::lane::LaneError;
 use crate::plugin::PluginError;
 use crate::record::{ErrorKind, HasKind, Partition};
@@ -38,6 +39,13 @@ pub enum PipelineError {
          it is read again after the next start"
     )]
     Unfinished { lanes: usize, bytes: usize, seconds: u64, why: String },
+    #[error(
+        "the open windows have {} of memory and `limits.memory` leaves {} for them: groups=`{groups}` windows=`{windows}`; raise \
+         `limits.memory`, bound the groups with `groups_max`, or take shorter windows",
+        show_size(*bytes),
+        show_size(*bytes_max)
+    )]
+    Windows { bytes: usize, bytes_max: usize, groups: usize, windows: usize },
     #[error("a thread cannot be started: {0}")]
     Thread(io::Error),
     #[error("a thread panicked: thread=`{thread}`; this is a bug, please report it with the log above")]
@@ -50,7 +58,9 @@ impl HasKind for PipelineError {
             PipelineError::Source(error) => error.kind(),
             PipelineError::Sink(error) => error.kind(),
             PipelineError::Plugin { cause, .. } => cause.kind(),
-            PipelineError::Misplaced { .. } | PipelineError::Fixed { .. } => ErrorKind::Config,
+            PipelineError::Misplaced { .. } | PipelineError::Fixed { .. } | PipelineError::Windows { .. } => {
+                ErrorKind::Config
+            }
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
             PipelineError::Checkpoint { error, .. } | PipelineError::Store(error) => error.kind(),
             PipelineError::Write(error) => error.kind(),

@@ -26,6 +26,9 @@ use crate::source::{Source, SourceConfig, Writer};
 /// Orchestrators kill after 30 s by default; it ends a little before.
 const DRAIN_TIME: Duration = Duration::from_secs(25);
 
+/// How often the memory of windows is looked at: they grow by what is read meanwhile, which is bounded.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// Long enough for a slow topic to show something, short enough to wait for.
 const PROBATION: Duration = Duration::from_secs(1);
 
@@ -65,6 +68,7 @@ pub fn run(settings: &PipelineSettings, options: &RunOptions, handle: &Handle) -
 struct Running {
     shared: Arc<Shared>,
     servers: Arc<Servers>,
+    division: MemoryDivision,
     failures: Receiver<PipelineError>,
     requests: Runtime,
 }
@@ -73,6 +77,8 @@ impl Running {
     fn start(settings: &PipelineSettings, options: &RunOptions, handle: &Handle) -> Result<Self, PipelineError> {
         let mut loader = Loader::default();
         let plugins = Plugins::load(settings, &mut loader)?;
+        let components =
+            loader.memory().map_err(|cause| PipelineError::Plugin { place: "plugins".to_owned(), cause })?;
         let topology = topics::prepare(settings, options)?;
         let plan = Plan::new(settings, &plugins.describe(), topology.clone()).map_err(PipelineError::Plan)?;
         let plan = Arc::new(plan);
@@ -94,7 +100,7 @@ impl Running {
         let checkpoint = settings.checkpoint.as_ref();
         let start = |checkpoint| Checkpoints::start(&settings.name, checkpoint, requests.handle());
         let checkpoints = checkpoint.map(start).transpose()?;
-        let shared = Shared::new(plan.clone(), servers.clone(), division, workers, checkpoints, failed);
+        let shared = Shared::new(plan.clone(), servers.clone(), division, components, workers, checkpoints, failed);
         let workers = start_workers(workers, &shared, &plugins)?;
         let serving = Serving {
             settings: settings.clone(),
@@ -116,18 +122,21 @@ impl Running {
         shared.set_source(Source::start(config, Box::new(Router::new(shared.clone(), workers)))?);
         shared.set_reload(reload::start(serving, shared.clone()).map_err(PipelineError::Thread)?);
         trim::start(&shared, &settings.kafka).map_err(PipelineError::Thread)?;
-        Ok(Running { shared, servers, failures, requests })
+        Ok(Running { shared, servers, division, failures, requests })
     }
 
     fn watch(self, options: &RunOptions, handle: &Handle) -> Result<(), PipelineError> {
         handle.enter(Phase::Running);
         tracing::info!("running");
         let mut reporter = Reporter::new(handle.snapshot(), Instant::now());
-        let ticks = tick(PROGRESS_EVERY);
+        let (ticks, looks) = (tick(PROGRESS_EVERY), tick(LOOK_EVERY));
         let failure = loop {
             select! {
                 recv(handle.stopped()) -> _ => break None,
                 recv(self.failures) -> failure => break failure.ok(),
+                recv(looks) -> _ => if let Some(crowded) = self.division.crowded(&handle.snapshot()) {
+                    break Some(crowded);
+                },
                 recv(ticks) -> _ => {
                     let longest = self.shared.counters.take_batch_max();
                     reporter.report(handle.snapshot(), longest, Instant::now());

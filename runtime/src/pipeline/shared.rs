@@ -15,6 +15,7 @@ use super::slot::Slot;
 use super::tap::Taps;
 use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
 use crate::lane::{LaneStatus, Plan};
+use crate::plugin::ComponentsMemory;
 use crate::record::{Offset, Partition};
 use crate::source::Source;
 
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub plan: Arc<Plan>,
     pub shell: Arc<dyn Shell>,
     pub division: MemoryDivision,
+    components: ComponentsMemory,
     pub counters: Counters,
     pub taps: Arc<Taps>,
     /// None where the pipeline file names no place for them.
@@ -47,6 +49,7 @@ impl Shared {
         plan: Arc<Plan>,
         shell: Arc<dyn Shell>,
         division: MemoryDivision,
+        components: ComponentsMemory,
         workers: usize,
         checkpoints: Option<Arc<Checkpoints>>,
         failures: Sender<PipelineError>,
@@ -56,6 +59,7 @@ impl Shared {
             taps: shell.taps(),
             shell,
             division,
+            components,
             counters: Counters::default(),
             checkpoints,
             failures,
@@ -175,6 +179,7 @@ impl Shared {
             records_bytes: partitions.map(|status| status.in_flight_bytes).sum(),
             documents_bytes: servers.documents_bytes,
             messages_bytes: servers.messages_bytes,
+            components_bytes: self.components.used_bytes(),
             out_of_order: self.plan.watermark().out_of_order,
             idle_after: self.plan.watermark().idle_after,
             waiting: servers.waiting.into_iter().chain(kafka).chain(blocked).collect(),
@@ -188,8 +193,20 @@ impl Shared {
         let (partition, parts) = (slot.partition.clone(), self.plan.parts_topic() == Some(&slot.partition.topic));
         let lag = lags.get(&slot.partition).copied().flatten();
         let status = slot.status().unwrap_or_default();
-        let LaneStatus { watermark, open_windows, oldest_end, groups, next, idle, sources } = status;
-        LaneSnapshot { partition, parts, watermark, open_windows, oldest_end, groups, next, idle, lag, sources }
+        let LaneStatus { watermark, open_windows, oldest_end, groups, windows_bytes, next, idle, sources } = status;
+        LaneSnapshot {
+            partition,
+            parts,
+            watermark,
+            open_windows,
+            oldest_end,
+            groups,
+            windows_bytes,
+            next,
+            idle,
+            lag,
+            sources,
+        }
     }
 }
 

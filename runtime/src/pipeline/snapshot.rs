@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub records_bytes: usize,
     pub documents_bytes: usize,
     pub messages_bytes: usize,
+    /// The memories of all components.
+    pub components_bytes: usize,
     /// As the pipeline file says.
     pub out_of_order: Duration,
     pub idle_after: Duration,
@@ -56,6 +58,8 @@ pub struct LaneSnapshot {
     /// Where the oldest of them ends.
     pub oldest_end: Option<EventTime>,
     pub groups: usize,
+    /// What they take in memory, about.
+    pub windows_bytes: usize,
     pub next: Offset,
     pub idle: bool,
     /// Records behind the end of the partition; none while the broker has not said where that is.
@@ -84,6 +88,11 @@ impl Snapshot {
     /// Windows of the lanes that hold them: those of the parts lanes are the same windows further on.
     pub fn open_windows(&self) -> usize {
         self.lanes.iter().map(|lane| lane.open_windows).sum()
+    }
+
+    /// What the windows of all lanes take in memory, about.
+    pub fn windows_bytes(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.windows_bytes).sum()
     }
 
     /// Whether the process is alive: all of its threads come round. Not whether anything else is.

@@ -97,7 +97,8 @@ fn rig_with(
     let (sender, documents) = unbounded();
     let hands = Hands { documents: sender, answers_on_flush: answers_on_flush.then(|| documents.clone()) };
     let (failed, failures) = unbounded();
-    let shared = Shared::new(plan, Arc::new(hands), MemoryDivision::of(memory_bytes), workers, None, failed);
+    let shared =
+        Shared::new(plan, Arc::new(hands), MemoryDivision::of(memory_bytes), Default::default(), workers, None, failed);
     let workers: Vec<Worker> = (0..workers)
         .map(|number| {
             let instances: Instances = (0..).map(PluginId).zip(transforms()).collect();

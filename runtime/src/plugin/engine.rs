@@ -39,6 +39,16 @@ impl Default for EngineSettings {
     }
 }
 
+/// The memories of all instances.
+#[derive(Clone, Default, Debug)]
+pub struct ComponentsMemory(Arc<Pool>);
+
+impl ComponentsMemory {
+    pub fn used_bytes(&self) -> usize {
+        self.0.used_bytes()
+    }
+}
+
 impl Engine {
     pub fn new() -> Result<Self, PluginError> {
         Self::with(&EngineSettings::default())
@@ -62,6 +72,11 @@ impl Engine {
             .map_err(|error| PluginError::Engine(format!("cannot start the thread of deadlines: {error}")))?;
         let cache = settings.code_cache.as_deref().and_then(CodeCache::open).map(Arc::new);
         Ok(Engine { wasm, cache, clock, pool: Arc::new(Pool::new(settings.memory_bytes_max)) })
+    }
+
+    /// What the memories of its instances have together, for those who watch.
+    pub fn memory(&self) -> ComponentsMemory {
+        ComponentsMemory(self.pool.clone())
     }
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// their deadlines.
 const WAIT_MAX: Duration = Duration::from_secs(3);
 
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(super) struct Pool {
     bytes_max: usize,
     used: Mutex<usize>,
@@ -55,6 +55,10 @@ impl Pool {
         let used = *self.used();
         let little = used > self.bytes_max / 4 * 3 && grown_bytes > self.bytes_max / 16;
         grown_bytes > 0 && (little || used > self.bytes_max / 16 * 15)
+    }
+
+    pub fn used_bytes(&self) -> usize {
+        *self.used()
     }
 
     fn used(&self) -> MutexGuard<'_, usize> {

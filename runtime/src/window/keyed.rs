@@ -108,6 +108,11 @@ impl KeyedWindows {
         self.windows.values().map(|entry| entry.window.keys.len()).sum()
     }
 
+    /// What they take in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.windows.values().map(|entry| entry.window.keys.memory_bytes() + entry.window.states.memory_bytes()).sum()
+    }
+
     /// Where the oldest window ends that has not ended by then.
     pub fn oldest_end(&self, watermark: EventTime) -> Option<EventTime> {
         self.windows.keys().map(|start| self.time_windows.starting_at(*start).end).find(|end| *end > watermark)

@@ -16,6 +16,8 @@ const CHUNK_KEYS: usize = 64;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Keys {
     len: u32,
+    /// Of all keys end to end.
+    bytes: usize,
     chunks: Vec<Arc<Chunk>>,
     index: Index,
     hasher: DefaultHashBuilder,
@@ -31,6 +33,11 @@ struct Chunk {
 impl Keys {
     pub fn len(&self) -> usize {
         self.len as usize
+    }
+
+    /// What they take in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes + self.len() * (size_of::<u32>() + index::ENTRY_BYTES)
     }
 
     /// The key at a position that was given out.
@@ -70,6 +77,7 @@ impl Keys {
         }
         let chunk = Arc::make_mut(self.chunks.last_mut().expect("one was pushed for the first key of it"));
         chunk.bytes.extend_from_slice(key);
+        self.bytes += key.len();
         chunk.ends[place] = u32::try_from(chunk.bytes.len()).expect("a key is no longer than its record");
         if place + 1 == CHUNK_KEYS {
             chunk.bytes.shrink_to_fit();

@@ -18,6 +18,8 @@ const WASTE_BYTES_MIN: usize = 256;
 pub(super) struct States {
     chunks: Vec<Arc<Chunk>>,
     len: u32,
+    /// Of all states end to end.
+    bytes: usize,
 }
 
 #[derive(Default, Debug)]
@@ -53,6 +55,11 @@ impl States {
         self.len
     }
 
+    /// What they take in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes + self.len as usize * size_of::<Group>()
+    }
+
     /// Adds the state of a new group, which has none.
     pub fn push(&mut self, turn: u32) {
         if place_of(self.len) == 0 {
@@ -79,6 +86,7 @@ impl States {
 
     /// Another state in the place of one; its group.
     pub fn set(&mut self, position: u32, turn: u32, state: &[u8]) -> &mut Group {
+        self.bytes = self.bytes + state.len() - self.get(position).len();
         let chunk = self.chunk_mut(position);
         chunk.set(place_of(position), state);
         let group = &mut chunk.groups[place_of(position)];

@@ -4,52 +4,20 @@
 //! `make bench BENCHES=states` runs it, or `target/release/bench-states --rounds 9 --groups-max 100000`. It is no test, and fails
 //! for no figure.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tidegate::config::PipelineSettings;
-use tidegate::lane::{Effect, Event, Instances, Lane, Plan, Topology};
+use tidegate::lane::{Lane, Plan, Topology};
 use tidegate::pipeline::{Loader, Plugins};
-use tidegate::record::{BatchBuilder, EventTime, Offset, Partition, RecordBatch, Resume};
+use tidegate_tests::bench::groups::{Counting, OpenGroups, ROWS, live_bytes};
 use tidegate_tests::bench::{Arguments, Spread};
 use tidegate_tests::workspace::root;
 
-const ROWS: u64 = 1024;
 /// Batches of which the time is taken, before a change and after it.
 const BATCHES: usize = 50;
 /// So many groups are converted between two batches.
 const PIECE_GROUPS: usize = 1024;
-/// All records are of one window.
-const MILLIS: i64 = 1_700_000_000_000;
-
-/// Counts what the host asks for and has not given back; a guest's memory is its own.
-struct Counting;
-
-static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is passed on as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE_BYTES.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller's contract is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        LIVE_BYTES.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LIVE_BYTES.fetch_add(size, Relaxed);
-        LIVE_BYTES.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -141,22 +109,17 @@ struct Run {
 fn run(groups: u64, before: &Version, after: &Version) -> anyhow::Result<Run> {
     let mut instances = before.plugins.instantiate()?;
     instances.extend(after.plugins.instantiate()?);
-    let resume = Resume::Fresh { offset: Offset(0) };
-    let lane = Lane::new(before.plan.clone(), Partition::new("numbers", 0), resume, &mut Vec::new())?;
-    let mut bench = Bench { lane, instances, offset: 0, rng: fastrand::Rng::with_seed(groups) };
-    let empty = LIVE_BYTES.load(Relaxed);
-    for first in (0..groups).step_by(ROWS as usize) {
-        bench.step((first..groups.min(first + ROWS)).collect())?;
-    }
-    let bytes = LIVE_BYTES.load(Relaxed).saturating_sub(empty);
-    let warm = bench.steps(groups)?;
+    let empty = live_bytes();
+    let mut bench = OpenGroups::new(&before.plan, instances, groups)?;
+    let bytes = live_bytes().saturating_sub(empty);
+    let warm = bench.steps(BATCHES, groups)?;
     let begun = Instant::now();
     let copy = bench.lane.clone();
     let copied = begun.elapsed();
-    let after_copy = bench.steps(groups)?;
+    let after_copy = bench.steps(BATCHES, groups)?;
     retire(copy);
     // What the allocator does about that is not the deployment's.
-    bench.steps(groups)?;
+    bench.steps(BATCHES, groups)?;
 
     let begun = Instant::now();
     let copy = bench.lane.clone();
@@ -180,51 +143,4 @@ fn run(groups: u64, before: &Version, after: &Version) -> anyhow::Result<Run> {
 /// As a worker does: what many states cost to free is paid on a thread for which no lane waits.
 fn retire(lane: Lane) {
     std::thread::spawn(move || drop(lane)).join().expect("a lane can be dropped");
-}
-
-struct Bench {
-    lane: Lane,
-    instances: Instances,
-    offset: i64,
-    rng: fastrand::Rng,
-}
-
-impl Bench {
-    fn steps(&mut self, groups: u64) -> anyhow::Result<Vec<Duration>> {
-        (0..BATCHES).map(|_| self.random_step(groups)).collect()
-    }
-
-    fn random_step(&mut self, groups: u64) -> anyhow::Result<Duration> {
-        let names = (0..ROWS).map(|_| self.rng.u64(..groups)).collect();
-        self.step(names)
-    }
-
-    /// A batch of a record of each of these groups.
-    fn step(&mut self, groups: Vec<u64>) -> anyhow::Result<Duration> {
-        let batch = self.batch(&groups);
-        let mut effects = Vec::new();
-        let begun = Instant::now();
-        self.lane.step(Event::Batch(Arc::new(batch)), &mut self.instances, &mut effects)?;
-        let took = begun.elapsed();
-        while let Some(effect) = effects.pop() {
-            let answer = match effect {
-                Effect::Index { ticket, .. } => Event::Indexed { ticket, rejected: Vec::new() },
-                Effect::Write { ticket, .. } => Event::Written { ticket },
-                Effect::Save { ticket, .. } => Event::Saved { ticket, kept: None },
-            };
-            self.lane.step(answer, &mut self.instances, &mut effects)?;
-        }
-        Ok(took)
-    }
-
-    fn batch(&mut self, groups: &[u64]) -> RecordBatch {
-        let mut builder = BatchBuilder::new(EventTime::from_micros(MILLIS * 1000));
-        for group in groups {
-            let value = format!(r#"{{"time":{MILLIS},"g":"group-{group:07}"}}"#);
-            let time = EventTime::from_micros(MILLIS * 1000);
-            builder.push(Offset(self.offset), Some(time), None, Some(value.as_bytes()));
-            self.offset += 1;
-        }
-        builder.finish()
-    }
 }

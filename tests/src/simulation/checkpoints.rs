@@ -15,6 +15,8 @@ const PIPELINE: &str = "simulated";
 
 pub struct Checkpoints {
     store: Store,
+    /// Nobody can claim a partition, and nothing is put.
+    pub is_down: bool,
     pipeline: Arc<str>,
     claims: u128,
     /// Given up by those who wrote them, and still under way.
@@ -39,7 +41,14 @@ impl Checkpoints {
     pub fn new() -> Self {
         let store = Store::open("memory:///", &[]).expect("memory is a store");
         assert_eq!(now(store.id(STORE)), Ok(STORE));
-        Checkpoints { store, pipeline: PIPELINE.into(), claims: 0, late: Vec::new(), whole: BTreeMap::new() }
+        Checkpoints {
+            store,
+            is_down: false,
+            pipeline: PIPELINE.into(),
+            claims: 0,
+            late: Vec::new(),
+            whole: BTreeMap::new(),
+        }
     }
 
     pub fn claim(&mut self, partition: &Partition, wanted: &Wanted) -> Result<Claimed, String> {
@@ -53,6 +62,9 @@ impl Checkpoints {
     /// With `faults`, some puts fail, some fail and are done nevertheless, now or later, and some are damaged afterwards.
     pub fn save(&mut self, owner: &mut Owner, frozen: &Frozen, faults: Option<&mut Rng>) -> Saved {
         let slot = owner.next_slot();
+        if self.is_down {
+            return Saved::Kept(None);
+        }
         let mut object = frozen.encode(&self.pipeline, None, slot.id());
         let (fate, bit) = faults.map_or((u8::MAX, 0), |rng| (rng.u8(..12), rng.usize(..object.len() * 8)));
         let whole = self.whole.entry(frozen.partition().clone()).or_default();

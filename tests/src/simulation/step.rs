@@ -21,10 +21,13 @@ pub enum Step {
     Checkpoint,
     /// A checkpoint that was given up comes to the store after all.
     LatePut,
+    /// The store answers nobody from here on, or again.
+    StoreFails,
+    StoreAnswers,
 }
 
 /// How likely each step is: another mixture for each seed, so that some worlds write slowly, some commit seldom.
-pub fn chances(rng: &mut Rng) -> [(Step, usize); 15] {
+pub fn chances(rng: &mut Rng) -> [(Step, usize); 17] {
     [
         (Step::Produce, rng.usize(5..30)),
         (Step::Read, rng.usize(10..60)),
@@ -41,5 +44,7 @@ pub fn chances(rng: &mut Rng) -> [(Step, usize); 15] {
         (Step::Convert, rng.usize(0..20)),
         (Step::Checkpoint, rng.usize(0..25)),
         (Step::LatePut, rng.usize(0..4)),
+        (Step::StoreFails, rng.usize(0..2)),
+        (Step::StoreAnswers, rng.usize(1..10)),
     ]
 }

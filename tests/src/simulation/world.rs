@@ -36,7 +36,7 @@ pub struct World {
     pub(super) actors: Vec<Actor>,
     /// Partitions that nobody has, because of a crash, or because the group is not complete yet.
     unowned: Vec<Partition>,
-    chances: [(Step, usize); 15],
+    chances: [(Step, usize); 17],
     pub(super) store: Checkpoints,
     /// Nothing fails any more.
     pub(super) rests: bool,
@@ -102,6 +102,7 @@ impl World {
         while self.next_in_order < self.input.order.len() || self.rng.u8(..100) > 0 {
             self.random_step()?;
         }
+        self.store.is_down = false;
         for partition in std::mem::take(&mut self.unowned) {
             self.begin(partition)?;
         }
@@ -118,6 +119,10 @@ impl World {
         self.say(|| format!("{partition} begins at {resume:?}"));
         let plan = self.plan(self.states).clone();
         let wanted = Lane::wanted(&plan, &partition, &resume).map_err(|error| error.to_string())?;
+        if wanted.is_some() && self.store.is_down {
+            self.unowned.push(partition);
+            return Ok(());
+        }
         let claimed = wanted.map(|wanted| self.store.claim(&partition, &wanted)).transpose()?;
         if let Some(found) = claimed.as_ref().and_then(|claimed| claimed.found.as_ref()) {
             self.statistics.restored += 1;
@@ -160,6 +165,11 @@ impl World {
             (Step::Perform, Some(actor)) => self.perform(actor)?,
             (Step::Checkpoint, Some(actor)) => self.actors[actor].step(Event::Checkpoint)?,
             (Step::LatePut, _) => self.store.put_late(&mut self.rng),
+            (Step::StoreFails, _) => {
+                self.statistics.outages += usize::from(!self.store.is_down);
+                self.store.is_down = true;
+            }
+            (Step::StoreAnswers, _) => self.store.is_down = false,
             (Step::Answer, Some(actor)) => self.answer(actor)?,
             (Step::Commit, Some(actor)) => self.commit(actor)?,
             (Step::Idle, Some(actor)) => self.idle(actor)?,

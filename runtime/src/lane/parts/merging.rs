@@ -12,6 +12,9 @@ use crate::window::{Keys, Schemas, TimeWindows};
 
 use super::sources::SourceKey;
 
+/// What a state that is shared takes beside its bytes.
+const ARC_BYTES: usize = 2 * size_of::<usize>();
+
 /// So many groups lie together. A part that comes to a clone copies the lists of all of these, and no state.
 const CHUNK_GROUPS: usize = 16;
 
@@ -40,6 +43,9 @@ struct Group {
 struct MergingWindow {
     keys: Keys,
     chunks: Vec<Arc<Vec<Group>>>,
+    /// Of all states end to end, and how many there are.
+    states_bytes: usize,
+    states: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +96,11 @@ impl Merging {
         self.windows.values().map(|entry| entry.window.keys.len()).sum()
     }
 
+    /// What they take in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.windows.values().map(|entry| entry.window.memory_bytes()).sum()
+    }
+
     pub fn released(&self) -> EventTime {
         self.released
     }
@@ -120,12 +131,20 @@ impl Merging {
         }
         let Incoming { source, revision, last, state, .. } = *part;
         let held = Held { source, revision, last, state: state.into(), turn: self.schemas.turn() };
+        window.states_bytes += state.len();
         let group = window.group_mut(position);
-        match known {
-            Ok(place) => group.parts[place] = held,
-            Err(place) => group.parts.insert(place, held),
-        }
+        let replaced = match known {
+            Ok(place) => Some(std::mem::replace(&mut group.parts[place], held)),
+            Err(place) => {
+                group.parts.insert(place, held);
+                None
+            }
+        };
         group.newest = offset;
+        match replaced {
+            Some(before) => window.states_bytes -= before.state.len(),
+            None => window.states += 1,
+        }
         self.next = offset.next();
         Some(position)
     }
@@ -283,6 +302,8 @@ impl Entry {
         let converted = migrate(&states)?;
         let window = Arc::make_mut(&mut self.window);
         for ((group, place), state) in old.iter().zip(converted.iter()) {
+            let before = window.group(*group).parts[*place].state.len();
+            window.states_bytes = window.states_bytes + state.len() - before;
             let held = &mut window.group_mut(*group).parts[*place];
             (held.state, held.turn) = (state.into(), turn);
         }
@@ -291,6 +312,11 @@ impl Entry {
 }
 
 impl MergingWindow {
+    fn memory_bytes(&self) -> usize {
+        let groups = self.keys.memory_bytes() + self.keys.len() * size_of::<Group>();
+        groups + self.states * (size_of::<Held>() + ARC_BYTES) + self.states_bytes
+    }
+
     fn position(&mut self, key: &[u8]) -> u32 {
         let known = self.keys.len();
         let position = self.keys.position(key);

@@ -12,6 +12,7 @@ impl PartsLane {
             open_windows: merging().map(|(one, _)| one.windows()).sum(),
             oldest_end: merging().filter_map(|(one, _)| one.oldest_end(time)).min(),
             groups: merging().map(|(one, _)| one.groups()).sum(),
+            windows_bytes: merging().map(|(one, _)| one.memory_bytes()).sum(),
             next: self.next,
             idle: false,
             sources: self.shown.clone(),

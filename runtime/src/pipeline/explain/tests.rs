@@ -22,6 +22,7 @@ fn source(number: i32, watermark: Option<i64>, lag: u64, idle: bool) -> LaneSnap
         open_windows: 0,
         oldest_end: None,
         groups: 0,
+        windows_bytes: 0,
         next: Offset(7),
         idle,
         lag: Some(lag),

@@ -11,6 +11,9 @@ const SHARD_ENTRIES_MAX: usize = 448;
 /// Keys of one hash cannot be split: the directory grows only while its shards are at least so full in the mean.
 const SHARD_ENTRIES_MEAN: usize = SHARD_ENTRIES_MAX / 8;
 
+/// What an entry takes, with the places that are free: a table is half full at the least.
+pub(super) const ENTRY_BYTES: usize = 2 * (size_of::<Entry>() + 1);
+
 /// An odd number whose bits look like chance: multiplied by it, all bits of a hash reach the upper ones.
 pub(super) const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
