@@ -21,6 +21,7 @@ use super::{Effect, Event, LaneError, SourceStatus, Tally, id};
 mod late;
 mod merging;
 mod schema;
+mod sessions;
 mod settling;
 mod sources;
 mod status;

@@ -293,8 +293,7 @@ impl Sessions {
     }
 
     fn extents(&self, key: &[u8], list: &mut Vec<Extent>) {
-        let extent =
-            |one: &Session| Extent { window: one.window, bases: [Some(one.window.start), None], slot: None };
+        let extent = |one: &Session| Extent { window: one.window, bases: [Some(one.window.start), None], slot: None };
         list.extend(self.store.sessions_of(key).iter().map(extent));
     }
 
@@ -367,7 +366,10 @@ fn in_order(mut sessions: Vec<SessionState>) -> Vec<SessionState> {
 /// The same, with others at some places, which ascend.
 fn replaced<'a>(states: &Slices, new: impl Iterator<Item = (u32, &'a [u8])>) -> Slices {
     let mut new = new.peekable();
-    (0..).zip(states.iter()).map(|(slot, state)| new.next_if(|(of, _)| *of == slot).map_or(state, |one| one.1)).collect()
+    (0..)
+        .zip(states.iter())
+        .map(|(slot, state)| new.next_if(|(of, _)| *of == slot).map_or(state, |one| one.1))
+        .collect()
 }
 
 #[cfg(test)]

@@ -75,12 +75,7 @@ fn merge(left: &Slices, right: &Slices) -> Result<Accumulated, ()> {
 fn fold(sessions: &mut Sessions, rows: &[Row]) -> usize {
     let row_of = |row: u32| {
         let row = &rows[row as usize];
-        SessionRow {
-            time: at(row.time),
-            group: &row.group,
-            offset: Offset(row.offset),
-            watermark: at(row.watermark),
-        }
+        SessionRow { time: at(row.time), group: &row.group, offset: Offset(row.offset), watermark: at(row.watermark) }
     };
     let mut left: Vec<u32> = (0..rows.len() as u32).collect();
     let (mut slots, mut turns) = (SessionSlots::default(), 0);
