@@ -22,6 +22,7 @@ mod emitting;
 mod late;
 mod merging;
 mod schema;
+mod sessions;
 mod settling;
 mod sources;
 mod status;
