@@ -30,5 +30,5 @@ fn windows_of_outputs_that_are_gone_are_given_up_by_name_only() {
         let error = resume_without_windows(given_up).expect_err("their open windows would be lost");
         assert!(error.contains("--accept-removed"), "{error}");
     }
-    resume_without_windows(&["short", "long", "updated", "own"]).expect("goes on");
+    resume_without_windows(&["short", "long", "updated", "own", "visits"]).expect("goes on");
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::record::{EventTime, Offset, StateSchema};
-use crate::window::{GroupState, Hold};
+use crate::window::{GroupState, Hold, SessionState, Window};
 
 use super::frame::{self, Section, damaged};
 use super::records::{self, HEADER, HoldRecord, OutputRecord, RecordReader, WindowRecord};
@@ -24,10 +24,11 @@ pub struct Windows<'c> {
 }
 
 /// Groups belong to the window that came last.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Item<'r> {
     Window { start: EventTime, hold: Option<Hold> },
     Group(GroupState<'r>),
+    Session(SessionState),
 }
 
 /// How much is in a checkpoint.
@@ -92,6 +93,10 @@ impl Checkpoint {
                 match item {
                     Item::Window { .. } => contents.windows += 1,
                     Item::Group(_) => contents.groups += 1,
+                    Item::Session(_) => {
+                        contents.windows += 1;
+                        contents.groups += 1;
+                    }
                 }
             }
         }
@@ -114,6 +119,26 @@ impl Windows<'_> {
             WindowRecord::Group { key, state, count, first, last } => {
                 Item::Group(GroupState { key, state, count, first: Offset(first), last: Offset(last) })
             }
+            WindowRecord::Session {
+                start_micros,
+                end_micros,
+                announced_micros,
+                hold: held,
+                key,
+                state,
+                count,
+                first,
+                last,
+            } => Item::Session(SessionState {
+                window: Window { start: EventTime::from_micros(start_micros), end: EventTime::from_micros(end_micros) },
+                key: key.into(),
+                state: state.into(),
+                count,
+                first: Offset(first),
+                last: Offset(last),
+                hold: hold(held),
+                announced: announced_micros.map(EventTime::from_micros),
+            }),
         }))
     }
 }

@@ -1,7 +1,7 @@
 //! A checkpoint on its way to bytes, group by group: what is in memory beside the states is the compressed object.
 
 use crate::record::{EventTime, StateSchema};
-use crate::window::{GroupState, Hold};
+use crate::window::{GroupState, Hold, SessionState};
 
 use super::Header;
 use super::frame::{Frame, Section};
@@ -51,7 +51,7 @@ impl Encoder {
 
 impl WindowsEncoder<'_> {
     pub fn window(&mut self, start: EventTime, hold: Option<Hold>) {
-        let hold = hold.map(|hold| HoldRecord { offset: hold.offset.0, watermark_micros: hold.watermark.micros() });
+        let hold = hold.map(held);
         self.records.write(&WindowRecord::Window { start_micros: start.micros(), hold });
     }
 
@@ -60,4 +60,23 @@ impl WindowsEncoder<'_> {
         let GroupState { key, state, count, first, last } = group;
         self.records.write(&WindowRecord::Group { key, state, count, first: first.0, last: last.0 });
     }
+
+    pub fn session(&mut self, session: &SessionState) {
+        let GroupState { key, state, count, first, last } = session.group();
+        self.records.write(&WindowRecord::Session {
+            start_micros: session.window.start.micros(),
+            end_micros: session.window.end.micros(),
+            announced_micros: session.announced.map(EventTime::micros),
+            hold: held(session.hold),
+            key,
+            state,
+            count,
+            first: first.0,
+            last: last.0,
+        });
+    }
+}
+
+fn held(hold: Hold) -> HoldRecord {
+    HoldRecord { offset: hold.offset.0, watermark_micros: hold.watermark.micros() }
 }

@@ -34,6 +34,21 @@ pub(super) enum WindowRecord<'a> {
         first: i64,
         last: i64,
     },
+    /// A window of one group by itself.
+    Session {
+        start_micros: i64,
+        end_micros: i64,
+        /// Until when it lasted when other lanes were told of it.
+        announced_micros: Option<i64>,
+        hold: HoldRecord,
+        #[serde(borrow, serialize_with = "as_bytes")]
+        key: &'a [u8],
+        #[serde(borrow, serialize_with = "as_bytes")]
+        state: &'a [u8],
+        count: u64,
+        first: i64,
+        last: i64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]

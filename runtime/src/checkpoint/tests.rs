@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::record::{EventTime, Offset, Partition, StateSchema};
-use crate::window::{GroupState, Hold};
+use crate::window::{GroupState, Hold, SessionState, Window};
 
 use super::*;
 

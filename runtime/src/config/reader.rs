@@ -133,13 +133,6 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
-    /// Refuses a key that a later version brings.
-    pub fn not_yet(&mut self, key: &'static str, instead: &str) {
-        if let Some(value) = self.take(key) {
-            value.not_yet::<()>(instead);
-        }
-    }
-
     /// Whether it is there and has no key at all.
     pub fn is_empty(&self) -> bool {
         self.table.is_some_and(|table| table.is_empty())

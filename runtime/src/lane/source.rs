@@ -73,6 +73,8 @@ pub(super) struct SourceLane {
     revision: Revision,
     next: Offset,
     watermark: Watermark,
+    /// The watermark by which what was open was told of last, where sessions are.
+    vouched: EventTime,
     /// S: what an earlier owner of the position had settled.
     settled: Offset,
     /// For each output of the plan, its windows.
@@ -119,7 +121,7 @@ impl SourceLane {
             if let (Some(before), Some(after), Some(folding)) = (&before.aggregate, &after.aggregate, folding)
                 && before.schema != after.schema
             {
-                folding.windows.change_schema(before.schema.clone());
+                folding.change_schema(before.schema.clone());
             }
         }
         self.plan = plan;
@@ -131,7 +133,7 @@ impl SourceLane {
         let mut more = false;
         for (output, folding) in self.plan.outputs.iter().zip(&mut self.folding) {
             if let (Some(plan), Some(folding)) = (&output.aggregate, folding) {
-                more |= folding.windows.convert(groups_max, |before, states| {
+                more |= folding.convert(groups_max, |before, states| {
                     migrate(plan, before, states, instances.aggregate(plan.plugin)?)
                 })?;
             }
@@ -159,10 +161,10 @@ impl SourceLane {
         let (folding, watermark) = (|| self.folding.iter().flatten(), self.watermark.current());
         LaneStatus {
             watermark,
-            open_windows: folding().map(|one| one.windows.windows()).sum(),
-            oldest_end: folding().filter_map(|one| one.windows.oldest_end(watermark)).min(),
-            groups: folding().map(|one| one.windows.groups()).sum(),
-            windows_bytes: folding().map(|one| one.windows.memory_bytes()).sum(),
+            open_windows: folding().map(Folding::windows).sum(),
+            oldest_end: folding().filter_map(|one| one.oldest_end(watermark)).min(),
+            groups: folding().map(Folding::groups).sum(),
+            windows_bytes: folding().map(Folding::memory_bytes).sum(),
             next: self.next,
             idle: self.closings.is_idle(),
             sources: Arc::default(),
@@ -308,7 +310,11 @@ impl SourceLane {
     /// Writes the marker that is due, if one is, to every partition of the parts topic.
     fn write_marker(&mut self, effects: &mut Vec<Effect>) {
         let Some(topic) = self.plan.parts_topic().cloned() else { return };
-        let Some(word) = self.closings.next_marker(self.watermark.current()) else { return };
+        // Others must know of all sessions that began before a marker.
+        let has_sessions =
+            self.plan.outputs.iter().filter_map(|output| output.aggregate.as_ref()).any(|one| one.sessions.is_some());
+        let current = if has_sessions { self.vouched } else { self.watermark.current() };
+        let Some(word) = self.closings.next_marker(current) else { return };
         let value = encode_marker(&Marker {
             topic: &self.partition.topic,
             partition: self.partition.number,

@@ -78,6 +78,11 @@ impl Sessions {
         self.store.groups.size()
     }
 
+    /// What they take in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.store.memory_bytes()
+    }
+
     /// Where the first session ends.
     pub fn oldest_end(&self) -> Option<EventTime> {
         self.store.oldest_end()

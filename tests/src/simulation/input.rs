@@ -58,6 +58,8 @@ pub struct Input {
     pub order: Vec<usize>,
     /// Whether a partition ends with a record that closes every window of it.
     pub closes: Vec<bool>,
+    /// Whether the filters think alike of every event.
+    pub is_of_one_mind: bool,
 }
 
 impl Input {
@@ -65,11 +67,12 @@ impl Input {
         let partitions = rng.usize(2..=3);
         let records = rng.usize(20..=120);
         let mut clocks = vec![BEGIN; partitions];
-        let mut input = Input { partitions: vec![Vec::new(); partitions], order: Vec::new(), closes: Vec::new() };
+        let mut input = Input { partitions: vec![Vec::new(); partitions], order: Vec::new(), closes: Vec::new(), is_of_one_mind: true };
         // A partition may have nothing, or go quiet for long.
         let weights: Vec<usize> = (0..partitions).map(|_| [0, 1, 4, 8][rng.usize(..4)]).collect();
         // Of so many events in a hundred the filters do not think alike.
-        let discord = rng.u8(..100);
+        let discord = [0, rng.u8(..100), rng.u8(..100)][rng.usize(..3)];
+        input.is_of_one_mind = discord == 0;
         let pace = rng.i64(2..10);
         for id in 0..records as u64 {
             let partition = pick(rng, &weights);

@@ -31,13 +31,16 @@ pub struct Windowed {
     pub partitioned: bool,
     /// It has a filter of its own.
     pub filtered: bool,
+    /// The gap of sessions and where they are cut, in place of windows of one length.
+    pub session: Option<(i64, i64)>,
 }
 
-pub const WINDOWED: [Windowed; 4] = [
+pub const WINDOWED: [Windowed; 5] = [
     Windowed { name: "short", length: 10, every: 10, update_within: 0, early: 0, ..Windowed::MERGED },
     Windowed { name: "long", length: 25, every: 10, early: 20, filtered: true, ..Windowed::MERGED },
     Windowed { name: "updated", length: 10, every: 10, update_within: 15, when_quiet: true, ..Windowed::MERGED },
     Windowed { name: "own", update_within: 25, early: 7, when_quiet: true, partitioned: true, ..Windowed::MERGED },
+    Windowed { name: "visits", session: Some((12, 60)), partitioned: true, ..Windowed::MERGED },
 ];
 pub const PLAIN: &str = "plain";
 
@@ -51,6 +54,7 @@ impl Windowed {
         when_quiet: false,
         partitioned: false,
         filtered: false,
+        session: None,
     };
 }
 
@@ -195,9 +199,10 @@ fn output(name: &str, windowed: Option<&Windowed>) -> OutputSettings {
     let aggregate = windowed.map(|output| AggregateSettings {
         plugin: plugin(),
         group_by: vec!["group".to_owned()],
-        window: match output.length == output.every {
-            true => WindowSettings::Tumbling { length: seconds(output.length) },
-            false => WindowSettings::Sliding { length: seconds(output.length), every: seconds(output.every) },
+        window: match output.session {
+            Some((gap, max)) => WindowSettings::Session { gap: seconds(gap), max: seconds(max) },
+            None if output.length == output.every => WindowSettings::Tumbling { length: seconds(output.length) },
+            None => WindowSettings::Sliding { length: seconds(output.length), every: seconds(output.every) },
         },
         groups_max: None,
         emit: EmitSettings { every: (output.early > 0).then(|| seconds(output.early)), when_quiet: output.when_quiet },

@@ -42,6 +42,12 @@ pub fn compare(world: &World) -> Result<(), Difference> {
                         if !any || (output.filtered && keep & (1 << OWN) == 0) {
                             continue;
                         }
+                        if output.session.is_some() {
+                            if time < watermark {
+                                letters.insert(format!("{origin}/{}/0", output.name), (all, "late"));
+                            }
+                            continue;
+                        }
                         let finished = watermark.saturating_sub(output.update_within);
                         let last = time - time.rem_euclid(output.every);
                         if last + output.length <= finished {
@@ -60,6 +66,11 @@ pub fn compare(world: &World) -> Result<(), Difference> {
         }
     }
     compare_windows(world, &windows)?;
+    for (place, output) in WINDOWED.iter().enumerate() {
+        if let Some((gap, max)) = output.session {
+            compare_sessions(world, place, gap, max)?;
+        }
+    }
     compare_sets("plain document", &plain, &plain_ids(world))?;
     let must: BTreeMap<String, bool> = letters.iter().map(|(identity, (must, _))| (identity.clone(), *must)).collect();
     compare_sets("dead letter", &must, &world.dead_letters.keys().cloned().collect())?;
@@ -76,6 +87,9 @@ fn compare_windows(world: &World, windows: &BTreeMap<Place, BTreeMap<usize, Vec<
     let mut found: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
     for ((index, id), (_, body)) in world.index.iter().filter(|((index, _), _)| index != PLAIN) {
         let output = WINDOWED.iter().position(|one| one.name == index).ok_or_else(|| format!("an index {index}"))?;
+        if WINDOWED[output].session.is_some() {
+            continue;
+        }
         let read = read(output, id, body);
         let (place, value) = read.ok_or_else(|| format!("a document {id} without its fields: {body}"))?;
         if found.insert(place, value).is_some() {
@@ -115,6 +129,50 @@ fn contributions(records: &[Seen], last_version: u8) -> BTreeSet<(u64, u64)> {
         }
     }
     sums.into_iter().flatten().collect()
+}
+
+/// Sessions of one partition each: sorted, cut where two event times are a gap apart, and where another cell begins. Where the filters do
+/// not think alike, nothing is said: which records are in tells where a session begins.
+fn compare_sessions(world: &World, output: usize, gap: i64, max: i64) -> Result<(), Difference> {
+    if !world.input.is_of_one_mind {
+        return Ok(());
+    }
+    let mut found: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
+    for ((_, id), (_, body)) in world.index.iter().filter(|((index, _), _)| index == WINDOWED[output].name) {
+        let (place, value) = read(output, id, body).ok_or_else(|| format!("a document {id} without its fields"))?;
+        found.insert(place, value);
+    }
+    for (partition, records) in world.input.partitions.iter().enumerate() {
+        let mut watermark = i64::MIN;
+        let mut groups: BTreeMap<u64, Vec<(i64, u64)>> = BTreeMap::new();
+        for record in records {
+            let Record::Event { time, group, keep, id } = *record else { continue };
+            if keep != 0 && time >= watermark {
+                groups.entry(group).or_default().push((time, id));
+            }
+            watermark = watermark.max(time - OUT_OF_ORDER);
+        }
+        for (group, mut events) in groups {
+            events.sort_unstable();
+            let parts = |one: &(i64, u64), next: &(i64, u64)| {
+                next.0 - one.0 < gap && one.0.div_euclid(max) == next.0.div_euclid(max)
+            };
+            for session in events.chunk_by(parts) {
+                let (start, end) = (session[0].0, session[session.len() - 1].0 + gap);
+                let expected = session.iter().fold((0, 0), |sum, (_, id)| (sum.0 + 1, sum.1 + square(*id)));
+                let is = found.remove(&(output, start, group, Some(partition)));
+                // One that has ended hardly is not looked at yet.
+                let must = end + gap <= watermark;
+                if is.is_some_and(|is| is != expected) || is.is_none() && must || is.is_some() && end > watermark {
+                    return Err(format!("the session of {group} in {partition} at {start} is {is:?}, expected {expected:?}"));
+                }
+            }
+        }
+    }
+    match found.first_key_value() {
+        Some((place, value)) => Err(format!("a session that should not be: {place:?} {value:?}")),
+        None => Ok(()),
+    }
 }
 
 fn read(output: usize, id: &str, body: &str) -> Option<(Place, (u64, u64))> {

@@ -74,6 +74,7 @@ fn decoded(checkpoint: &Checkpoint) -> Vec<Model> {
                     let hold = hold.map(|hold| (hold.offset.0, hold.watermark.micros()));
                     model.push((start.micros(), hold, BTreeMap::new()));
                 }
+                Item::Session(_) => unreachable!("there are none"),
                 Item::Group(group) => {
                     let GroupState { key, state, count, first, last } = group;
                     let groups = &mut model.last_mut().expect("a window comes first").2;
@@ -130,4 +131,28 @@ fn many_groups_are_one_small_object() {
     assert!(object.len() < groups as usize * 24, "{} bytes", object.len());
     let contents = opened(&object).expect("it is whole").contents().expect("it is whole");
     assert_eq!(contents.groups, groups);
+}
+
+#[test]
+fn sessions_come_back_as_they_went_in() {
+    let session = |start: i64, announced: Option<i64>| SessionState {
+        window: Window { start: EventTime::from_micros(start), end: EventTime::from_micros(start + 30) },
+        key: Arc::from(&b"a"[..]),
+        state: Arc::from(&[1, 2, 3][..]),
+        count: 4,
+        first: Offset(17),
+        last: Offset(90),
+        hold: Hold { offset: Offset(17), watermark: EventTime::from_micros(start - 5) },
+        announced: announced.map(EventTime::from_micros),
+    };
+    let written = [session(-60, None), session(60, Some(80))];
+    let mut encoder = Encoder::new(&header(slot(1, 1)));
+    encoder.windows("visits", &schema(), |windows| written.iter().for_each(|session| windows.session(session)));
+    let checkpoint = opened(&encoder.finish()).expect("it is whole");
+    assert_eq!(checkpoint.contents(), Ok(Contents { outputs: 1, windows: 2, groups: 2 }));
+    let mut windows = checkpoint.windows().next().expect("there is one").expect("it is whole");
+    for session in written {
+        assert_eq!(windows.next(), Ok(Some(Item::Session(session))));
+    }
+    assert_eq!(windows.next(), Ok(None));
 }

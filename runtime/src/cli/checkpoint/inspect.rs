@@ -10,6 +10,8 @@ use super::which::Chosen;
 use crate::checkpoint::{Checkpoint, CheckpointError, Header, Item, Kept, Unreadable};
 use crate::cli::columns::Columns;
 use crate::lane::{GroupValue, group_values};
+use crate::record::EventTime;
+use crate::window::{GroupState, Hold};
 
 #[derive(Args)]
 pub(super) struct InspectArgs {
@@ -62,6 +64,31 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<String> {
     })
 }
 
+impl Window {
+    fn new(start: EventTime, hold: Option<Hold>) -> Self {
+        let first = hold.map(|hold| hold.offset.0);
+        Window { start: start.to_string(), first, groups: 0, records: 0, state_bytes: 0, shown: Vec::new() }
+    }
+}
+
+impl Output {
+    /// A group of the last window; so many of each are shown.
+    fn add(&mut self, group: GroupState<'_>, groups_max: usize) {
+        let Some(window) = self.windows.last_mut() else { return };
+        window.groups += 1;
+        window.records += group.count;
+        window.state_bytes += group.state.len() as u64;
+        if window.shown.len() < groups_max {
+            window.shown.push(Group {
+                key: group_values(group.key).map(value).collect(),
+                records: group.count,
+                state_bytes: group.state.len(),
+                last: group.last.0,
+            });
+        }
+    }
+}
+
 fn read(checkpoint: &Checkpoint, groups: usize) -> Result<Vec<Output>, Unreadable> {
     let mut outputs = Vec::new();
     for windows in checkpoint.windows() {
@@ -70,27 +97,11 @@ fn read(checkpoint: &Checkpoint, groups: usize) -> Result<Vec<Output>, Unreadabl
         let mut output = Output { name: windows.output.clone(), state, windows: Vec::new() };
         while let Some(item) = windows.next()? {
             match item {
-                Item::Window { start, hold } => output.windows.push(Window {
-                    start: start.to_string(),
-                    first: hold.map(|hold| hold.offset.0),
-                    groups: 0,
-                    records: 0,
-                    state_bytes: 0,
-                    shown: Vec::new(),
-                }),
-                Item::Group(group) => {
-                    let Some(window) = output.windows.last_mut() else { continue };
-                    window.groups += 1;
-                    window.records += group.count;
-                    window.state_bytes += group.state.len() as u64;
-                    if window.shown.len() < groups {
-                        window.shown.push(Group {
-                            key: group_values(group.key).map(value).collect(),
-                            records: group.count,
-                            state_bytes: group.state.len(),
-                            last: group.last.0,
-                        });
-                    }
+                Item::Window { start, hold } => output.windows.push(Window::new(start, hold)),
+                Item::Group(group) => output.add(group, groups),
+                Item::Session(session) => {
+                    output.windows.push(Window::new(session.window.start, Some(session.hold)));
+                    output.add(session.group(), groups);
                 }
             }
         }

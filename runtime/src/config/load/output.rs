@@ -99,6 +99,25 @@ fn aggregate(mut section: Section<'_>) -> Option<AggregateSettings> {
     let emit = section.or("emit", EmitSettings::default(), emit);
     let late = section.or("late", OnLate::DeadLetter, late);
     let partitioned_by_group = section.or("partitioned_by_group", false, Value::boolean);
+    let is_session = matches!(window, Some(WindowSettings::Session { .. }));
+    if is_session && emit.is_some_and(|emit| emit != EmitSettings::default()) {
+        section.wrong::<()>(
+            "sessions have no early results",
+            "the start of an open session may still move: leave out `emit`",
+        );
+    }
+    if is_session && matches!(late, Some(OnLate::UpdateWithin(_))) {
+        section.wrong::<()>(
+            "sessions are not updated when they have ended",
+            "a record behind the watermark is late: take `dead-letter` or `drop`, and a larger out_of_order waits longer",
+        );
+    }
+    if is_session && partitioned_by_group == Some(false) {
+        section.wrong::<()>(
+            "sessions over several partitions are not supported yet",
+            "where the topic's key is the group, say `partitioned_by_group = true`",
+        );
+    }
     section.finish();
     Some(AggregateSettings {
         plugin: plugin?,
@@ -145,8 +164,10 @@ fn overlap(one: &str, other: &str) -> bool {
 fn window(value: &Value<'_>) -> Option<WindowSettings> {
     let mut section = value.section();
     if section.has("session_gap") {
-        section.not_yet("session_gap", "windows are { tumbling = \"1m\" } or { sliding = \"5m\", every = \"1m\" }");
-        return None;
+        let gap = section.required("session_gap", duration(WINDOW_MIN..=DURATION_MAX));
+        let max = section.required("max_session", |value| max_session(value, gap?));
+        section.finish();
+        return Some(WindowSettings::Session { gap: gap?, max: max? });
     }
     if section.has("sliding") {
         let length = section.required("sliding", duration(WINDOW_MIN..=DURATION_MAX));
@@ -157,6 +178,15 @@ fn window(value: &Value<'_>) -> Option<WindowSettings> {
     let length = section.required("tumbling", duration(WINDOW_MIN..=DURATION_MAX));
     section.finish();
     Some(WindowSettings::Tumbling { length: length? })
+}
+
+/// Where sessions with this gap are cut.
+fn max_session(value: &Value<'_>, gap: Duration) -> Option<Duration> {
+    let max = duration(WINDOW_MIN..=DURATION_MAX)(value)?;
+    if max < gap {
+        return value.text()?.wrong("shorter than the gap", "a session is cut at its multiples, counted from 1970 UTC");
+    }
+    Some(max)
 }
 
 /// How often a window begins, of windows of this length.

@@ -9,9 +9,12 @@ use crate::lane::LaneError;
 use crate::lane::metadata::hash_of;
 use crate::record::{EventTime, Field, Kind, StateSchema};
 use crate::sink::GivenUpBy;
-use crate::window::{TimeWindows, Window};
+use crate::window::{SessionWindows, TimeWindows, Window};
 
 use super::{Described, PluginId, StateDescription, plan_error};
+
+/// So often while a gap goes by it is looked whether sessions have ended: each time costs a marker.
+const LOOKS_IN_GAP: u32 = 8;
 
 pub(in crate::lane) struct AggregatePlan {
     pub output: Arc<str>,
@@ -21,7 +24,9 @@ pub(in crate::lane) struct AggregatePlan {
     pub reads: Reads,
     pub group_by: Reads,
     pub groups: Vec<String>,
+    /// Where windows are sessions: when it is looked whether some have ended.
     pub windows: TimeWindows,
+    pub sessions: Option<SessionWindows>,
     pub groups_max: Option<u32>,
     pub late: OnLate,
     /// For how long after its end a window still changes, by event time.
@@ -40,9 +45,9 @@ pub(in crate::lane) struct AggregatePlan {
 }
 
 impl AggregatePlan {
-    /// A window as ids name it.
+    /// A window as ids name it: a session by its start and the gap, for its end may still move.
     pub fn named(&self, window: Window) -> Window {
-        window
+        self.sessions.map_or(window, |sessions| sessions.of(window.start))
     }
 
     /// Windows that end by it change no more when event time is `watermark`.
@@ -95,6 +100,11 @@ pub(super) fn aggregate_plan(
     let windows = match settings.window {
         WindowSettings::Tumbling { length } => TimeWindows::tumbling(length),
         WindowSettings::Sliding { length, every } => TimeWindows::sliding(length, every),
+        WindowSettings::Session { gap, .. } => TimeWindows::tumbling(gap / LOOKS_IN_GAP),
+    };
+    let sessions = match settings.window {
+        WindowSettings::Session { gap, max } => Some(SessionWindows::new(gap, max)),
+        WindowSettings::Tumbling { .. } | WindowSettings::Sliding { .. } => None,
     };
     Ok(AggregatePlan {
         output: output.into(),
@@ -104,6 +114,7 @@ pub(super) fn aggregate_plan(
         group_by: decoder.reads(&groups).map_err(plan_error)?,
         groups: settings.group_by.clone(),
         windows,
+        sessions,
         groups_max: settings.groups_max,
         late: settings.late,
         update_within: settings.late.update_within(),
@@ -124,6 +135,7 @@ fn fingerprint(settings: &AggregateSettings) -> u64 {
     let windows = match settings.window {
         WindowSettings::Tumbling { length } => length.as_micros().to_string(),
         WindowSettings::Sliding { length, every } => format!("{} every {}", length.as_micros(), every.as_micros()),
+        WindowSettings::Session { gap, max } => format!("sessions {} {}", gap.as_micros(), max.as_micros()),
     };
     hash_of(&format!("{:?} {windows}", settings.group_by))
 }

@@ -6,8 +6,9 @@ use crate::lane::plan::{AggregatePlan, Instances, OutputPlan};
 use crate::lane::window_documents::{Due, STATES_MAX, emit};
 use crate::lane::{Effect, LaneError, id, parts_partition};
 use crate::record::{DocumentBatch, EventTime, Message, RejectedDocument, Slices};
-use crate::window::{ClosedWindow, GroupState, Hold, Window};
+use crate::window::{GroupState, Hold, Window};
 
+use super::folding::Left;
 use super::{InFlight, SourceLane};
 
 /// What windows give.
@@ -32,19 +33,22 @@ impl SourceLane {
     ) -> Result<(), LaneError> {
         let plan = self.plan.clone();
         let watermark = self.watermark.current();
-        let mut given = Given::default();
-        let (mut hold, mut any) = (None, false);
+        let folding = plan.outputs.iter().zip(&self.folding);
+        let mut with_windows = folding.filter_map(|(output, folding)| output.aggregate.as_ref().zip(folding.as_ref()));
+        if !with_windows.any(|(aggregate, folding)| folding.is_due(aggregate, watermark)) {
+            return Ok(());
+        }
+        let (mut given, mut hold) = (Given::default(), None);
         for (place, output) in plan.outputs.iter().enumerate() {
             let (Some(aggregate), Some(folding)) = (&output.aggregate, &mut self.folding[place]) else { continue };
-            let Some(leaving) = folding.close(aggregate, watermark, self.next, instances)? else { continue };
-            any = true;
+            let leaving = folding.close(aggregate, watermark, self.next, instances)?;
             hold = Hold::older(hold, leaving.hold);
             if aggregate.merged {
-                given.parts.extend(self.parts_of(output, aggregate, &leaving.windows));
+                given.parts.extend(self.parts_of(output, aggregate, &leaving.ended));
                 given.parts.extend(self.parts_of(output, aggregate, &leaving.early));
                 continue;
             }
-            let (documents, refused) = self.documents_of(output, aggregate, &leaving.windows, instances)?;
+            let (documents, refused) = self.documents_of(output, aggregate, &leaving.ended, instances)?;
             let letters = &plan.dead_letters;
             refused.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
             let (name, by) = (&output.name, Some(&*aggregate.by));
@@ -53,9 +57,8 @@ impl SourceLane {
             // One that is refused early may be taken later.
             given.early.push(self.documents_of(output, aggregate, &leaving.early, instances)?.0);
         }
-        if any {
-            self.send(watermark, hold, given, effects);
-        }
+        self.vouched = watermark;
+        self.send(watermark, hold, given, effects);
         Ok(())
     }
 
@@ -88,12 +91,11 @@ impl SourceLane {
         &mut self,
         output: &OutputPlan,
         aggregate: &AggregatePlan,
-        windows: &[ClosedWindow],
+        left: &Left,
         instances: &mut Instances,
     ) -> Result<(DocumentBatch, Vec<RejectedDocument>), LaneError> {
         let (mut documents, mut refused) = (DocumentBatch::default(), Vec::new());
-        let groups: Vec<(Window, GroupState<'_>)> =
-            windows.iter().flat_map(|window| window.groups().map(|group| (window.window, group))).collect();
+        let groups: Vec<(Window, GroupState<'_>)> = left.groups().collect();
         for groups in groups.chunks(STATES_MAX) {
             let due = Due {
                 windows: groups.iter().map(|(window, _)| *window).collect(),
@@ -129,6 +131,7 @@ impl SourceLane {
                 messages.extend(self.parts_of(output, aggregate, &open));
             }
         }
+        self.vouched = self.watermark.current();
         let leave = self.closings.leave(messages.is_empty());
         if !messages.is_empty() {
             let ticket = self.in_flight.open(InFlight::Provisional { leave });
@@ -154,40 +157,37 @@ impl SourceLane {
         Ok(())
     }
 
-    fn parts_of(&self, output: &OutputPlan, aggregate: &AggregatePlan, windows: &[ClosedWindow]) -> Vec<Message> {
+    fn parts_of(&self, output: &OutputPlan, aggregate: &AggregatePlan, left: &Left) -> Vec<Message> {
         let Some(topic) = self.plan.parts_topic() else { return Vec::new() };
         let partitions = self.plan.topology.parts_partitions;
-        let mut messages = Vec::new();
         let mut key = String::new();
-        for window in windows {
-            for group in window.groups() {
-                id::window_id(&output.name, window.window, None, group.key, 0, &mut key);
-                let part = Part {
-                    output: &output.name,
-                    fingerprint: aggregate.fingerprint,
-                    window_start_micros: window.window.start.micros(),
-                    window_length_micros: aggregate.windows.length_micros(),
-                    group: group.key,
-                    state: group.state,
-                    state_schema_name: &aggregate.schema.name,
-                    state_schema_version: aggregate.schema.version,
-                    component: &aggregate.component,
-                    count: group.count,
-                    first_offset: group.first.0,
-                    last_offset: group.last.0,
-                    topic: &self.partition.topic,
-                    partition: self.partition.number,
-                    revision: self.revision,
-                };
-                messages.push(Message {
-                    topic: topic.clone(),
-                    partition: Some(parts_partition(&output.name, group.key, partitions)),
-                    key: Some(key.clone().into_bytes()),
-                    value: Some(encode_part(&part)),
-                    headers: Vec::new(),
-                });
+        let message = |(window, group): (Window, GroupState<'_>)| {
+            id::window_id(&output.name, aggregate.named(window), None, group.key, 0, &mut key);
+            let part = Part {
+                output: &output.name,
+                fingerprint: aggregate.fingerprint,
+                window_start_micros: window.start.micros(),
+                window_length_micros: window.end.micros().saturating_sub(window.start.micros()),
+                group: group.key,
+                state: group.state,
+                state_schema_name: &aggregate.schema.name,
+                state_schema_version: aggregate.schema.version,
+                component: &aggregate.component,
+                count: group.count,
+                first_offset: group.first.0,
+                last_offset: group.last.0,
+                topic: &self.partition.topic,
+                partition: self.partition.number,
+                revision: self.revision,
+            };
+            Message {
+                topic: topic.clone(),
+                partition: Some(parts_partition(&output.name, group.key, partitions)),
+                key: Some(key.clone().into_bytes()),
+                value: Some(encode_part(&part)),
+                headers: Vec::new(),
             }
-        }
-        messages
+        };
+        left.groups().map(message).collect()
     }
 }

@@ -11,8 +11,9 @@ use crate::lane::id::Revision;
 use crate::lane::plan::AggregatePlan;
 use crate::lane::{Effect, Ticket};
 use crate::record::{Offset, Partition, StateSchema};
-use crate::window::{Hold, KeyedWindows};
+use crate::window::Hold;
 
+use super::folding::FrozenWindows;
 use super::{Folding, InFlight, SourceLane};
 
 /// What a lane must remember at one position, and how its windows were there. It shares their states with the lane.
@@ -33,7 +34,7 @@ struct FrozenOutput {
     schema: StateSchema,
     component: String,
     fingerprint: u64,
-    windows: KeyedWindows,
+    windows: FrozenWindows,
 }
 
 /// The checkpoint that is being made, one at a time, and the newest that is kept.
@@ -69,8 +70,8 @@ impl Freezing {
 impl SourceLane {
     /// Freezes the lane as it is, where records before its position are needed for open windows, and nothing is frozen yet.
     pub(super) fn freeze(&mut self) {
-        let has_windows = self.folding.iter().flatten().any(|folding| folding.windows.windows() > 0);
-        let is_converted = self.folding.iter().flatten().all(|folding| folding.windows.is_converted());
+        let has_windows = self.folding.iter().flatten().any(|folding| folding.windows() > 0);
+        let is_converted = self.folding.iter().flatten().all(|folding| folding.is_converted());
         let is_kept = self.freezing.kept.is_some_and(|(kept, _)| kept.offset == self.next);
         if !has_windows || !is_converted || is_kept || self.freezing.pending.is_some() {
             return;
@@ -83,7 +84,7 @@ impl SourceLane {
                 schema: aggregate.schema.clone(),
                 component: aggregate.component.clone(),
                 fingerprint: aggregate.fingerprint,
-                windows: folding.windows.clone(),
+                windows: folding.freeze(),
             })
         });
         // All that ended before is released when it is saved.
@@ -152,11 +153,16 @@ impl Frozen {
             fingerprints: self.outputs.iter().map(fingerprint).collect(),
             imported: false,
         });
-        for output in self.outputs.iter().filter(|output| output.windows.windows() > 0) {
-            encoder.windows(&output.name, &output.schema, |section| {
-                for (start, hold, groups) in output.windows.content() {
-                    section.window(start, hold);
-                    groups.for_each(|group| section.group(group));
+        for output in self.outputs.iter().filter(|output| !output.windows.is_empty()) {
+            encoder.windows(&output.name, &output.schema, |section| match &output.windows {
+                FrozenWindows::Windows(windows) => {
+                    for (start, hold, groups) in windows.content() {
+                        section.window(start, hold);
+                        groups.for_each(|group| section.group(group));
+                    }
+                }
+                FrozenWindows::Sessions(sessions) => {
+                    sessions.content().iter().for_each(|session| section.session(session));
                 }
             });
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::{Checkpoint, CheckpointId, Item};
+use crate::checkpoint::{Checkpoint, CheckpointId};
 use crate::lane::id::Revision;
 use crate::lane::index::NameCache;
 use crate::lane::metadata::{Emitted, SourceMetadata, emitted_of};
@@ -92,6 +92,7 @@ impl SourceLane {
             closings: Closings::new(plan.parts_topic().is_some(), watermark.current()),
             revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),
             settled: metadata.as_ref().map_or(next, |metadata| Offset(metadata.settled)).max(next),
+            vouched: watermark.current(),
             plan,
             partition,
             next,
@@ -138,20 +139,12 @@ impl SourceLane {
                 });
             }
             while let Some(item) = windows.next().map_err(unreadable)? {
-                match item {
-                    Item::Window { start, hold } => {
-                        let is_open = aggregate.windows.starting_at(start).end > folding.emitted();
-                        window = is_open.then_some((start, hold));
-                    }
-                    Item::Group(group) => {
-                        if let Some((start, hold)) = window {
-                            folding.windows.put_back(start, hold, &group);
-                        }
-                    }
+                if !folding.put_back(aggregate, &mut window, item) {
+                    return Err(LaneError::CheckpointFingerprint { output: name });
                 }
             }
             if found != aggregate.schema {
-                folding.windows.change_schema(found);
+                folding.change_schema(found);
             }
         }
         Ok(())
@@ -159,7 +152,7 @@ impl SourceLane {
 
     /// What may be committed: the oldest record that something still needs, or where a checkpoint has what is needed of those before.
     pub fn commitment(&self) -> Commitment {
-        let windows = self.folding.iter().flatten().fold(None, |oldest, one| Hold::older(oldest, one.windows.hold()));
+        let windows = self.folding.iter().flatten().fold(None, |oldest, one| Hold::older(oldest, one.hold()));
         let needed = Hold::older(Hold::older(self.tracker.hold(), self.closings.hold()), windows);
         let here = Hold { offset: self.next, watermark: self.watermark.current() };
         let needed = needed.unwrap_or(here);

@@ -43,7 +43,14 @@ pub(super) struct Store {
     pub by_due: Times,
     holds: RedBlackTreeMapSync<Offset, (EventTime, u32)>,
     pub sessions: usize,
+    /// Of states and keys, about: those that a schema makes longer are not counted anew.
+    bytes: usize,
 }
+
+/// What a session takes beside its key and its state: its place among its group's, and its nodes in the indexes.
+const SESSION_BYTES: usize = size_of::<Session>() + size_of::<Group>() + 4 * NODE_BYTES;
+/// Of a persistent tree.
+const NODE_BYTES: usize = 64;
 
 impl Store {
     pub fn new() -> Self {
@@ -53,7 +60,13 @@ impl Store {
             by_due: Times::new_sync(),
             holds: RedBlackTreeMapSync::new_sync(),
             sessions: 0,
+            bytes: 0,
         }
+    }
+
+    /// What they take in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes + self.sessions * SESSION_BYTES
     }
 
     pub fn hold(&self) -> Option<Hold> {
@@ -95,6 +108,7 @@ impl Store {
 
     /// Puts in a session that goes on from `bases`, which it takes in.
     pub fn put(&mut self, key: &[u8], bases: Bases, mut session: Session) {
+        self.bytes += key.len() + session.state.len();
         let Some(group) = self.groups.get_mut(key) else {
             let key: Arc<[u8]> = key.into();
             let (end, due) = (session.window.end, session.due());
@@ -110,6 +124,7 @@ impl Store {
         for start in bases.into_iter().flatten() {
             if let Ok(place) = group.sessions.binary_search_by_key(&start, |session| session.window.start) {
                 let base = group.sessions.remove(place);
+                self.bytes = self.bytes.saturating_sub(key.len() + base.state.len());
                 session.take_in(&base);
                 announced = Some(announced.map_or(base.announced, |announced| announced.min(base.announced)));
                 taken_in.push(base.hold);
@@ -136,6 +151,8 @@ impl Store {
         let Some(group) = self.groups.get_mut(key) else { return Vec::new() };
         let ended: Vec<Session> = group.sessions.extract_if(.., |one| one.window.end <= watermark).collect();
         self.sessions -= ended.len();
+        let bytes: usize = ended.iter().map(|session| key.len() + session.state.len()).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
         ended.iter().for_each(|session| self.note(Some(session.hold), None));
         self.reindex(key);
         ended
