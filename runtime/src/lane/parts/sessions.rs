@@ -1,6 +1,6 @@
 //! The sessions of one output in a parts lane: the parts of each group that overlap, and what they merge to. Cheap to clone; states
 //! are converted to another schema as those of `merging` are.
-#![cfg_attr(not(test), expect(dead_code, reason = "no lane has session windows yet"))]
+#![expect(dead_code, reason = "no lane has session windows yet")]
 
 use std::sync::Arc;
 
