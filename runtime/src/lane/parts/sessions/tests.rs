@@ -133,6 +133,8 @@ proptest! {
             (0..).zip(&sources).flat_map(|(of, times)| times.iter().copied().zip(of * 20..)).collect();
         let mut wanted = cut(&all);
         let mut found = merged(&merging);
+        let by_source = found.iter().all(|(_, records)| records.is_sorted_by_key(|record| record / 20));
+        prop_assert!(by_source, "states are merged in the order of their sources");
         wanted.iter_mut().chain(&mut found).for_each(|(_, records)| records.sort_unstable());
         prop_assert_eq!(&found, &wanted);
         merging.release(EventTime::MAX);
