@@ -67,7 +67,12 @@ impl Input {
         let partitions = rng.usize(2..=3);
         let records = rng.usize(20..=120);
         let mut clocks = vec![BEGIN; partitions];
-        let mut input = Input { partitions: vec![Vec::new(); partitions], order: Vec::new(), closes: Vec::new(), is_of_one_mind: true };
+        let mut input = Input {
+            partitions: vec![Vec::new(); partitions],
+            order: Vec::new(),
+            closes: Vec::new(),
+            is_of_one_mind: true,
+        };
         // A partition may have nothing, or go quiet for long.
         let weights: Vec<usize> = (0..partitions).map(|_| [0, 1, 4, 8][rng.usize(..4)]).collect();
         // Of so many events in a hundred the filters do not think alike.

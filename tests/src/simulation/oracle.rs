@@ -164,7 +164,9 @@ fn compare_sessions(world: &World, output: usize, gap: i64, max: i64) -> Result<
                 // One that has ended hardly is not looked at yet.
                 let must = end + gap <= watermark;
                 if is.is_some_and(|is| is != expected) || is.is_none() && must || is.is_some() && end > watermark {
-                    return Err(format!("the session of {group} in {partition} at {start} is {is:?}, expected {expected:?}"));
+                    return Err(format!(
+                        "the session of {group} in {partition} at {start} is {is:?}, expected {expected:?}"
+                    ));
                 }
             }
         }
