@@ -5,10 +5,11 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{CheckpointId, Epoch, Sequence, SlotId, StoreId, Wanted};
-use crate::record::{EventTime, Resume};
+use crate::record::{EventTime, Partition, Resume, TopicId};
 
 use super::LaneError;
 use super::id::Revision;
+use super::plan::Plan;
 
 /// What brokers allow by default.
 const BYTES_MAX: usize = 4096;
@@ -24,6 +25,8 @@ pub(crate) struct SourceMetadata {
     pub watermark_micros: i64,
     /// S: documents, drops and dead letters of earlier records are settled.
     pub settled: i64,
+    /// Kafka's id of the topic that the position is of, where the cluster tells.
+    pub topic_id: Option<[u8; 16]>,
     /// How many partitions the parts topic has; 0 without one.
     pub parts_partitions: i32,
     /// E: through which window end each output has emitted.
@@ -54,15 +57,13 @@ impl From<CheckpointName> for CheckpointId {
 }
 
 /// What is known of a source partition before its checkpoints are looked at.
-pub(super) fn wanted(resume: &Resume) -> Result<Wanted, LaneError> {
-    let Resume::Position { offset, metadata } = resume else { return Ok(Wanted::default()) };
-    let SourceMetadata { revision, checkpoint, .. } = SourceMetadata::decode(metadata)?;
-    Ok(Wanted {
-        position: Some(*offset),
-        named: checkpoint.map(CheckpointId::from),
-        revision: revision.0,
-        topic_id: None,
-    })
+pub(super) fn wanted(plan: &Plan, partition: &Partition, resume: &Resume) -> Result<Wanted, LaneError> {
+    let topic_id = plan.topology.topic_id(&partition.topic);
+    let Resume::Position { offset, metadata } = resume else { return Ok(Wanted { topic_id, ..Wanted::default() }) };
+    let metadata = SourceMetadata::decode(metadata)?;
+    metadata.check_topic(plan, partition)?;
+    let SourceMetadata { revision, checkpoint, .. } = metadata;
+    Ok(Wanted { position: Some(*offset), named: checkpoint.map(CheckpointId::from), revision: revision.0, topic_id })
 }
 
 /// An output, by a hash of its name, and the window end.
@@ -121,6 +122,16 @@ pub(crate) fn hash_of(name: &str) -> u64 {
 impl SourceMetadata {
     pub fn encode(&self) -> String {
         encode(&Metadata::Source(std::borrow::Cow::Borrowed(self)))
+    }
+
+    /// An offset of a topic that was deleted since means nothing in the one that has its name now.
+    pub fn check_topic(&self, plan: &Plan, partition: &Partition) -> Result<(), LaneError> {
+        match (self.topic_id.map(TopicId), plan.topology.topic_id(&partition.topic)) {
+            (Some(then), Some(now)) if then != now => {
+                Err(LaneError::OtherTopic { topic: partition.topic.clone(), then, now })
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
     }
 
     /// What a later owner had done beyond this position.
@@ -193,6 +204,7 @@ mod tests {
             revision: Revision(3),
             watermark_micros: i64::MIN,
             settled: 17,
+            topic_id: Some([7; 16]),
             parts_partitions: 4,
             emitted: vec![Emitted { output: hash_of("counts"), end_micros: 60 }],
             checkpoint: Some(CheckpointName { store: u128::MAX, epoch: 2, sequence: 9 }),
@@ -209,6 +221,7 @@ mod tests {
             revision: Revision(0),
             watermark_micros: settled,
             settled,
+            topic_id: None,
             parts_partitions: 1,
             emitted: emitted
                 .iter()

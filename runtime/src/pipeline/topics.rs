@@ -17,6 +17,8 @@ pub(super) fn prepare(settings: &PipelineSettings, options: &RunOptions) -> Resu
     let described = |topic: &TopicDescription| (topic.name.as_str().into(), count(topic.partitions.len()));
     Ok(Topology {
         sources: sources.iter().map(described).collect(),
+        topic_ids: sources.iter().filter_map(|topic| Some((topic.name.as_str().into(), topic.id?))).collect(),
+        revision: 0,
         parts_partitions: count(parts_partitions),
         accept_removed: options.accept_removed.clone(),
     })

@@ -11,7 +11,7 @@ use super::contact::{self, REQUEST_TIMEOUT, TOPIC_TIMEOUT};
 use super::native::Consumer;
 use super::{SourceError, client};
 use crate::config::KafkaSettings;
-use crate::record::{Offset, Partition};
+use crate::record::{Offset, Partition, TopicId};
 
 mod newest;
 mod wait;
@@ -25,6 +25,8 @@ const DEAD_LETTER_ROOM: usize = 64 << 10;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TopicDescription {
     pub name: String,
+    /// None where the cluster does not tell.
+    pub id: Option<TopicId>,
     /// By number.
     pub partitions: Vec<PartitionDescription>,
     /// Replicas of the first partition.
@@ -164,9 +166,13 @@ impl Admin {
         let partitions: Vec<_> = found.partitions.iter().map(|number| Partition::new(topic, *number)).collect();
         let ask = |consumer: &Consumer| consumer.log_bounds(&partitions, REQUEST_TIMEOUT);
         let bounds = contact::retry(&mut self.consumer, &self.brokers, &format!("the ends of topic {topic}"), ask)?;
+        let what = format!("the id of topic {topic}");
+        let ask = |consumer: &Consumer| consumer.topic_ids(&[topic], REQUEST_TIMEOUT);
+        let id = contact::retry(&mut self.consumer, &self.brokers, &what, ask)?.into_iter().next().flatten();
         let describe = |(number, (log_start, log_end))| PartitionDescription { number, log_start, log_end };
         Ok(TopicDescription {
             name: topic.to_owned(),
+            id,
             partitions: found.partitions.into_iter().zip(bounds).map(describe).collect(),
             replication: found.replication,
             settings: self.settings(topic),

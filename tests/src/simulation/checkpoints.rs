@@ -53,7 +53,7 @@ impl Checkpoints {
     /// With `faults`, some puts fail, some fail and are done nevertheless, now or later, and some are damaged afterwards.
     pub fn save(&mut self, owner: &mut Owner, frozen: &Frozen, faults: Option<&mut Rng>) -> Saved {
         let slot = owner.next_slot();
-        let mut object = frozen.encode(&self.pipeline, None, slot.id());
+        let mut object = frozen.encode(&self.pipeline, slot.id());
         let (fate, bit) = faults.map_or((u8::MAX, 0), |rng| (rng.u8(..12), rng.usize(..object.len() * 8)));
         let whole = self.whole.entry(frozen.partition().clone()).or_default();
         match fate {
