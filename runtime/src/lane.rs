@@ -18,6 +18,7 @@ mod metadata;
 mod migration;
 mod parts;
 mod plan;
+mod positions;
 mod settle;
 mod source;
 mod tap;
@@ -31,6 +32,7 @@ pub(crate) use group::{Value as GroupValue, values as group_values};
 pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription};
 pub use topology::Topology;
 
+pub use positions::{Known, KnownTopic, REVISION_MAX, Rewinding, RewoundSource};
 pub use source::Frozen;
 pub use tap::{Sample, Tap, TapCondition, TapPlace, TapVerdict};
 

@@ -32,7 +32,7 @@ use control::Control;
 use native::Consumer;
 use poll::Poller;
 
-pub use admin::{Admin, PartitionDescription, TopicDescription, TopicSettings};
+pub use admin::{Admin, PartitionDescription, RecordRange, TopicDescription, TopicSettings};
 pub use client::OWNED_KEYS;
 pub use error::{Refusal, SourceError, WriteError};
 pub use stand_in::StandInBroker;

@@ -196,6 +196,11 @@ impl Numbers {
         documents.iter().map(read).collect()
     }
 
+    /// The id and the version of each document of an index.
+    pub fn versions(&self, index: &str) -> Vec<(String, u64)> {
+        self.index.documents(index).into_iter().map(|one| (one.id, one.version)).collect()
+    }
+
     pub fn document_count(&self) -> usize {
         self.index.documents("all").len()
     }

@@ -108,9 +108,15 @@ pub(crate) struct SourceAsOf {
 }
 
 #[derive(Serialize, Deserialize)]
-enum Metadata<'a> {
+pub(super) enum Metadata<'a> {
     Source(std::borrow::Cow<'a, SourceMetadata>),
     Parts(std::borrow::Cow<'a, PartsMetadata>),
+}
+
+impl Metadata<'static> {
+    pub fn decode(text: &str) -> Result<Self, LaneError> {
+        decode(text)
+    }
 }
 
 /// A stable short name for something that has a name.
@@ -136,6 +142,8 @@ impl SourceMetadata {
 
     /// What a later owner had done beyond this position.
     pub fn learn(&mut self, later: &SourceMetadata) {
+        // A rewind raises the revision of a position that stays where it is.
+        self.revision = self.revision.max(later.revision);
         self.settled = self.settled.max(later.settled);
         for emitted in &later.emitted {
             match self.emitted.iter_mut().find(|one| one.output == emitted.output) {

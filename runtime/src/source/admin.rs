@@ -13,8 +13,12 @@ use super::{SourceError, client};
 use crate::config::KafkaSettings;
 use crate::record::{Offset, Partition, TopicId};
 
+mod groups;
 mod newest;
+mod ranges;
 mod wait;
+
+pub use ranges::RecordRange;
 
 use wait::wait;
 
@@ -63,6 +67,7 @@ pub struct Admin {
     consumer: Consumer,
     client: AdminClient<DefaultClientContext>,
     brokers: String,
+    group: String,
 }
 
 impl Admin {
@@ -71,7 +76,7 @@ impl Admin {
         let consumer =
             Consumer::new(&client::consumer(kafka, 1 << 20)).map_err(|error| client::refused(kafka, error))?;
         let client = client::admin(kafka).create().map_err(|error| client::refused(kafka, error))?;
-        Ok(Admin { consumer, client, brokers: kafka.brokers.clone() })
+        Ok(Admin { consumer, client, brokers: kafka.brokers.clone(), group: kafka.group.clone() })
     }
 
     /// Describes a topic; an unknown one is an error.
@@ -85,14 +90,6 @@ impl Admin {
             Err(SourceError::UnknownTopic { .. }) => Ok(None),
             other => other.map(Some),
         }
-    }
-
-    /// The group's position on each of the partitions, and the text beside it.
-    pub fn positions(&mut self, partitions: &[Partition]) -> Result<Vec<Option<(Offset, String)>>, SourceError> {
-        let ask = |consumer: &Consumer| consumer.committed(partitions, REQUEST_TIMEOUT);
-        let positions = contact::retry(&mut self.consumer, &self.brokers, "positions of the group", ask)?;
-        let shown = |position: super::native::Committed| (position.offset, position.metadata.unwrap_or_default());
-        Ok(positions.into_iter().map(|position| position.map(shown)).collect())
     }
 
     /// Creates the parts topic unless it is there: as many partitions as the source topics have together, replicated as they

@@ -37,6 +37,11 @@ pub enum SourceError {
          name and index begin a new pipeline"
     )]
     OtherTopic { topic: String, then: TopicId, now: TopicId },
+    #[error(
+        "the group has members, group=`{group}`: {members}; stop all instances of the pipeline, and wait for one that was killed, or \
+         that has an `instance` of its own, until its session has timed out"
+    )]
+    GroupInUse { group: String, members: String },
     #[error("{message}, partition=`{partition}`")]
     Refused { partition: Partition, kind: ErrorKind, message: String },
     #[error("kafka refuses a request, what=`{what}`: {word}")]
@@ -59,7 +64,9 @@ pub enum SourceError {
 impl HasKind for SourceError {
     fn kind(&self) -> ErrorKind {
         match self {
-            SourceError::Setting { .. } | SourceError::SameInstance { .. } => ErrorKind::Config,
+            SourceError::Setting { .. } | SourceError::SameInstance { .. } | SourceError::GroupInUse { .. } => {
+                ErrorKind::Config
+            }
             // The file may be right, and the topic come later.
             SourceError::UnknownTopic { .. }
             | SourceError::Unreachable { .. }

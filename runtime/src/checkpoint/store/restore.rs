@@ -19,7 +19,7 @@ pub struct Wanted {
     pub position: Option<Offset>,
     /// The checkpoint that was committed with the position; none where the position needs none.
     pub named: Option<CheckpointId>,
-    /// Checkpoints of an earlier revision are of before a rewind.
+    /// Checkpoints of an earlier revision are of before a rewind, all but the one that is named.
     pub revision: u16,
     /// None where the broker does not tell.
     pub topic_id: Option<TopicId>,
@@ -38,8 +38,8 @@ impl Store {
             let what = match self.read(place, slot).await {
                 Ok(checkpoint) => {
                     let header = checkpoint.header();
-                    if header.revision < wanted.revision {
-                        break;
+                    if header.revision < wanted.revision && wanted.named.is_none_or(|named| named.slot != slot) {
+                        continue;
                     }
                     if let (Some(now), Some(then)) = (wanted.topic_id, header.topic_id)
                         && now != then
