@@ -5,6 +5,7 @@ mod run;
 mod components;
 mod checkpoints;
 mod topics;
+mod positions;
 mod rewind;
 mod probe;
 mod trim;

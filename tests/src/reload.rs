@@ -38,7 +38,7 @@ pub struct Numbers {
     pub brokers: String,
     pub kafka: Kafka,
     pub folder: PathBuf,
-    index: StandInIndex,
+    pub index: StandInIndex,
     _broker: Option<StandInBroker>,
     _runtime: Runtime,
 }
@@ -194,11 +194,6 @@ impl Numbers {
         let read =
             |one: &Value| ((text(&one["window_start"]), text(&one["g"])), one["records"].as_i64().expect("a count"));
         documents.iter().map(read).collect()
-    }
-
-    /// The id and the version of each document of an index.
-    pub fn versions(&self, index: &str) -> Vec<(String, u64)> {
-        self.index.documents(index).into_iter().map(|one| (one.id, one.version)).collect()
     }
 
     pub fn document_count(&self) -> usize {

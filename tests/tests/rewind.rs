@@ -60,7 +60,8 @@ impl Job {
 
     /// The revisions of the documents of windows, in the order of the windows.
     fn revisions(&self) -> Vec<u64> {
-        let mut found: Vec<(String, u64)> = self.numbers.versions("tallies");
+        let mut found: Vec<(String, u64)> =
+            self.numbers.index.documents("tallies").into_iter().map(|one| (one.id, one.version)).collect();
         found.sort();
         found.into_iter().map(|(_, version)| version >> 52).collect()
     }

@@ -7,14 +7,14 @@ use thiserror::Error;
 use super::PipelineFile;
 use super::columns::Columns;
 use crate::pipeline::{self, Rewind, RewindTo, Rewound};
-use crate::record::{ErrorKind, EventTime, HasKind, Offset};
+use crate::record::{EventTime, Offset};
 
 #[derive(Args)]
 pub struct RewindArgs {
     #[command(flatten)]
     pipeline: PipelineFile,
     /// Where to: `earliest`, a time (RFC 3339) by which records were written to Kafka, or an offset of one partition
-    #[arg(long, value_name = "TIME|OFFSET|earliest", value_parser = to, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME|OFFSET|earliest", value_parser = to)]
     to: RewindTo,
     /// Only this topic
     #[arg(long, value_name = "TOPIC")]
@@ -31,17 +31,11 @@ pub struct RewindArgs {
 #[error("neither `earliest`, nor an offset, nor a time like 2026-01-31T12:00:00Z: `{0}`")]
 pub struct NotAPlace(String);
 
-impl HasKind for NotAPlace {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Config
-    }
-}
-
 fn to(text: &str) -> Result<RewindTo, NotAPlace> {
     if text == "earliest" {
         return Ok(RewindTo::Earliest);
     }
-    if let Ok(offset) = text.parse::<u32>().map(i64::from).or_else(|_| text.parse::<i64>()) {
+    if let Some(offset) = text.parse().ok().filter(|offset: &i64| *offset >= 0) {
         return Ok(RewindTo::Offset(Offset(offset)));
     }
     let time: Timestamp = text.parse().map_err(|_| NotAPlace(text.to_owned()))?;

@@ -32,7 +32,7 @@ pub struct KnownTopic {
     name_hash: u64,
     /// How many partitions it had.
     pub partitions: i32,
-    /// Those of which there was a marker.
+    /// Those of which there was a watermark.
     pub sources: Vec<i32>,
 }
 
@@ -53,7 +53,12 @@ impl Known {
                 let topic = |topic: &TopicSources| KnownTopic {
                     name_hash: topic.topic,
                     partitions: topic.partitions,
-                    sources: topic.sources.iter().map(|source| source.partition).collect(),
+                    sources: topic
+                        .sources
+                        .iter()
+                        .filter(|source| source.known)
+                        .map(|source| source.partition)
+                        .collect(),
                 };
                 Known { revision: revision.0, topics: parts.topics.iter().map(topic).collect() }
             }

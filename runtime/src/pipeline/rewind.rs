@@ -9,6 +9,7 @@ use crate::record::{Commitment, EventTime, Offset, Partition, TopicId};
 use crate::source::{Admin, RecordRange, TopicDescription};
 
 use super::PipelineError;
+use super::positions::partitions_of;
 
 /// Where a pipeline is rewound to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,10 +132,6 @@ pub fn rewind(settings: &PipelineSettings, asked: &Rewind) -> Result<Rewound, Pi
     }
     let outputs = rewinding.outputs().cloned().collect();
     Ok(Rewound { group: settings.kafka.group.clone(), revision, outputs, partitions: rewound })
-}
-
-fn partitions_of(topic: &TopicDescription) -> Vec<Partition> {
-    topic.partitions.iter().map(|it| Partition::new(&topic.name, it.number)).collect()
 }
 
 fn count(topic: &TopicDescription) -> i32 {

@@ -1,7 +1,7 @@
 //! The topics around a pipeline, before it starts: source topics must be there, the parts topic and the dead-letter topic
 //! are made where they are missing.
 
-use super::{PipelineError, RunOptions};
+use super::{PipelineError, RunOptions, positions};
 use crate::config::PipelineSettings;
 use crate::lane::{Plan, Topology};
 use crate::source::{Admin, TopicDescription};
@@ -18,7 +18,7 @@ pub(super) fn prepare(settings: &PipelineSettings, options: &RunOptions) -> Resu
     Ok(Topology {
         sources: sources.iter().map(described).collect(),
         topic_ids: sources.iter().filter_map(|topic| Some((topic.name.as_str().into(), topic.id?))).collect(),
-        revision: 0,
+        revision: positions::check(settings, &mut admin, &sources)?,
         parts_partitions: count(parts_partitions),
         accept_removed: options.accept_removed.clone(),
     })

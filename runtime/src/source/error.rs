@@ -38,6 +38,18 @@ pub enum SourceError {
     )]
     OtherTopic { topic: String, then: TopicId, now: TopicId },
     #[error(
+        "the topic has fewer partitions than it had, topic=`{topic}` partitions=`{now}` before=`{then}`: it was deleted and made anew; \
+         `tidegate rewind FILE --to earliest` reads it from its beginning with a new revision, or another name and index begin a new \
+         pipeline"
+    )]
+    FewerPartitions { topic: String, then: i32, now: i32 },
+    #[error(
+        "the group has no position where it had one, topic=`{}` partition=`{}`: the topic was deleted and made anew, or the position was \
+         deleted; `tidegate rewind FILE --to earliest`, or `--to TIME`, begins there with a new revision, or another name and index begin \
+         a new pipeline", partition.topic, partition.number
+    )]
+    PositionGone { partition: Partition },
+    #[error(
         "the group has members, group=`{group}`: {members}; stop all instances of the pipeline, and wait for one that was killed, or \
          that has an `instance` of its own, until its session has timed out"
     )]
@@ -75,6 +87,7 @@ impl HasKind for SourceError {
             | SourceError::Request { .. }
             | SourceError::Fatal { .. }
             | SourceError::CloseTimedOut => ErrorKind::Unavailable,
+            SourceError::FewerPartitions { .. } | SourceError::PositionGone { .. } => ErrorKind::Corrupt,
             SourceError::DataLoss { .. } | SourceError::BeyondEnd { .. } | SourceError::OtherTopic { .. } => {
                 ErrorKind::Corrupt
             }

@@ -38,8 +38,12 @@ impl Store {
             let what = match self.read(place, slot).await {
                 Ok(checkpoint) => {
                     let header = checkpoint.header();
-                    if header.revision < wanted.revision && wanted.named.is_none_or(|named| named.slot != slot) {
-                        continue;
+                    if header.revision < wanted.revision {
+                        match wanted.named {
+                            Some(named) if named.slot == slot => {}
+                            Some(_) => continue,
+                            None => break,
+                        }
                     }
                     if let (Some(now), Some(then)) = (wanted.topic_id, header.topic_id)
                         && now != then

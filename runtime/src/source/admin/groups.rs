@@ -20,12 +20,19 @@ impl Admin {
         Ok(positions.into_iter().map(|position| position.map(shown)).collect())
     }
 
-    /// The partitions on which the group has a position, whether they are there or not.
-    pub fn positioned(&mut self) -> Result<Vec<(Partition, Offset)>, SourceError> {
+    /// The partitions on which the group has a position, whether they are there or not, with the text beside it; none where the broker
+    /// does not tell.
+    pub fn positioned(&mut self) -> Result<Vec<(Partition, String)>, SourceError> {
         let group = self.group.clone();
-        let ask = |consumer: &Consumer| consumer.all_committed(&group, REQUEST_TIMEOUT);
+        let ask = |consumer: &Consumer| match consumer.all_committed(&group, REQUEST_TIMEOUT) {
+            Err(RDKafkaErrorCode::UnsupportedFeature) => Ok(Vec::new()),
+            answer => answer,
+        };
         let positions = contact::retry(&mut self.consumer, &self.brokers, "positions of the group", ask)?;
-        Ok(positions.into_iter().map(|(partition, position)| (partition, position.offset)).collect())
+        let text = |(partition, position): (_, crate::source::native::Committed)| {
+            (partition, position.metadata.unwrap_or_default())
+        };
+        Ok(positions.into_iter().map(text).collect())
     }
 
     /// An error where the group has members, as far as the broker tells.
