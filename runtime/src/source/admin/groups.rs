@@ -35,12 +35,10 @@ impl Admin {
         Ok(positions.into_iter().map(text).collect())
     }
 
-    /// An error where the group has members, as far as the broker tells.
+    /// An error that names the members of the group, where it has any and the broker tells; [`Admin::commit`] is refused then in any case.
     pub fn require_empty_group(&mut self) -> Result<(), SourceError> {
         let group = self.group.clone();
-        let ask = |consumer: &Consumer| consumer.members(&group, REQUEST_TIMEOUT);
-        let members = contact::retry(&mut self.consumer, &self.brokers, "members of the group", ask)?;
-        match members.filter(|members| !members.is_empty()) {
+        match self.consumer.members(&group, REQUEST_TIMEOUT).filter(|members| !members.is_empty()) {
             Some(members) => Err(SourceError::GroupInUse { group, members: members.join(", ") }),
             None => Ok(()),
         }

@@ -30,9 +30,12 @@ impl Consumer {
     ) -> Result<Vec<Option<TopicId>>, RDKafkaErrorCode> {
         let names: Vec<CString> = topics.iter().filter_map(|topic| CString::new(*topic).ok()).collect();
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
+        // Any broker knows; the library would ask the controller, which a stand-in has not.
+        let metadata = self.client.fetch_metadata(topics.first().copied(), timeout).map_err(|error| code_of(&error))?;
+        let broker = metadata.brokers().first().map(|broker| broker.id());
         let op = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
         // SAFETY: names and pointers live until the request is answered; the library copies the collection.
-        let answer = self.ask(op, timeout, |client, options, queue| unsafe {
+        let answer = self.ask(op, broker, timeout, |client, options, queue| unsafe {
             let collection = c::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             c::rd_kafka_DescribeTopics(client, collection, options, queue);
             c::rd_kafka_TopicCollection_destroy(collection);
@@ -71,7 +74,7 @@ impl Consumer {
         let group = CString::new(group).map_err(|_| RDKafkaErrorCode::InvalidGroupId)?;
         let op = c::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
         // SAFETY: the name lives until the request is answered; no list means all partitions.
-        let event = self.ask(op, timeout, |client, options, queue| unsafe {
+        let event = self.ask(op, None, timeout, |client, options, queue| unsafe {
             let mut wanted = c::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), ptr::null());
             c::rd_kafka_ListConsumerGroupOffsets(client, &mut wanted, 1, options, queue);
             c::rd_kafka_ListConsumerGroupOffsets_destroy(wanted);
@@ -92,29 +95,18 @@ impl Consumer {
         }
     }
 
-    /// The members of a group as the broker has them: each one's client, instance or id, and host. None where it does not tell (a
-    /// stand-in).
-    pub(in crate::source) fn members(
-        &self,
-        group: &str,
-        timeout: Duration,
-    ) -> Result<Option<Vec<String>>, RDKafkaErrorCode> {
-        match self.client.fetch_group_list(Some(group), timeout) {
-            Ok(list) => {
-                let members = list.groups().iter().filter(|it| it.name() == group).flat_map(|it| it.members());
-                Ok(Some(members.map(|it| format!("{} at {}", it.id(), it.client_host())).collect()))
-            }
-            Err(error) => match code_of(&error) {
-                RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion => Ok(None),
-                code => Err(code),
-            },
-        }
+    /// The members of a group, each by its id and host; none where the broker does not tell.
+    pub(in crate::source) fn members(&self, group: &str, timeout: Duration) -> Option<Vec<String>> {
+        let list = self.client.fetch_group_list(Some(group), timeout).ok()?;
+        let members = list.groups().iter().filter(|it| it.name() == group).flat_map(|it| it.members());
+        Some(members.map(|it| format!("{} at {}", it.id(), it.client_host())).collect())
     }
 
     /// Sends a request with a queue of its own, and waits for the answer.
     fn ask(
         &self,
         op: c::rd_kafka_admin_op_t,
+        broker: Option<i32>,
         timeout: Duration,
         send: impl FnOnce(*mut c::rd_kafka_t, *const c::rd_kafka_AdminOptions_t, *mut c::rd_kafka_queue_t),
     ) -> Result<Event, RDKafkaErrorCode> {
@@ -125,6 +117,9 @@ impl Consumer {
             let options = c::rd_kafka_AdminOptions_new(client, op);
             let mut words = [0 as c_char; 128];
             c::rd_kafka_AdminOptions_set_request_timeout(options, millis(timeout), words.as_mut_ptr(), words.len());
+            if let Some(broker) = broker {
+                c::rd_kafka_AdminOptions_set_broker(options, broker, words.as_mut_ptr(), words.len());
+            }
             let queue = c::rd_kafka_queue_new(client);
             send(client, options, queue);
             let event = Event(c::rd_kafka_queue_poll(queue, millis(timeout)));
