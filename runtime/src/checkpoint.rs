@@ -18,10 +18,11 @@ mod objects;
 mod retention;
 mod store;
 
+pub use crate::record::TopicId;
 pub use decode::{Checkpoint, Contents, Item, Windows};
 pub use encode::{Encoder, WindowsEncoder};
 pub use error::{CheckpointError, Unreadable};
-pub use header::{Component, Fingerprint, Header, TopicId};
+pub use header::{Component, Fingerprint, Header};
 pub use place::{Epoch, Place, Sequence, SlotId};
 pub use store::{CheckpointId, ClaimToken, Damaged, Found, Kept, Owner, Slot, Store, StoreId, Wanted};
 

@@ -15,6 +15,7 @@ mod inspect;
 mod log;
 mod new;
 mod pipeline_file;
+mod rewind;
 mod run;
 mod stand_ins;
 mod tap;
@@ -67,6 +68,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Looks after the checkpoints of a pipeline: lists, verifies and moves them
     Checkpoint(checkpoint::CheckpointArgs),
+    /// Reads records again from a time, an offset or the beginning, and writes over what they gave before
+    Rewind(rewind::RewindArgs),
     /// Shows samples of what passes a place of a running pipeline, and what becomes of it
     Tap(tap::TapArgs),
     /// Shows what a component is, reads, writes and wants
@@ -85,6 +88,7 @@ impl Command {
             Command::Test(_) => LevelFilter::OFF, // a scenario is run six times, and its dead letters say it
             Command::Status(_) | Command::Reload(_) | Command::Rollback(_) => LevelFilter::INFO,
             Command::Tap(_) | Command::Explain(_) | Command::Checkpoint(_) => LevelFilter::INFO,
+            Command::Rewind(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
@@ -110,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Rollback(args) => deployed::rollback(args),
         Command::Explain(args) => explain::run(args),
         Command::Checkpoint(args) => checkpoint::run(args),
+        Command::Rewind(args) => rewind::run(args),
         Command::Tap(args) => tap::run(args),
         Command::Demo(args) => demo::run(args),
         Command::New(args) => new::run(args),

@@ -18,17 +18,21 @@ mod metadata;
 mod migration;
 mod parts;
 mod plan;
+mod positions;
 mod settle;
 mod source;
 mod tap;
 mod tickets;
+mod topology;
 mod transform;
 mod window_documents;
 
 pub use error::LaneError;
 pub(crate) use group::{Value as GroupValue, values as group_values};
-pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription, Topology};
+pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription};
+pub use topology::Topology;
 
+pub use positions::{Known, KnownTopic, REVISION_MAX, Rewinding, RewoundSource};
 pub use source::Frozen;
 pub use tap::{Sample, Tap, TapCondition, TapPlace, TapVerdict};
 
@@ -187,7 +191,7 @@ impl Lane {
     pub fn wanted(plan: &Plan, partition: &Partition, resume: &Resume) -> Result<Option<Wanted>, LaneError> {
         let has_windows = plan.outputs.iter().any(|output| output.aggregate.is_some());
         let is_source = plan.parts_topic() != Some(&partition.topic);
-        (has_windows && is_source).then(|| metadata::wanted(resume)).transpose()
+        (has_windows && is_source).then(|| metadata::wanted(plan, partition, resume)).transpose()
     }
 
     /// The lane of a source partition that goes on with a checkpoint; `resume` is the group's position. States of an older schema are

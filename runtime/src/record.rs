@@ -18,7 +18,7 @@ pub use columns::{
 pub use document::{Document, DocumentBatch, RejectedDocument};
 pub use error_kind::{ErrorKind, HasKind};
 pub use message::Message;
-pub use origin::{Offset, Origin, Partition};
+pub use origin::{Offset, Origin, Partition, TopicId};
 pub use position::{Commitment, Resume};
 pub use reason::{Reason, ReasonKind};
 pub use time::EventTime;

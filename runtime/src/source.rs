@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::KafkaSettings;
-use crate::record::{Commitment, Offset, Partition, RecordBatch, Resume};
+use crate::record::{Commitment, Offset, Partition, RecordBatch, Resume, TopicId};
 
 mod error;
 mod client;
@@ -32,7 +32,7 @@ use control::Control;
 use native::Consumer;
 use poll::Poller;
 
-pub use admin::{Admin, PartitionDescription, TopicDescription, TopicSettings};
+pub use admin::{Admin, PartitionDescription, RecordRange, TopicDescription, TopicSettings};
 pub use client::OWNED_KEYS;
 pub use error::{Refusal, SourceError, WriteError};
 pub use stand_in::StandInBroker;
@@ -93,6 +93,8 @@ pub struct SourceConfig {
     pub idle_after: Duration,
     /// For what Kafka's client has fetched (a sixteenth, 1 to 16 MiB) and for the batches that are alive (the rest).
     pub memory_bytes: usize,
+    /// The ids of the source topics, as far as the cluster tells: another one under the same name stops the source.
+    pub topic_ids: Vec<(Arc<str>, TopicId)>,
     /// What is committed with the positions that the start rule gives. A position with exactly this text is
     /// [`Resume::Fresh`]: nothing of it was settled. Not empty, or the positions of others would look like that.
     pub initial_metadata: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
@@ -63,6 +63,32 @@ impl Kafka {
         let consumer: BaseConsumer = self.config().create().expect("valid settings");
         let groups = consumer.fetch_group_list(Some(group), TIMEOUT).expect("the broker answers");
         groups.groups().iter().filter(|it| it.name() == group).map(|it| it.members().len()).sum()
+    }
+
+    /// The positions of a group: topic, partition, offset, and the text beside it.
+    pub fn positions(&self, group: &str, topic: &str, partitions: i32) -> Vec<(String, i32, i64, String)> {
+        let consumer: BaseConsumer = self.config().set("group.id", group).create().expect("valid settings");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(topic, 0, partitions - 1);
+        let found = consumer.committed_offsets(list, TIMEOUT).expect("the broker answers");
+        let elements = found.elements();
+        let position = |it: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match it.offset() {
+            Offset::Offset(offset) => Some((topic.to_owned(), it.partition(), offset, it.metadata().to_owned())),
+            _ => None,
+        };
+        elements.iter().filter_map(position).collect()
+    }
+
+    /// Sets positions of a group that has no members.
+    pub fn commit(&self, group: &str, positions: &[(String, i32, i64, String)]) {
+        let consumer: BaseConsumer = self.config().set("group.id", group).create().expect("valid settings");
+        let mut list = TopicPartitionList::new();
+        for (topic, partition, offset, metadata) in positions {
+            let mut element = list.add_partition(topic, *partition);
+            element.set_offset(Offset::Offset(*offset)).expect("a valid offset");
+            element.set_metadata(metadata);
+        }
+        consumer.commit(&list, CommitMode::Sync).expect("the broker takes it");
     }
 
     pub fn delete_topic(&self, name: &str) {

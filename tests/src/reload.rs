@@ -38,7 +38,7 @@ pub struct Numbers {
     pub brokers: String,
     pub kafka: Kafka,
     pub folder: PathBuf,
-    index: StandInIndex,
+    pub index: StandInIndex,
     _broker: Option<StandInBroker>,
     _runtime: Runtime,
 }

@@ -34,7 +34,12 @@ pub fn run(seed: u64, trace: bool) -> Result<Statistics, Difference> {
 /// What a source lane says of a position that knows windows, when all outputs with windows are gone but those that the user gives
 /// up by name.
 pub fn resume_without_windows(given_up: &[&str]) -> Result<(), String> {
-    let topology = |accept_removed| Topology { sources: vec![(TOPIC.into(), 1)], parts_partitions: 1, accept_removed };
+    let topology = |accept_removed| Topology {
+        sources: vec![(TOPIC.into(), 1)],
+        parts_partitions: 1,
+        accept_removed,
+        ..Topology::default()
+    };
     let (mut settings, mut components) = (native::settings(Duration::ZERO), native::components(1));
     let plan = Plan::new(&settings, &components, topology(Vec::new())).expect("the plan is right");
     let metadata = plan.initial_metadata();

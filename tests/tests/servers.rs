@@ -5,11 +5,14 @@
 use std::fs;
 use std::sync::Arc;
 
+use tidegate::config::PipelineSettings;
+use tidegate::pipeline::{Rewind, RewindTo, rewind};
+use tidegate::record::{ErrorKind, HasKind};
 use tidegate_tests::bench::versions::{Changed, version};
 use tidegate_tests::job::{Job, LIMIT};
 use tidegate_tests::load::{Load, check_counted};
 use tidegate_tests::reload::{
-    GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, guest, next_guest,
+    GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, guest, next_guest, number,
 };
 use tidegate_tests::servers::Servers;
 use tidegate_tests::wait_for;
@@ -179,4 +182,61 @@ fn a_named_instance_has_its_partitions_back_and_the_other_notices_nothing() {
     assert!(error.contains("another process of the same name") && error.contains("instance=`host-0`"), "{error}");
     twin.drain();
     second.drain();
+}
+
+/// Back to a time, then all of a topic that was deleted and made anew. (The index is the stand-in: this is about positions.)
+#[test]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
+fn a_rewind_to_a_time_and_a_topic_that_is_made_anew() {
+    let job = Numbers::on(&Servers::get().kafka, "rewind");
+    job.write(Plugins { documents: false, ..Plugins::default() });
+    let settings = PipelineSettings::load(&job.file(), &|_| None, None).unwrap_or_else(|errors| panic!("{errors}"));
+    let back = |to| rewind(&settings, &Rewind { to, topic: None, partition: None, dry_run: false });
+    // Of the documents of each window, the oldest first.
+    let revisions = || {
+        let documents = job.index.documents("tallies");
+        let mut found: Vec<(String, u64)> = documents.into_iter().map(|one| (one.id, one.version >> 52)).collect();
+        found.sort();
+        found.chunks(GROUPS as usize).map(|window| window.iter().map(|(_, revision)| *revision).collect()).collect()
+    };
+    let all = |revision: u64| vec![revision; GROUPS as usize];
+    let wait_until = |expected: &[Vec<u64>]| {
+        wait_for(&format!("{expected:?}"), LIMIT, || {
+            let found: Vec<Vec<u64>> = revisions();
+            (found == expected).then_some(())
+        });
+        assert!(job.tallies().values().all(|count| *count == NUMBERS_PER_WINDOW / GROUPS), "{:?}", job.tallies());
+        assert_eq!(job.dead_letters(), 0);
+    };
+
+    let running = job.start();
+    job.produce(0..2 * NUMBERS_PER_WINDOW);
+    job.pass_time(2 * NUMBERS_PER_WINDOW);
+    wait_until(&[all(0), all(0)]);
+    let in_use = back(RewindTo::Earliest).expect_err("it runs");
+    assert!(in_use.to_string().contains("the group has members"), "{in_use}");
+    running.drain();
+
+    let (_, millis, _) = number(NUMBERS_PER_WINDOW);
+    let rewound = back(RewindTo::Time { millis }).unwrap_or_else(|error| panic!("{error}"));
+    let first = NUMBERS_PER_WINDOW / i64::from(NUMBERS_PARTITIONS);
+    assert!(rewound.partitions.iter().all(|it| it.to.0 == first), "{rewound:?}");
+    let starts = rewound.partitions.iter().flat_map(|it| it.first_windows.clone());
+    assert!(starts.into_iter().all(|start| start.is_some_and(|start| start.micros() == millis * 1000)), "{rewound:?}");
+    let running = job.start();
+    wait_until(&[all(0), all(1)]);
+    running.drain();
+
+    job.kafka.delete_topic(&job.topic);
+    job.kafka.create_topic(&job.topic, NUMBERS_PARTITIONS);
+    let error = Running::begin(job.file()).ended().expect_err("the topic is another");
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("tidegate rewind FILE --to earliest"), "{error}");
+    let rewound = back(RewindTo::Earliest).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(rewound.revision, 2);
+    let running = job.start();
+    job.produce(0..NUMBERS_PER_WINDOW);
+    job.pass_time(NUMBERS_PER_WINDOW);
+    wait_until(&[all(2), all(1)]);
+    running.drain();
 }

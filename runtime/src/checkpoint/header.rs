@@ -4,15 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Offset, Partition};
+use crate::record::{Offset, Partition, TopicId};
 
 use super::frame::{Section, damaged};
 use super::records::HEADER;
 use super::{Epoch, Place, Sequence, SlotId, Unreadable};
-
-/// Kafka's id of a topic: another one under the same name is another topic.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TopicId(pub [u8; 16]);
 
 /// A component that has made states, or judged records.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

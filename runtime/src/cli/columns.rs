@@ -10,7 +10,11 @@ pub(super) struct Columns {
 
 impl Columns {
     pub fn new<const N: usize>(head: [&str; N]) -> Self {
-        Columns { rows: vec![head.map(|cell| cell.to_uppercase()).to_vec()] }
+        Columns::of(head.map(str::to_owned).to_vec())
+    }
+
+    pub fn of(head: Vec<String>) -> Self {
+        Columns { rows: vec![head.into_iter().map(|cell| cell.to_uppercase()).collect()] }
     }
 
     pub fn row(&mut self, cells: Vec<String>) {

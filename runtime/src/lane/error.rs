@@ -1,11 +1,13 @@
 //! What stops a lane, and the pipeline with it. Positions stay where they are.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::checkpoint::Unreadable;
 use crate::config::OnBreaker;
 use crate::plugin::CallError;
-use crate::record::{ErrorKind, HasKind};
+use crate::record::{ErrorKind, HasKind, TopicId};
 
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum LaneError {
@@ -17,9 +19,16 @@ pub enum LaneError {
 
     #[error(
         "the consumer group's position was not committed by this pipeline (metadata=`{metadata}`): it was reset by hand or \
-         belongs to another program; choose another group, or delete the group's offsets to begin afresh"
+         belongs to another program; `tidegate rewind FILE --to TIME` begins there with a new revision, or choose another group"
     )]
     ForeignPosition { metadata: String },
+
+    #[error(
+        "the topic was deleted and made anew since the position was committed, topic=`{topic}` former_id=`{then}` id=`{now}`: offsets mean \
+         other records now; `tidegate rewind FILE --to earliest` reads the new topic from its beginning with a new revision, or another \
+         name and index begin a new pipeline"
+    )]
+    OtherTopic { topic: Arc<str>, then: TopicId, now: TopicId },
 
     #[error(
         "what must be remembered with a position takes {bytes} bytes for sources={sources}, the broker allows {max}; \
@@ -98,6 +107,7 @@ impl HasKind for LaneError {
             LaneError::State { .. } => ErrorKind::Plugin,
             LaneError::MetadataTooLong { .. } | LaneError::Plan(_) => ErrorKind::Config,
             LaneError::ForeignPosition { .. }
+            | LaneError::OtherTopic { .. }
             | LaneError::PartsPartitions { .. }
             | LaneError::ForeignPart { .. }
             | LaneError::UnknownOutput { .. }

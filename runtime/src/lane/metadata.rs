@@ -5,10 +5,11 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{CheckpointId, Epoch, Sequence, SlotId, StoreId, Wanted};
-use crate::record::{EventTime, Resume};
+use crate::record::{EventTime, Partition, Resume, TopicId};
 
 use super::LaneError;
 use super::id::Revision;
+use super::plan::Plan;
 
 /// What brokers allow by default.
 const BYTES_MAX: usize = 4096;
@@ -24,6 +25,8 @@ pub(crate) struct SourceMetadata {
     pub watermark_micros: i64,
     /// S: documents, drops and dead letters of earlier records are settled.
     pub settled: i64,
+    /// Kafka's id of the topic that the position is of, where the cluster tells.
+    pub topic_id: Option<[u8; 16]>,
     /// How many partitions the parts topic has; 0 without one.
     pub parts_partitions: i32,
     /// E: through which window end each output has emitted.
@@ -54,15 +57,13 @@ impl From<CheckpointName> for CheckpointId {
 }
 
 /// What is known of a source partition before its checkpoints are looked at.
-pub(super) fn wanted(resume: &Resume) -> Result<Wanted, LaneError> {
-    let Resume::Position { offset, metadata } = resume else { return Ok(Wanted::default()) };
-    let SourceMetadata { revision, checkpoint, .. } = SourceMetadata::decode(metadata)?;
-    Ok(Wanted {
-        position: Some(*offset),
-        named: checkpoint.map(CheckpointId::from),
-        revision: revision.0,
-        topic_id: None,
-    })
+pub(super) fn wanted(plan: &Plan, partition: &Partition, resume: &Resume) -> Result<Wanted, LaneError> {
+    let topic_id = plan.topology.topic_id(&partition.topic);
+    let Resume::Position { offset, metadata } = resume else { return Ok(Wanted { topic_id, ..Wanted::default() }) };
+    let metadata = SourceMetadata::decode(metadata)?;
+    metadata.check_topic(plan, partition)?;
+    let SourceMetadata { revision, checkpoint, .. } = metadata;
+    Ok(Wanted { position: Some(*offset), named: checkpoint.map(CheckpointId::from), revision: revision.0, topic_id })
 }
 
 /// An output, by a hash of its name, and the window end.
@@ -120,9 +121,15 @@ pub(crate) struct SourceAsOf {
 }
 
 #[derive(Serialize, Deserialize)]
-enum Metadata<'a> {
+pub(super) enum Metadata<'a> {
     Source(std::borrow::Cow<'a, SourceMetadata>),
     Parts(std::borrow::Cow<'a, PartsMetadata>),
+}
+
+impl Metadata<'static> {
+    pub fn decode(text: &str) -> Result<Self, LaneError> {
+        decode(text)
+    }
 }
 
 /// A stable short name for something that has a name.
@@ -136,8 +143,20 @@ impl SourceMetadata {
         encode(&Metadata::Source(std::borrow::Cow::Borrowed(self)))
     }
 
+    /// An offset of a topic that was deleted since means nothing in the one that has its name now.
+    pub fn check_topic(&self, plan: &Plan, partition: &Partition) -> Result<(), LaneError> {
+        match (self.topic_id.map(TopicId), plan.topology.topic_id(&partition.topic)) {
+            (Some(then), Some(now)) if then != now => {
+                Err(LaneError::OtherTopic { topic: partition.topic.clone(), then, now })
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
     /// What a later owner had done beyond this position.
     pub fn learn(&mut self, later: &SourceMetadata) {
+        // A rewind raises the revision of a position that stays where it is.
+        self.revision = self.revision.max(later.revision);
         self.settled = self.settled.max(later.settled);
         for emitted in &later.emitted {
             match self.emitted.iter_mut().find(|one| one.output == emitted.output) {
@@ -207,6 +226,7 @@ mod tests {
             revision: Revision(3),
             watermark_micros: i64::MIN,
             settled: 17,
+            topic_id: Some([7; 16]),
             parts_partitions: 4,
             emitted: vec![Emitted { output: hash_of("counts"), end_micros: 60, update_micros: 7 }],
             checkpoint: Some(CheckpointName { store: u128::MAX, epoch: 2, sequence: 9 }),
@@ -223,6 +243,7 @@ mod tests {
             revision: Revision(0),
             watermark_micros: settled,
             settled,
+            topic_id: None,
             parts_partitions: 1,
             emitted: emitted
                 .iter()

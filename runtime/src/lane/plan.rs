@@ -16,6 +16,7 @@ use super::id::Revision;
 use super::index::{IdPlan, IndexNames};
 use super::metadata::{SourceMetadata, hash_of};
 use super::tap::Tap;
+use super::topology::Topology;
 
 mod aggregate;
 
@@ -75,17 +76,6 @@ impl Described {
 pub struct StateDescription {
     pub schema: StateSchema,
     pub emit_reads: Vec<Field>,
-}
-
-/// The topics around the lanes.
-#[derive(Clone, Default, Debug)]
-pub struct Topology {
-    /// The source topics, in the order of the pipeline file, with their numbers of partitions.
-    pub sources: Vec<(Arc<str>, i32)>,
-    /// The partitions of the parts topic; 0 without one.
-    pub parts_partitions: i32,
-    /// Outputs that are no longer in the pipeline file, and whose parts may be dropped.
-    pub accept_removed: Vec<String>,
 }
 
 /// A worker's own instances. A plan says which of them a lane calls, so that lanes of one worker may follow different plans.
@@ -240,9 +230,10 @@ impl Plan {
     /// What is committed with a first position, before any record was read.
     pub fn initial_metadata(&self) -> String {
         SourceMetadata {
-            revision: Revision::default(),
+            revision: Revision(self.topology.revision),
             watermark_micros: i64::MIN,
             settled: 0,
+            topic_id: None,
             parts_partitions: self.topology.parts_partitions,
             emitted: self.outputs.iter().filter_map(OutputPlan::not_emitted).collect(),
             checkpoint: None,

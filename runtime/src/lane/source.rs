@@ -31,6 +31,7 @@ use freezing::Freezing;
 use records::Sent;
 
 pub use freezing::Frozen;
+pub(super) use time::pass;
 
 /// Why a ticket is in flight.
 #[derive(Clone, Debug)]

@@ -177,7 +177,7 @@ impl Checkpoints {
         frozen: Arc<Frozen>,
     ) -> Result<(SlotId, Bytes), CheckpointError> {
         let (pipeline, id) = (self.pipeline.clone(), slot.id());
-        let encoded = spawn_blocking(move || Bytes::from(frozen.encode(&pipeline, None, id))).await;
+        let encoded = spawn_blocking(move || Bytes::from(frozen.encode(&pipeline, id))).await;
         let object = encoded.map_err(|error| CheckpointError::Unavailable {
             location: self.store.location().to_owned(),
             object: format!("{place}/{id}"),

@@ -34,6 +34,8 @@ pub enum PipelineError {
     Store(#[from] Box<CheckpointError>),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error("nothing was changed: {0}")]
+    Rewind(String),
     #[error(
         "the drain did not end in {seconds} s: partitions=`{lanes}` have something in flight, bytes=`{bytes}`, because {why}; \
          it is read again after the next start"
@@ -58,9 +60,10 @@ impl HasKind for PipelineError {
             PipelineError::Source(error) => error.kind(),
             PipelineError::Sink(error) => error.kind(),
             PipelineError::Plugin { cause, .. } => cause.kind(),
-            PipelineError::Misplaced { .. } | PipelineError::Fixed { .. } | PipelineError::Windows { .. } => {
-                ErrorKind::Config
-            }
+            PipelineError::Misplaced { .. }
+            | PipelineError::Fixed { .. }
+            | PipelineError::Windows { .. }
+            | PipelineError::Rewind(_) => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
             PipelineError::Checkpoint { error, .. } | PipelineError::Store(error) => error.kind(),
             PipelineError::Write(error) => error.kind(),

@@ -80,6 +80,7 @@ impl Running {
         let components =
             loader.memory().map_err(|cause| PipelineError::Plugin { place: "plugins".to_owned(), cause })?;
         let topology = topics::prepare(settings, options)?;
+        let topic_ids = topology.topic_ids.clone();
         let plan = Plan::new(settings, &plugins.describe(), topology.clone()).map_err(PipelineError::Plan)?;
         let plan = Arc::new(plan);
         let division = MemoryDivision::of(settings.limits.memory_bytes);
@@ -114,6 +115,7 @@ impl Running {
         let config = SourceConfig {
             kafka: settings.kafka.clone(),
             parts_topic: plan.parts_topic().cloned(),
+            topic_ids,
             idle_after: settings.watermark.idle_after,
             memory_bytes: division.source_bytes,
             initial_metadata: plan.initial_metadata(),

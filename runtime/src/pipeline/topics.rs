@@ -1,7 +1,7 @@
 //! The topics around a pipeline, before it starts: source topics must be there, the parts topic and the dead-letter topic
 //! are made where they are missing.
 
-use super::{PipelineError, RunOptions};
+use super::{PipelineError, RunOptions, positions};
 use crate::config::PipelineSettings;
 use crate::lane::{Plan, Topology};
 use crate::source::{Admin, TopicDescription};
@@ -17,6 +17,8 @@ pub(super) fn prepare(settings: &PipelineSettings, options: &RunOptions) -> Resu
     let described = |topic: &TopicDescription| (topic.name.as_str().into(), count(topic.partitions.len()));
     Ok(Topology {
         sources: sources.iter().map(described).collect(),
+        topic_ids: sources.iter().filter_map(|topic| Some((topic.name.as_str().into(), topic.id?))).collect(),
+        revision: positions::check(settings, &mut admin, &sources)?,
         parts_partitions: count(parts_partitions),
         accept_removed: options.accept_removed.clone(),
     })

@@ -78,7 +78,7 @@ impl VirtualPipeline {
         let topology = Topology {
             sources: settings.kafka.topics.iter().map(|topic| (topic.as_str().into(), partitions)).collect(),
             parts_partitions: if parts_topic.is_some() { PARTS_PARTITIONS } else { 0 },
-            accept_removed: Vec::new(),
+            ..Topology::default()
         };
         let mut topics = BTreeMap::new();
         for topic in &settings.kafka.topics {

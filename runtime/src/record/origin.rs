@@ -19,6 +19,17 @@ impl fmt::Display for Offset {
     }
 }
 
+/// Kafka's id of a topic: another one under the same name is another topic.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TopicId(pub [u8; 16]);
+
+/// In hexadecimal digits.
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
 /// A partition of a topic; every lane belongs to one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Partition {

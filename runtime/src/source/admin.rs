@@ -11,10 +11,14 @@ use super::contact::{self, REQUEST_TIMEOUT, TOPIC_TIMEOUT};
 use super::native::Consumer;
 use super::{SourceError, client};
 use crate::config::KafkaSettings;
-use crate::record::{Offset, Partition};
+use crate::record::{Offset, Partition, TopicId};
 
+mod groups;
 mod newest;
+mod ranges;
 mod wait;
+
+pub use ranges::RecordRange;
 
 use wait::wait;
 
@@ -25,6 +29,8 @@ const DEAD_LETTER_ROOM: usize = 64 << 10;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TopicDescription {
     pub name: String,
+    /// None where the cluster does not tell.
+    pub id: Option<TopicId>,
     /// By number.
     pub partitions: Vec<PartitionDescription>,
     /// Replicas of the first partition.
@@ -61,6 +67,7 @@ pub struct Admin {
     consumer: Consumer,
     client: AdminClient<DefaultClientContext>,
     brokers: String,
+    group: String,
 }
 
 impl Admin {
@@ -69,7 +76,7 @@ impl Admin {
         let consumer =
             Consumer::new(&client::consumer(kafka, 1 << 20)).map_err(|error| client::refused(kafka, error))?;
         let client = client::admin(kafka).create().map_err(|error| client::refused(kafka, error))?;
-        Ok(Admin { consumer, client, brokers: kafka.brokers.clone() })
+        Ok(Admin { consumer, client, brokers: kafka.brokers.clone(), group: kafka.group.clone() })
     }
 
     /// Describes a topic; an unknown one is an error.
@@ -83,14 +90,6 @@ impl Admin {
             Err(SourceError::UnknownTopic { .. }) => Ok(None),
             other => other.map(Some),
         }
-    }
-
-    /// The group's position on each of the partitions, and the text beside it.
-    pub fn positions(&mut self, partitions: &[Partition]) -> Result<Vec<Option<(Offset, String)>>, SourceError> {
-        let ask = |consumer: &Consumer| consumer.committed(partitions, REQUEST_TIMEOUT);
-        let positions = contact::retry(&mut self.consumer, &self.brokers, "positions of the group", ask)?;
-        let shown = |position: super::native::Committed| (position.offset, position.metadata.unwrap_or_default());
-        Ok(positions.into_iter().map(|position| position.map(shown)).collect())
     }
 
     /// Creates the parts topic unless it is there: as many partitions as the source topics have together, replicated as they
@@ -164,9 +163,13 @@ impl Admin {
         let partitions: Vec<_> = found.partitions.iter().map(|number| Partition::new(topic, *number)).collect();
         let ask = |consumer: &Consumer| consumer.log_bounds(&partitions, REQUEST_TIMEOUT);
         let bounds = contact::retry(&mut self.consumer, &self.brokers, &format!("the ends of topic {topic}"), ask)?;
+        let what = format!("the id of topic {topic}");
+        let ask = |consumer: &Consumer| consumer.topic_ids(&[topic], REQUEST_TIMEOUT);
+        let id = contact::retry(&mut self.consumer, &self.brokers, &what, ask)?.into_iter().next().flatten();
         let describe = |(number, (log_start, log_end))| PartitionDescription { number, log_start, log_end };
         Ok(TopicDescription {
             name: topic.to_owned(),
+            id,
             partitions: found.partitions.into_iter().zip(bounds).map(describe).collect(),
             replication: found.replication,
             settings: self.settings(topic),

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::record::{ErrorKind, HasKind, Offset, Partition};
+use crate::record::{ErrorKind, HasKind, Offset, Partition, TopicId};
 
 /// Why the source did not start, or stopped. An unreachable broker is one of these at start only; later it is waited for.
 #[derive(Debug, Error)]
@@ -22,14 +22,38 @@ pub enum SourceError {
     #[error(
         "the position is gone from the log, topic=`{}` partition=`{}` position=`{position}` log_start=`{log_start}`: \
          {} records can no longer be read; either `on_data_loss = \"continue\"` in [source.kafka] goes on at the log's start, \
-         or another group begins anew", partition.topic, partition.number, log_start.0 - position.0
+         or `tidegate rewind FILE --to earliest` reads all that is left with a new revision", partition.topic, partition.number, log_start.0 - position.0
     )]
     DataLoss { partition: Partition, position: Offset, log_start: Offset },
     #[error(
         "the position lies beyond the end of the log, topic=`{}` partition=`{}` position=`{position}` log_end=`{log_end}`: \
-         the topic was recreated or truncated; another group begins anew", partition.topic, partition.number
+         the topic was recreated or truncated; `tidegate rewind FILE --to earliest` reads it from its beginning with a new revision, or \
+         another name and index begin a new pipeline", partition.topic, partition.number
     )]
     BeyondEnd { partition: Partition, position: Offset, log_end: Offset },
+    #[error(
+        "the topic was deleted and made anew while the pipeline read it, topic=`{topic}` former_id=`{then}` id=`{now}`: offsets mean \
+         other records now; `tidegate rewind FILE --to earliest` reads the new topic from its beginning with a new revision, or another \
+         name and index begin a new pipeline"
+    )]
+    OtherTopic { topic: String, then: TopicId, now: TopicId },
+    #[error(
+        "the topic has fewer partitions than it had, topic=`{topic}` partitions=`{now}` before=`{then}`: it was deleted and made anew; \
+         `tidegate rewind FILE --to earliest` reads it from its beginning with a new revision, or another name and index begin a new \
+         pipeline"
+    )]
+    FewerPartitions { topic: String, then: i32, now: i32 },
+    #[error(
+        "the group has no position where it had one, topic=`{}` partition=`{}`: the topic was deleted and made anew, or the position was \
+         deleted; `tidegate rewind FILE --to earliest`, or `--to TIME`, begins there with a new revision, or another name and index begin \
+         a new pipeline", partition.topic, partition.number
+    )]
+    PositionGone { partition: Partition },
+    #[error(
+        "the group has members, group=`{group}`: {members}; stop all instances of the pipeline, and wait for one that was killed, or \
+         that has an `instance` of its own, until its session has timed out"
+    )]
+    GroupInUse { group: String, members: String },
     #[error("{message}, partition=`{partition}`")]
     Refused { partition: Partition, kind: ErrorKind, message: String },
     #[error("kafka refuses a request, what=`{what}`: {word}")]
@@ -52,7 +76,9 @@ pub enum SourceError {
 impl HasKind for SourceError {
     fn kind(&self) -> ErrorKind {
         match self {
-            SourceError::Setting { .. } | SourceError::SameInstance { .. } => ErrorKind::Config,
+            SourceError::Setting { .. } | SourceError::SameInstance { .. } | SourceError::GroupInUse { .. } => {
+                ErrorKind::Config
+            }
             // The file may be right, and the topic come later.
             SourceError::UnknownTopic { .. }
             | SourceError::Unreachable { .. }
@@ -61,7 +87,10 @@ impl HasKind for SourceError {
             | SourceError::Request { .. }
             | SourceError::Fatal { .. }
             | SourceError::CloseTimedOut => ErrorKind::Unavailable,
-            SourceError::DataLoss { .. } | SourceError::BeyondEnd { .. } => ErrorKind::Corrupt,
+            SourceError::FewerPartitions { .. } | SourceError::PositionGone { .. } => ErrorKind::Corrupt,
+            SourceError::DataLoss { .. } | SourceError::BeyondEnd { .. } | SourceError::OtherTopic { .. } => {
+                ErrorKind::Corrupt
+            }
             SourceError::Refused { kind, .. } => *kind,
             SourceError::Thread { .. } => ErrorKind::Internal,
         }

@@ -19,6 +19,7 @@ use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 use super::broker::{self, BrokerWord};
 use crate::record::{Commitment, Offset, Partition};
 
+mod admin;
 mod lists;
 mod message;
 

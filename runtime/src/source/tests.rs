@@ -103,6 +103,7 @@ fn config(broker: &StandInBroker) -> SourceConfig {
     let quick = [("session.timeout.ms", "1500"), ("heartbeat.interval.ms", "200")];
     let settings = quick.into_iter().map(|(key, value)| (key.to_owned(), Secret::new(value))).collect();
     SourceConfig {
+        topic_ids: Vec::new(),
         kafka: KafkaSettings {
             brokers: broker.bootstrap(),
             topics: vec![TOPIC.to_owned()],

@@ -332,7 +332,7 @@ impl Sessions {
     ) -> Result<(), E> {
         let Some(before) = self.schemas.before() else { return Ok(()) };
         let turn = self.schemas.turn();
-        let mut old: Vec<(&Arc<[u8]>, EventTime, Arc<[u8]>)> = Vec::new();
+        let mut old = Vec::new();
         for key in keys {
             let sessions = self.store.sessions_of(key).iter().filter(|one| one.is_old(turn) && wanted(one));
             old.extend(sessions.map(|one| (key, one.window.start, one.state.clone())));

@@ -63,6 +63,11 @@ impl TimeWindows {
         self.starting_at(EventTime::from_micros(start.micros().saturating_sub(self.every_micros)))
     }
 
+    /// The first window that starts after a time.
+    pub fn after(&self, time: EventTime) -> Window {
+        self.starting_at(EventTime::from_micros(self.last(time).start.micros().saturating_add(self.every_micros)))
+    }
+
     /// The end of the last window that has ended by a watermark: a window has ended when its end is at or before it.
     pub fn last_ended(&self, watermark: EventTime) -> EventTime {
         if watermark == EventTime::MIN {

@@ -92,7 +92,7 @@ fn plan() -> anyhow::Result<Arc<Plan>> {
         transforms: Vec::new(),
         outputs: vec![OutputComponents { transforms: Vec::new(), aggregate: Some(aggregate) }],
     };
-    let topology = Topology { sources: vec![("numbers".into(), 1)], parts_partitions: 1, accept_removed: vec![] };
+    let topology = Topology { sources: vec![("numbers".into(), 1)], parts_partitions: 1, ..Topology::default() };
     Ok(Arc::new(Plan::new(&settings, &components, topology)?))
 }
 
@@ -179,7 +179,7 @@ fn costs(plan: &Arc<Plan>, groups: u64, checkpoints: usize) -> anyhow::Result<Co
         let frozen = frozen.ok_or_else(|| anyhow::anyhow!("nothing was frozen"))?;
         let making = thread::spawn(move || {
             let begun = Instant::now();
-            let object = frozen.encode(&"checkpoints".into(), None, ID.slot);
+            let object = frozen.encode(&"checkpoints".into(), ID.slot);
             (object, begun.elapsed())
         });
         let mut longest = Duration::ZERO;
@@ -243,8 +243,7 @@ fn batches(open: &mut OpenGroups, groups: u64, turn: Duration, checkpoints: bool
             let (took, frozen) = open.freeze()?;
             due += EVERY;
             busy += took;
-            making =
-                frozen.map(|frozen| thread::spawn(move || frozen.encode(&"checkpoints".into(), None, ID.slot).len()));
+            making = frozen.map(|frozen| thread::spawn(move || frozen.encode(&"checkpoints".into(), ID.slot).len()));
         }
         busy += open.random_step(groups)?;
         count += 1.0;

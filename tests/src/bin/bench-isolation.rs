@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     settings.transforms.insert(0, TransformSettings { name: "moody".to_owned(), plugin });
     let plugins = Plugins::load(&settings, &mut Loader::default())?;
     let topology =
-        Topology { sources: vec![("streaming-events".into(), 1)], parts_partitions: 1, accept_removed: Vec::new() };
+        Topology { sources: vec![("streaming-events".into(), 1)], parts_partitions: 1, ..Topology::default() };
     let plan = Arc::new(Plan::new(&settings, &plugins.describe(), topology)?);
 
     loads()?;

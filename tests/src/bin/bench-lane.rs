@@ -58,7 +58,7 @@ fn main() -> anyhow::Result<()> {
     let plugins = Plugins::load(&settings, &mut Loader::default())?;
     let components = plugins.describe();
     let topic: Arc<str> = "streaming-events".into();
-    let topology = Topology { sources: vec![(topic, 1)], parts_partitions: 1, accept_removed: Vec::new() };
+    let topology = Topology { sources: vec![(topic, 1)], parts_partitions: 1, ..Topology::default() };
     let plan = Arc::new(Plan::new(&settings, &components, topology)?);
     let paths = components.transforms.iter().flat_map(|one| one.ports.reads.iter().chain(&one.ports.writes));
     let paths: Vec<&str> = paths.map(|field| field.path.as_str()).chain(["event_type"]).collect();

@@ -87,7 +87,7 @@ impl Version {
         let parsed = PipelineSettings::parse(&text, &root().join("states.toml"), &|_| None, None);
         let (settings, _) = parsed.map_err(|errors| anyhow::anyhow!("{errors}"))?;
         let plugins = Plugins::load(&settings, loader)?;
-        let topology = Topology { sources: vec![("numbers".into(), 1)], parts_partitions: 1, accept_removed: vec![] };
+        let topology = Topology { sources: vec![("numbers".into(), 1)], parts_partitions: 1, ..Topology::default() };
         let plan = Arc::new(Plan::new(&settings, &plugins.describe(), topology)?);
         Ok(Version { plan, plugins })
     }

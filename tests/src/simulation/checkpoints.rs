@@ -65,7 +65,7 @@ impl Checkpoints {
         if self.is_down {
             return Saved::Kept(None);
         }
-        let mut object = frozen.encode(&self.pipeline, None, slot.id());
+        let mut object = frozen.encode(&self.pipeline, slot.id());
         let (fate, bit) = faults.map_or((u8::MAX, 0), |rng| (rng.u8(..12), rng.usize(..object.len() * 8)));
         let whole = self.whole.entry(frozen.partition().clone()).or_default();
         match fate {

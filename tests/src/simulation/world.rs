@@ -57,7 +57,7 @@ impl World {
         let parts_partitions = rng.i32(1..=2);
         let settings = native::settings(Duration::from_secs(100_000));
         let topology =
-            Topology { sources: vec![(TOPIC.into(), partitions as i32)], parts_partitions, accept_removed: Vec::new() };
+            Topology { sources: vec![(TOPIC.into(), partitions as i32)], parts_partitions, ..Topology::default() };
         let plan = |states| {
             let plan = Plan::new(&settings, &native::components(states), topology.clone());
             Arc::new(plan.expect("the plan is right"))

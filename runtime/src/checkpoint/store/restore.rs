@@ -19,7 +19,7 @@ pub struct Wanted {
     pub position: Option<Offset>,
     /// The checkpoint that was committed with the position; none where the position needs none.
     pub named: Option<CheckpointId>,
-    /// Checkpoints of an earlier revision are of before a rewind.
+    /// Checkpoints of an earlier revision are of before a rewind, all but the one that is named.
     pub revision: u16,
     /// None where the broker does not tell.
     pub topic_id: Option<TopicId>,
@@ -41,7 +41,11 @@ impl Store {
                 Ok(checkpoint) => {
                     let header = checkpoint.header();
                     if header.revision < wanted.revision {
-                        break;
+                        match wanted.named {
+                            Some(named) if named.slot == slot => {}
+                            Some(_) => continue,
+                            None => break,
+                        }
                     }
                     if let (Some(now), Some(then)) = (wanted.topic_id, header.topic_id)
                         && now != then

@@ -122,7 +122,7 @@ fn value(value: GroupValue<'_>) -> Value {
 }
 
 fn topic_id(header: &Header) -> Option<String> {
-    header.topic_id.map(|id| format!("{:032x}", u128::from_be_bytes(id.0)))
+    header.topic_id.map(|id| id.to_string())
 }
 
 fn text(kept: &Kept, header: &Header, outputs: &[Output]) -> Result<String, std::fmt::Error> {

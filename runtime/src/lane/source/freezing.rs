@@ -20,6 +20,7 @@ use super::{Folding, InFlight, SourceLane};
 #[derive(Debug)]
 pub struct Frozen {
     partition: Partition,
+    topic_id: Option<TopicId>,
     revision: Revision,
     /// The position, and the watermark there.
     at: Hold,
@@ -91,6 +92,7 @@ impl SourceLane {
         let emitted = |plan: &AggregatePlan, folding: &Folding| folding.emitted_through(plan, watermark);
         let frozen = Frozen {
             partition: self.partition.clone(),
+            topic_id: self.plan.topology.topic_id(&self.partition.topic),
             revision: self.revision,
             at: Hold { offset: self.next, watermark },
             metadata: self.metadata(watermark, self.next, None, emitted).encode(),
@@ -133,7 +135,7 @@ impl Frozen {
     }
 
     /// The object for a slot.
-    pub fn encode(&self, pipeline: &Arc<str>, topic_id: Option<TopicId>, slot: SlotId) -> Vec<u8> {
+    pub fn encode(&self, pipeline: &Arc<str>, slot: SlotId) -> Vec<u8> {
         let component = |output: &FrozenOutput| Component {
             name: format!("{}.aggregate", output.name),
             digest: output.component.clone(),
@@ -144,7 +146,7 @@ impl Frozen {
         };
         let mut encoder = Encoder::new(&Header {
             place: Place { pipeline: pipeline.clone(), partition: self.partition.clone() },
-            topic_id,
+            topic_id: self.topic_id,
             slot,
             next: self.at.offset,
             revision: self.revision.0,

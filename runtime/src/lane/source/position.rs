@@ -66,6 +66,7 @@ impl SourceLane {
         next: Offset,
         metadata: Option<SourceMetadata>,
     ) -> Result<Self, LaneError> {
+        metadata.iter().try_for_each(|metadata| metadata.check_topic(&plan, &partition))?;
         let now = plan.topology.parts_partitions;
         if let Some(then) = metadata.as_ref().map(|metadata| metadata.parts_partitions).filter(|then| *then != 0)
             && now != 0
@@ -90,7 +91,7 @@ impl SourceLane {
             .collect();
         Ok(SourceLane {
             closings: Closings::new(plan.parts_topic().is_some(), watermark.current()),
-            revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),
+            revision: metadata.as_ref().map_or(Revision(plan.topology.revision), |metadata| metadata.revision),
             settled: metadata.as_ref().map_or(next, |metadata| Offset(metadata.settled)).max(next),
             vouched: watermark.current(),
             plan,
@@ -182,6 +183,7 @@ impl SourceLane {
             revision: self.revision,
             watermark_micros: watermark.micros(),
             settled: settled.max(self.settled).0,
+            topic_id: self.plan.topology.topic_id(&self.partition.topic).map(|id| id.0),
             parts_partitions: self.plan.topology.parts_partitions,
             emitted: emitted.collect(),
             checkpoint: checkpoint.map(Into::into),

@@ -10,7 +10,7 @@ use crate::record::{EventTime, Reason, ReasonKind};
 use crate::window::{Lateness, Watermark};
 
 /// The watermark before each record of the batch. Records from the far future leave the table and move nothing.
-pub(super) fn pass(
+pub(in crate::lane) fn pass(
     settings: &WatermarkSettings,
     watermark: &mut Watermark,
     decoded: &mut Decoded,

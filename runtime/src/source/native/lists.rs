@@ -90,9 +90,26 @@ pub(super) fn offsets(list: &TopicPartitionList) -> Result<Vec<Option<Offset>>, 
     elements.iter().map(|it| checked(it.err).map(|()| offset(it.offset))).collect()
 }
 
+/// The partitions of a list that have a position.
+///
+/// # Safety
+/// `list` is null or alive.
+pub(super) unsafe fn all_committed(
+    list: *const c::rd_kafka_topic_partition_list_t,
+) -> Result<Vec<(Partition, Committed)>, RDKafkaErrorCode> {
+    // SAFETY: by the contract above.
+    let (partitions, positions) = unsafe { (partitions(list), committed_of(elements(list))?) };
+    Ok(partitions.into_iter().zip(positions).filter_map(|(partition, it)| Some((partition, it?))).collect())
+}
+
 pub(super) fn committed(list: &TopicPartitionList) -> Result<Vec<Option<Committed>>, RDKafkaErrorCode> {
     // SAFETY: the list is alive until the end of the function, and so is the metadata of its elements.
-    let elements = unsafe { elements(list.ptr()) };
+    unsafe { committed_of(elements(list.ptr())) }
+}
+
+/// # Safety
+/// The metadata of the elements is null, or alive and as long as they say.
+unsafe fn committed_of(elements: &[c::rd_kafka_topic_partition_t]) -> Result<Vec<Option<Committed>>, RDKafkaErrorCode> {
     let mut found = Vec::with_capacity(elements.len());
     for element in elements {
         checked(element.err)?;

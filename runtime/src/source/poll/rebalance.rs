@@ -85,6 +85,7 @@ impl Poller {
             |code| client::definite(code, "positions of the group").map_or(Rebalanced::Later(code), Rebalanced::Never);
         let positions = self.consumer.committed(partitions, REQUEST_TIMEOUT).map_err(later)?;
         let bounds = self.consumer.log_bounds(partitions, REQUEST_TIMEOUT).map_err(later)?;
+        self.check_topics(partitions)?;
         let mut beginnings = Vec::with_capacity(partitions.len());
         for ((partition, position), bounds) in partitions.iter().zip(positions).zip(bounds) {
             let initial = &self.config.initial_metadata;
@@ -108,6 +109,23 @@ impl Poller {
             beginnings.push(beginning);
         }
         Ok(beginnings)
+    }
+
+    /// Offsets of a topic that was made anew under the same name mean other records.
+    fn check_topics(&self, partitions: &[Partition]) -> Result<(), Rebalanced> {
+        let assigned = |topic: &str| partitions.iter().any(|it| *it.topic == *topic);
+        let known = self.config.topic_ids.iter().filter(|(topic, _)| assigned(topic));
+        let (topics, ids): (Vec<&str>, Vec<_>) = known.map(|(topic, id)| (&**topic, *id)).unzip();
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let present = self.consumer.topic_ids(&topics, REQUEST_TIMEOUT).map_err(Rebalanced::Later)?;
+        for ((topic, then), now) in topics.into_iter().zip(ids).zip(present) {
+            if let Some(now) = now.filter(|now| *now != then) {
+                return Err(Rebalanced::Never(SourceError::OtherTopic { topic: topic.to_owned(), then, now }));
+            }
+        }
+        Ok(())
     }
 
     fn is_parts(&self, partition: &Partition) -> bool {
