@@ -63,7 +63,10 @@ fn answer(mut stream: &TcpStream, objects: &Objects) -> io::Result<()> {
         _ => ("400 Bad Request", Vec::new()),
     };
     let length = body.len();
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nETag: \"1\"\r\nConnection: close\r\n\
-                    Last-Modified: Sat, 01 Jan 2000 00:00:00 GMT\r\n\r\n")?;
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nETag: \"1\"\r\nConnection: close\r\n\
+                    Last-Modified: Sat, 01 Jan 2000 00:00:00 GMT\r\n\r\n"
+    )?;
     stream.write_all(&body)
 }

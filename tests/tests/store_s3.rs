@@ -24,7 +24,9 @@ fn check_refused(test: &str, location: &str, environment: Vec<(String, String)>,
     let (ended, said) = (job.start().wait(), fs::read_to_string(job.folder.join("run.log")).expect("it has one"));
     let last = said.lines().rfind(|line| line.starts_with("error: ")).unwrap_or_default();
     // What the store says for itself has numbers of its own.
-    expected.assert_eq(last.split(": Error performing").next().unwrap_or_default().split("object=").next().unwrap_or_default());
+    expected.assert_eq(
+        last.split(": Error performing").next().unwrap_or_default().split("object=").next().unwrap_or_default(),
+    );
     assert_eq!(ended.code(), Some(code), "{said}");
     println!("{last}");
 }
@@ -39,13 +41,27 @@ fn with(mut environment: Vec<(String, String)>, name: &str, value: &str) -> Vec<
 fn a_wrong_secret_is_refused_at_start() {
     let s3 = S3::get();
     let environment = with(s3.environment(), "AWS_SECRET_ACCESS_KEY", "wrong");
-    check_refused("secret", &s3.bucket, environment, 4, expect![]);
+    check_refused(
+        "secret",
+        &s3.bucket,
+        environment,
+        4,
+        expect!["error: the store of checkpoints does not let us write or read, location=`s3://tidegate` "],
+    );
 }
 
 #[test]
 #[ignore = "needs real servers and an S3-compatible store: scripts/server-tests.sh starts them and runs it, by make test"]
 fn a_missing_bucket_is_refused_at_start() {
-    check_refused("bucket", "s3://missing/prefix", S3::get().environment(), 4, expect![]);
+    check_refused(
+        "bucket",
+        "s3://missing/prefix",
+        S3::get().environment(),
+        4,
+        expect![
+            "error: the bucket or container of the store of checkpoints is not there, location=`s3://missing/prefix`; create it, or correct the location"
+        ],
+    );
 }
 
 /// The store is a stand-in: no version of a real one is known that says yes and does not do it.
@@ -53,7 +69,15 @@ fn a_missing_bucket_is_refused_at_start() {
 #[ignore = "needs real servers and an S3-compatible store: scripts/server-tests.sh starts them and runs it, by make test"]
 fn a_store_that_ignores_put_if_absent_is_refused_at_start() {
     let s3 = S3 { endpoint: Forgetful::start().endpoint(), bucket: "s3://tidegate".to_owned() };
-    check_refused("forgetful", &s3.bucket, s3.environment(), 2, expect![]);
+    check_refused(
+        "forgetful",
+        &s3.bucket,
+        s3.environment(),
+        2,
+        expect![
+            "error: the store does not keep two processes from writing one object, location=`s3://tidegate`: it puts an object where there is one; checkpoints need a store that puts an object only where there is none (`If-None-Match: *`) and shows it at once"
+        ],
+    );
 }
 
 #[test]
