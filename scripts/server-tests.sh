@@ -33,7 +33,7 @@ else
     if [ -z "${SUITES:-}" ]; then
         AWS_ENDPOINT_URL="${where#S3=}" AWS_ALLOW_HTTP=true AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testtest1 \
             TIDEGATE_TEST_S3=s3://tidegate cargo test --workspace --lib checkpoint::tests::s3 -- --ignored "$@"
-        cargo test --workspace --test store_s3 -- --ignored "$@"
+        suites="$suites store_s3" # those need the servers too
     fi
 fi
 wanted "${SERVERS:-auto}" servers 'real servers' 'tests/tests/servers.rs tests/tests/kills.rs' || exit 0
