@@ -9,7 +9,7 @@ use super::Store;
 /// Beside the pipelines, whose names hold no `@`.
 const FOLDER: &str = "@self-test";
 
-/// So many put one object at once. A store that looks first and then puts lets more than one pass, nearly always.
+/// So many put one object at once. A store that looks first and then puts may let more than one pass, and is then found out.
 const AT_ONCE: u8 = 16;
 
 impl Store {
