@@ -1,12 +1,14 @@
 # What one does with this repository. `make` alone lists it.
 
 SERVERS ?= auto
+S3 ?= auto
 PYTHON ?= auto
 JAVASCRIPT ?= auto
 GO ?= auto
 C ?= auto
 SEEDS ?= 50000
 KILLS ?= 200
+EVENTS ?= 2000000
 SECONDS ?= 60
 CARGO ?= cargo
 BENCHES ?= border lane states checkpoints isolation drain sink reload dev
@@ -18,12 +20,12 @@ TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
-	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; PYTHON, JAVASCRIPT, GO, C likewise'
+	@echo 'make test     every test; SERVERS=auto|required|none: those on a real Kafka and Elasticsearch; S3, PYTHON, JAVASCRIPT, GO, C likewise'
 	@echo 'make check    clippy, rustfmt, cargo deny'
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
 	@echo 'make mutants  takes one rule of the protocol out at a time: does the simulation find it?'
-	@echo 'make soak     the simulation with SEEDS=50000; then two instances on real servers, killed and stopped KILLS=200 times'
+	@echo 'make soak     the simulation with SEEDS=50000; then two to three instances on real servers, struck KILLS=200 times in EVENTS=2000000'
 	@echo 'make fuzz     components and what they give back, made of bytes at random, for SECONDS=60 each'
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
 
@@ -52,7 +54,7 @@ test: components
 	@scripts/language-tests.sh javascript $(JAVASCRIPT)
 	@scripts/language-tests.sh go $(GO)
 	@scripts/language-tests.sh c $(C)
-	@SERVERS=$(SERVERS) scripts/server-tests.sh
+	@SERVERS=$(SERVERS) S3=$(S3) scripts/server-tests.sh
 
 check:
 	@scripts/prerequisites.sh lint
@@ -69,7 +71,7 @@ mutants: components
 soak: components
 	@SEEDS=$(SEEDS) $(CARGO) test --workspace --test simulation -- --nocapture
 	@$(CARGO) build --workspace --bins
-	@SERVERS=required SUITES=kills KILLS=$(KILLS) scripts/server-tests.sh --nocapture
+	@SERVERS=required S3=$(S3) SUITES=kills KILLS=$(KILLS) EVENTS=$(EVENTS) scripts/server-tests.sh --nocapture
 
 fuzz: components
 	@scripts/prerequisites.sh --install fuzz

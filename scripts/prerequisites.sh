@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Says what is missing on this machine to build, test or lint Tidegate: one line for each thing, with the command that
 # installs it on Debian and on macOS. Quiet, and exit code 0, when all is there.
-#   prerequisites.sh [--install] build|python|javascript|go|c|servers|lint|fuzz...
+#   prerequisites.sh [--install] build|python|javascript|go|c|servers|s3|lint|fuzz...
 # --install: as root on Debian, installs what is missing with apt-get; cargo-deny, cargo-fuzz and wit-bindgen go to $TIDEGATE_TOOLS.
 set -euo pipefail
 
@@ -35,6 +35,8 @@ at_least() {
     local have_minor=${1#*.} need_minor=${2#*.}
     [ "${1%%.*}" -gt "${2%%.*}" ] || { [ "${1%%.*}" -eq "${2%%.*}" ] && [ "${have_minor%%.*}" -ge "$need_minor" ]; }
 }
+
+go_release() { go version 2>/dev/null | sed -n 's/^go version go\([0-9]*\.[0-9]*\).*/\1/p'; }
 
 rust_release() { rustc --version 2>/dev/null | sed -n 's/^rustc \([0-9]*\.[0-9]*\).*/\1/p'; }
 
@@ -74,7 +76,7 @@ need_c() {
 
 need_go() {
     local release
-    release=$(go version 2>/dev/null | sed -n 's/^go version go\([0-9]*\.[0-9]*\).*/\1/p')
+    release=$(go_release || true)
     { [ -n "$release" ] && at_least "$release" 1.25; } || lacks 'Go 1.25 or newer' '' 'the installer of https://go.dev/dl'
     need_javascript # jco-transpile makes components
     need_wit_bindgen go
@@ -110,6 +112,14 @@ need_servers() {
     have mvn || lacks Maven maven 'brew install maven'
     have curl || lacks curl curl 'brew install curl'
     have unzip || lacks unzip unzip 'brew install unzip'
+}
+
+# The store is built from source, by a Go that fetches the version that the source wants.
+need_s3() {
+    local release
+    release=$(go_release || true)
+    { [ -n "$release" ] && at_least "$release" 1.21; } || lacks 'Go 1.21 or newer' '' 'the installer of https://go.dev/dl'
+    have curl || lacks curl curl 'brew install curl'
 }
 
 need_lint() {

@@ -15,6 +15,7 @@ use crate::wait_for;
 use crate::workspace::{root, scratch};
 
 const PARTITIONS: i32 = 4;
+/// What most tests are content with.
 const RECORDS: u64 = 200_000;
 /// Far above what a slow machine needs.
 pub const LIMIT: Duration = Duration::from_secs(240);
@@ -23,6 +24,8 @@ const STANDSTILL: Duration = Duration::from_secs(90);
 
 /// The example with topics, group and index of its own, and its input.
 pub struct Job {
+    /// Of the pipeline.
+    pub name: String,
     topic: String,
     dead_letters: String,
     pub pipeline: PathBuf,
@@ -32,10 +35,17 @@ pub struct Job {
     index: Index,
     pub records: Vec<Record>,
     pub expected: Expected,
+    /// Variables that its programs find.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Job {
     pub fn new(test: &str, seed: u64) -> Job {
+        Job::of(test, seed, RECORDS)
+    }
+
+    /// With so many records, a multiple of its partitions.
+    pub fn of(test: &str, seed: u64, records: u64) -> Job {
         let servers = Servers::get();
         // A second run on servers that were left running begins afresh.
         let name = format!("{test}-{}", std::process::id());
@@ -55,14 +65,15 @@ impl Job {
         let clicks = Clicks {
             seed,
             partitions: PARTITIONS,
-            records_per_partition: (RECORDS / PARTITIONS as u64) as usize,
+            records_per_partition: (records / PARTITIONS as u64) as usize,
             start_millis: 1_740_830_400_000,
             span_millis: 2 * 60 * 60 * 1000,
         };
+        let count = records;
         let records = clicks.generate();
         let expected = fold(&topic, PARTITIONS, &records);
-        assert_eq!((expected.records(), expected.open), (RECORDS, 0), "the oracle accounts for all records");
-        Job { topic, dead_letters, pipeline, folder, kafka, index, records, expected }
+        assert_eq!((expected.records(), expected.open), (count, 0), "the oracle accounts for all records");
+        Job { name, topic, dead_letters, pipeline, folder, kafka, index, records, expected, environment: Vec::new() }
     }
 
     pub fn start(&self) -> Program {
@@ -71,7 +82,7 @@ impl Job {
 
     /// Another instance; its log has this name.
     pub fn start_as(&self, name: &str) -> Program {
-        Program::run(&self.pipeline, &self.folder.join(format!("{name}.log")))
+        Program::run_with(&self.pipeline, &self.folder.join(format!("{name}.log")), &self.environment)
     }
 
     pub fn produce(&self, records: &[Record]) {

@@ -7,6 +7,7 @@ pub mod counting;
 pub mod dev;
 pub mod evil;
 pub mod fold;
+pub mod forgetful;
 pub mod fuzz;
 pub mod guide;
 pub mod index;

@@ -20,10 +20,16 @@ pub struct Program {
 impl Program {
     /// Starts it on a pipeline file. Its output is appended to `LOG`, which is shown when something fails.
     pub fn run(pipeline: &Path, log: &Path) -> Program {
+        Program::run_with(pipeline, log, &[])
+    }
+
+    /// With variables in its environment.
+    pub fn run_with(pipeline: &Path, log: &Path, environment: &[(String, String)]) -> Program {
         let file = File::options().create(true).append(true).open(log).expect("the log is writable");
         let child = Command::new(binary())
             .arg("run")
             .arg(pipeline)
+            .envs(environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle"))
             .stderr(file)

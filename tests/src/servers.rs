@@ -1,4 +1,4 @@
-//! A real Kafka and a real Elasticsearch for tests, started once by the project's own scripts.
+//! A real Kafka, a real Elasticsearch and a real S3-compatible store for tests, started once by the project's own scripts.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -33,18 +33,74 @@ impl Servers {
 }
 
 fn start() -> Servers {
+    let said = pair(&["start", "kafka", "elasticsearch"]);
+    Servers { kafka: value(&said, "KAFKA"), elasticsearch: value(&said, "ELASTICSEARCH") }
+}
+
+/// A real S3-compatible store with a bucket.
+#[derive(Clone, Debug)]
+pub struct S3 {
+    /// A URL.
+    pub endpoint: String,
+    /// A URL too, for the checkpoints of a pipeline.
+    pub bucket: String,
+}
+
+impl S3 {
+    /// Starts it where it is not running; a later call finds it.
+    pub fn get() -> &'static S3 {
+        static S3: OnceLock<S3> = OnceLock::new();
+        S3.get_or_init(|| S3 { endpoint: value(&pair(&["start", "s3"]), "S3"), bucket: "s3://tidegate".to_owned() })
+    }
+
+    /// How a program gets in.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let variables = [
+            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "testtest1"),
+        ];
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+}
+
+/// One of them, to be taken away and brought back; what it had acknowledged it has still.
+#[derive(Clone, Copy, Debug)]
+pub struct Server(pub &'static str);
+
+impl Server {
+    /// SIGKILL.
+    pub fn kill(self) {
+        pair(&["kill", self.0]);
+    }
+
+    /// SIGTERM, and the end that follows.
+    pub fn stop(self) {
+        pair(&["stop", self.0]);
+    }
+
+    /// Where it was; returns when it answers.
+    pub fn start(self) {
+        pair(&["start", self.0]);
+    }
+}
+
+fn pair(arguments: &[&str]) -> String {
     let script = root().join("scripts/servers/pair.sh");
     let output = Command::new(script)
-        .args(["test", "start"])
+        .arg("test")
+        .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .expect("the script can be run");
-    assert!(output.status.success(), "the servers do not start");
-    let text = String::from_utf8(output.stdout).expect("the script prints text");
-    let value = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.unwrap_or_else(|| panic!("the script did not print {key}")).to_owned()
-    };
-    Servers { kafka: value("KAFKA"), elasticsearch: value("ELASTICSEARCH") }
+    assert!(output.status.success(), "pair.sh test {}", arguments.join(" "));
+    String::from_utf8(output.stdout).expect("the script prints text")
+}
+
+fn value(said: &str, key: &str) -> String {
+    let line = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("the script did not print {key}")).to_owned()
 }

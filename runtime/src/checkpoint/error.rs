@@ -42,6 +42,11 @@ pub enum CheckpointError {
     )]
     Forbidden { location: String, object: String, what: String },
 
+    #[error(
+        "the bucket or container of the store of checkpoints is not there, location=`{location}`; create it, or correct the location"
+    )]
+    NoBucket { location: String },
+
     #[error("the store of checkpoints is full, location=`{location}` object=`{object}`: {what}; make room")]
     Full { location: String, object: String, what: String },
 
@@ -127,6 +132,7 @@ impl HasKind for CheckpointError {
             // Who was fenced off has nothing to do but to wait until it is given the partition again.
             CheckpointError::Unavailable { .. }
             | CheckpointError::Forbidden { .. }
+            | CheckpointError::NoBucket { .. }
             | CheckpointError::Full { .. }
             | CheckpointError::Fenced { .. } => ErrorKind::Unavailable,
             CheckpointError::SlotTaken { .. }

@@ -61,6 +61,10 @@ impl Objects {
         let put = self.store.put_opts(&self.path(name), object.clone().into(), PutMode::Create.into()).await;
         let error = match put {
             Ok(_) => return Ok(Put::Done),
+            // An object that is to be made is missed by nobody.
+            Err(Error::NotFound { .. }) if self.medium == Medium::Network => {
+                return Err(CheckpointError::NoBucket { location: self.location.to_string() });
+            }
             Err(error) if self.medium == Medium::Disk && !is_taken(&error) => return Err(self.failed(name, &error)),
             Err(error) => error,
         };

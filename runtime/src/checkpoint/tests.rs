@@ -16,6 +16,7 @@ mod copies;
 mod fence;
 mod restore;
 mod self_test;
+mod s3;
 
 fn place() -> Place {
     Place { pipeline: Arc::from("clicks"), partition: Partition::new("events", 3) }

@@ -14,38 +14,47 @@ async fn memory() -> Store {
 async fn a_copy_is_put_once_and_takes_the_place_of_the_lost_store() {
     let folder = Folder::new("copies");
     for copy in [memory().await, folder.store()] {
-        let store = memory().await;
-        let id = store.id(StoreId(7)).await.expect("it has one");
-        let mut owner = claim(&store, 1).await;
-        put_next(&store, &mut owner).await.expect("it is put");
-        let original = copy.promote().await;
-        assert!(matches!(original, Err(CheckpointError::NoCopy { .. })), "{original:?}");
-        let object = store.object(&place(), slot(1, 1)).await.expect("it is there");
-        for _ in 0..2 {
-            copy.mark_copy_of(id).await.expect("it is the first");
-            copy.copy_in(&place(), slot(1, 1), object.clone()).await.expect("it is copied");
-        }
-        let other = copy.mark_copy_of(StoreId(8)).await;
-        assert!(matches!(other, Err(CheckpointError::CopyOfOther { found: StoreId(7), .. })), "{other:?}");
-        let other = copy.copy_in(&place(), slot(1, 1), Bytes::from_static(b"x")).await;
-        assert!(matches!(other, Err(CheckpointError::SlotTaken { .. })), "{other:?}");
-
-        assert_eq!((copy.promote().await, copy.promote().await), (Ok(id), Ok(id)));
-        assert_eq!(copy.require(id).await, Ok(()));
-        let mut owner = copy.claim_far(place(), ClaimToken(2)).await.expect("it is claimed");
-        assert_eq!(put_next(&copy, &mut owner).await, Ok(slot(1002, 1)));
-        // Owners that only the lost store knew are fenced off, and those to come are above.
-        assert_eq!(claim(&copy, 3).await.epoch(), Epoch(1003));
+        a_copy_takes_the_place_of_the_lost_store(copy).await;
     }
+}
+
+pub(super) async fn a_copy_takes_the_place_of_the_lost_store(copy: Store) {
+    let store = memory().await;
+    let id = store.id(StoreId(7)).await.expect("it has one");
+    let mut owner = claim(&store, 1).await;
+    put_next(&store, &mut owner).await.expect("it is put");
+    let original = copy.promote().await;
+    assert!(matches!(original, Err(CheckpointError::NoCopy { .. })), "{original:?}");
+    let object = store.object(&place(), slot(1, 1)).await.expect("it is there");
+    for _ in 0..2 {
+        copy.mark_copy_of(id).await.expect("it is the first");
+        copy.copy_in(&place(), slot(1, 1), object.clone()).await.expect("it is copied");
+    }
+    let other = copy.mark_copy_of(StoreId(8)).await;
+    assert!(matches!(other, Err(CheckpointError::CopyOfOther { found: StoreId(7), .. })), "{other:?}");
+    let other = copy.copy_in(&place(), slot(1, 1), Bytes::from_static(b"x")).await;
+    assert!(matches!(other, Err(CheckpointError::SlotTaken { .. })), "{other:?}");
+
+    assert_eq!((copy.promote().await, copy.promote().await), (Ok(id), Ok(id)));
+    assert_eq!(copy.require(id).await, Ok(()));
+    let mut owner = copy.claim_far(place(), ClaimToken(2)).await.expect("it is claimed");
+    assert_eq!(put_next(&copy, &mut owner).await, Ok(slot(1002, 1)));
+    // Owners that only the lost store knew are fenced off, and those to come are above.
+    assert_eq!(claim(&copy, 3).await.epoch(), Epoch(1003));
 }
 
 #[tokio::test]
 async fn a_store_of_its_own_is_not_promoted() {
-    let copy = memory().await;
+    let refused = what_decides_for_others_is_not_promoted(memory().await).await.to_string();
+    expect!["the location decides for other pipelines already, location=`memory:///` store=`00000000000000000000000000000001`: it cannot take the place of store=`00000000000000000000000000000007`, whose copies it has; choose another one, or export what is needed and import it"].assert_eq(&refused);
+}
+
+pub(super) async fn what_decides_for_others_is_not_promoted(copy: Store) -> CheckpointError {
     copy.id(StoreId(1)).await.expect("it has one");
     copy.mark_copy_of(StoreId(7)).await.expect("it is the first");
-    let refused = copy.promote().await.expect_err("it is another").to_string();
-    expect!["the location decides for other pipelines already, location=`memory:///` store=`00000000000000000000000000000001`: it cannot take the place of store=`00000000000000000000000000000007`, whose copies it has; choose another one, or export what is needed and import it"].assert_eq(&refused);
+    let refused = copy.promote().await.expect_err("it is another");
+    assert!(matches!(refused, CheckpointError::StoreOfItsOwn { .. }), "{refused}");
+    refused
 }
 
 #[tokio::test]

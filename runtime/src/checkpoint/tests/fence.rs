@@ -36,27 +36,30 @@ async fn of_many_that_claim_at_once_each_has_an_epoch_of_its_own_and_the_last_on
         let memory = vec![Store::open("memory:///", &[]).expect("it opens"); 24];
         let disk = (0..24).map(|_| folder.store()).collect();
         for stores in [memory, disk] {
-            let store = stores[0].clone();
-            let mut told = race(stores).await;
-            assert!(told.iter().map(|(epoch, _)| epoch.0).eq(1..=24), "{told:?}");
-            assert_eq!(told.pop(), Some((Epoch(24), Ok(slot(24, 1)))));
-            for (epoch, told) in told {
-                let is_owner = told == Ok(SlotId { epoch, sequence: Sequence(1) });
-                assert!(is_owner || matches!(told, Err(CheckpointError::Fenced { .. })), "{told:?}");
-            }
-            let newest =
-                store.to_restore(&place(), &Wanted::default()).await.expect("it answers").expect("there is one");
-            assert_eq!(newest.checkpoint.header().slot, slot(24, 1));
+            each_has_an_epoch_and_the_last_one_counts(stores).await;
         }
     }
+}
+
+pub(super) async fn each_has_an_epoch_and_the_last_one_counts(stores: Vec<Store>) {
+    let (store, last) = (stores[0].clone(), u32::try_from(stores.len()).expect("few"));
+    let mut told = race(stores).await;
+    assert!(told.iter().map(|(epoch, _)| epoch.0).eq(1..=last), "{told:?}");
+    assert_eq!(told.pop(), Some((Epoch(last), Ok(slot(last, 1)))));
+    for (epoch, told) in told {
+        let is_owner = told == Ok(SlotId { epoch, sequence: Sequence(1) });
+        assert!(is_owner || matches!(told, Err(CheckpointError::Fenced { .. })), "{told:?}");
+    }
+    let newest = store.to_restore(&place(), &Wanted::default()).await.expect("it answers").expect("there is one");
+    assert_eq!(newest.checkpoint.header().slot, slot(last, 1));
 }
 
 #[test]
 #[ignore = "a process of processes_that_claim_at_once_have_epochs_of_their_own, which starts and so runs it"]
 fn claims_of_another_process() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let store = Store::open(&folder, &[]).expect("it opens");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it starts");
+    let store = Store::at(&folder).expect("it opens");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
     for number in 0..CLAIMS_OF_A_PROCESS {
         let token = u128::from(std::process::id()) << 32 | u128::from(number);
         println!("epoch={}", runtime.block_on(claim(&store, token)).epoch().0);
@@ -66,11 +69,15 @@ fn claims_of_another_process() {
 #[test]
 fn processes_that_claim_at_once_have_epochs_of_their_own() {
     let folder = Folder::new("processes");
+    each_process_has_epochs_of_its_own(folder.store().location());
+}
+
+pub(super) fn each_process_has_epochs_of_its_own(location: &str) {
     let program = std::env::current_exe().expect("it is known");
     let name = "checkpoint::tests::fence::claims_of_another_process";
     let start = |_| {
         let mut command = Command::new(&program);
-        command.args([name, "--exact", "--ignored", "--nocapture"]).env(FOLDER, folder.store().location());
+        command.args([name, "--exact", "--ignored", "--nocapture"]).env(FOLDER, location);
         command.stdout(Stdio::piped()).spawn().expect("it starts")
     };
     let processes: Vec<_> = (0..3).map(start).collect();
@@ -91,17 +98,21 @@ fn processes_that_claim_at_once_have_epochs_of_their_own() {
 async fn a_former_owner_is_told_that_it_is_none() {
     let folder = Folder::new("zombie");
     for store in [Store::open("memory:///", &[]).expect("it opens"), folder.store()] {
-        let mut first = claim(&store, 1).await;
-        assert_eq!(put_next(&store, &mut first).await, Ok(slot(1, 1)));
-        let mut second = claim(&store, 2).await;
-        let fenced = put_next(&store, &mut first).await.expect_err("fenced");
-        let (partition, epoch, later) = (place().partition, Epoch(1), Epoch(2));
-        assert_eq!(fenced, CheckpointError::Fenced { partition, epoch, later });
-        assert_eq!(put_next(&store, &mut second).await, Ok(slot(2, 1)));
-        // What the former owner left is older than all that the present one puts.
-        let found = store.to_restore(&place(), &Wanted::default()).await.expect("it answers").expect("there is one");
-        assert_eq!((found.checkpoint.header().slot, found.damaged), (slot(2, 1), vec![]));
+        a_former_owner_is_fenced_off(store).await;
     }
+}
+
+pub(super) async fn a_former_owner_is_fenced_off(store: Store) {
+    let mut first = claim(&store, 1).await;
+    assert_eq!(put_next(&store, &mut first).await, Ok(slot(1, 1)));
+    let mut second = claim(&store, 2).await;
+    let fenced = put_next(&store, &mut first).await.expect_err("fenced");
+    let (partition, epoch, later) = (place().partition, Epoch(1), Epoch(2));
+    assert_eq!(fenced, CheckpointError::Fenced { partition, epoch, later });
+    assert_eq!(put_next(&store, &mut second).await, Ok(slot(2, 1)));
+    // What the former owner left is older than all that the present one puts.
+    let found = store.to_restore(&place(), &Wanted::default()).await.expect("it answers").expect("there is one");
+    assert_eq!((found.checkpoint.header().slot, found.damaged), (slot(2, 1), vec![]));
 }
 
 #[tokio::test]

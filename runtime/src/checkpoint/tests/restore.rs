@@ -10,13 +10,17 @@ use super::*;
 async fn three() -> (Arc<Faulty>, Store) {
     let faulty = Faulty::new();
     let store = faulty.store(Medium::Network);
-    let mut owner = claim(&store, 1).await;
-    for _ in 0..2 {
-        put_next(&store, &mut owner).await.expect("it is put");
-    }
-    let mut owner = claim(&store, 2).await;
-    put_next(&store, &mut owner).await.expect("it is put");
+    put_three(&store).await;
     (faulty, store)
+}
+
+async fn put_three(store: &Store) {
+    let mut owner = claim(store, 1).await;
+    for _ in 0..2 {
+        put_next(store, &mut owner).await.expect("it is put");
+    }
+    let mut owner = claim(store, 2).await;
+    put_next(store, &mut owner).await.expect("it is put");
 }
 
 fn name(slot: SlotId) -> String {
@@ -37,7 +41,12 @@ async fn check(store: &Store, expected: Expect) {
 
 #[tokio::test]
 async fn the_newest_is_found() {
-    let (_, store) = three().await;
+    the_newest_of_three_is_found(Faulty::new().store(Medium::Network)).await;
+}
+
+pub(super) async fn the_newest_of_three_is_found(store: Store) {
+    check(&store, expect!["none"]).await;
+    put_three(&store).await;
     check(&store, expect!["0000000002/0000000001 []"]).await;
     let slots: Vec<SlotId> = store.list(&place()).await.expect("it answers").iter().map(|kept| kept.slot).collect();
     assert_eq!(slots, [slot(2, 1), slot(1, 2), slot(1, 1)]);
@@ -150,17 +159,7 @@ async fn a_store_that_does_not_answer_is_no_damage() {
 async fn old_checkpoints_go_and_claims_stay() {
     let folder = Folder::new("retention");
     let store = folder.store();
-    let mut owner = claim(&store, 1).await;
-    for _ in 0..4 {
-        put_next(&store, &mut owner).await.expect("it is put");
-    }
-    let mut owner = claim(&store, 2).await;
-    for _ in 0..3 {
-        put_next(&store, &mut owner).await.expect("it is put");
-    }
-    // The four may have been put at an hour's end, and one of them is then the hour's.
-    let old = store.delete_old(&place()).await.expect("they go");
-    assert!(old.contains(&slot(1, 1)) && old.len() >= 3, "{old:?}");
+    the_old_ones_of_seven_go(&store).await;
     let names = |epoch: u32| {
         let folder = folder.0.join(format!("clicks/events/3/{epoch:010}"));
         let names = std::fs::read_dir(folder).expect("it is there");
@@ -170,8 +169,22 @@ async fn old_checkpoints_go_and_claims_stay() {
     };
     assert_eq!(names(2), ["0000000001", "0000000002", "0000000003", "claim"]);
     assert!(names(1).contains(&"claim".into()));
-    assert_eq!(store.delete_old(&place()).await, Ok(vec![]));
     assert_eq!(claim(&store, 3).await.epoch(), Epoch(3));
+}
+
+pub(super) async fn the_old_ones_of_seven_go(store: &Store) {
+    let mut owner = claim(store, 1).await;
+    for _ in 0..4 {
+        put_next(store, &mut owner).await.expect("it is put");
+    }
+    let mut owner = claim(store, 2).await;
+    for _ in 0..3 {
+        put_next(store, &mut owner).await.expect("it is put");
+    }
+    // The four may have been put at an hour's end, and one of them is then the hour's.
+    let old = store.delete_old(&place()).await.expect("they go");
+    assert!(old.contains(&slot(1, 1)) && old.len() >= 3, "{old:?}");
+    assert_eq!(store.delete_old(&place()).await, Ok(vec![]));
 }
 
 /// A process that was killed while it wrote leaves a file that has not got its name yet.
