@@ -110,6 +110,7 @@ fn checkpoints_are_listed_and_verified_on_s3() {
                 position: Vec::new(),
                 components: Vec::new(),
                 fingerprints: Vec::new(),
+                imported: false,
             };
             store.put(slot, Encoder::new(&header).finish()).await.expect("it is put");
         }
