@@ -185,7 +185,7 @@ fn what_is_not_whole_is_told() {
     stores.damage("first", SECOND);
     stores.check("verify FILE", 5, expect![[r#"
         file:///first
-          events-1/0000000001/0000000002  NOT WHOLE: the object=`clicks/events/1/0000000001/0000000002` cannot be read: it is damaged: its 322 bytes are not those that were written
+          events-1/0000000001/0000000002  NOT WHOLE: the object=`clicks/events/1/0000000001/0000000002` cannot be read: it is damaged: its 323 bytes are not those that were written
           events-1/0000000001/0000000001  whole: 1 output, 1 window, 2 groups
         file:///second
           events-1/0000000001/0000000002  whole: 1 output, 1 window, 2 groups
@@ -213,7 +213,7 @@ fn what_is_not_whole_is_told() {
     );
     // Its header can be read, and no more.
     stores.check("inspect FILE events-1", 5, expect![[r#"
-        error: the object=`clicks/events/1/0000000001/0000000002` cannot be read: it is damaged: its 322 bytes are not those that were written
+        error: the object=`clicks/events/1/0000000001/0000000002` cannot be read: it is damaged: its 323 bytes are not those that were written
     "#]]);
 }
 
@@ -224,8 +224,8 @@ fn a_checkpoint_goes_into_a_file_and_comes_back_as_the_newest() {
         "export FILE events-1/1/1 --to c",
         0,
         expect![[r#"
-        events-1/0000000001/0000000001: 322 bytes written to c
-    "#]],
+            events-1/0000000001/0000000001: 323 bytes written to c
+        "#]],
     );
     let (said, code) = stores.ask("export FILE events-1/1/1 --to c");
     assert!(said.contains("cannot write the file=`c`") && code == Some(1), "{said}");
@@ -283,8 +283,8 @@ fn a_checkpoint_goes_into_a_file_and_comes_back_as_the_newest() {
         "import FILE --from cut",
         5,
         expect![[r#"
-        error: the file is no checkpoint: file=`cut`: it is damaged: its 321 bytes are not those that were written
-    "#]],
+            error: the file is no checkpoint: file=`cut`: it is damaged: its 322 bytes are not those that were written
+        "#]],
     );
 }
 
@@ -295,7 +295,7 @@ fn a_copy_takes_the_place_of_the_first_location() {
     let promote = format!("promote FILE {second}");
     stores.damage("second", SECOND);
     stores.check(&promote, 5, expect![[r#"
-        error: the newest copy of a partition cannot be used: the object=`clicks/events/1/0000000001/0000000002` cannot be read: it is damaged: its 322 bytes are not those that were written. To go on with the one before it, delete the object that is named, then promote again
+        error: the newest copy of a partition cannot be used: the object=`clicks/events/1/0000000001/0000000002` cannot be read: it is damaged: its 323 bytes are not those that were written. To go on with the one before it, delete the object that is named, then promote again
     "#]]);
     let path = stores.folder.join("second").join(place().to_string()).join(SECOND.to_string());
     fs::remove_file(path).expect("it goes");

@@ -17,7 +17,7 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 30] = [
+const MUTANTS: [Mutant; 33] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
@@ -75,7 +75,7 @@ const MUTANTS: [Mutant; 30] = [
     Mutant {
         name: "revision raised at restart",
         file: "runtime/src/lane/source/position.rs",
-        from: "revision: metadata.as_ref().map_or_else(Revision::default, |metadata| metadata.revision),",
+        from: "revision: metadata.as_ref().map_or(Revision(plan.topology.revision), |metadata| metadata.revision),",
         to: "revision: Revision(metadata.as_ref().map_or(0, |metadata| metadata.revision.0 + 1)),",
     },
     Mutant {
@@ -98,13 +98,13 @@ const MUTANTS: [Mutant; 30] = [
     },
     Mutant {
         name: "a record counted in its last window alone",
-        file: "runtime/src/lane/source/folding.rs",
+        file: "runtime/src/lane/source/folding/windows.rs",
         from: "(!rows.is_empty()).then_some(rows)",
         to: "None",
     },
     Mutant {
         name: "a record folded again into an overlapping window that was emitted",
-        file: "runtime/src/lane/source/folding.rs",
+        file: "runtime/src/lane/source/folding/windows.rs",
         from: ".max(self.emitted);\n            if window.end > table.event_time(row).max(over) {",
         to: ";\n            if window.end > table.event_time(row).max(over) {",
     },
@@ -116,25 +116,25 @@ const MUTANTS: [Mutant; 30] = [
     },
     Mutant {
         name: "a window that ends at the watermark taken as open",
-        file: "runtime/src/lane/source/folding.rs",
+        file: "runtime/src/lane/source/folding/windows.rs",
         from: "let late = self.changes_until(plan, window.end) <= watermark;",
         to: "let late = window.end < watermark;",
     },
     Mutant {
         name: "a window that late records changed not written again",
-        file: "runtime/src/lane/source/folding.rs",
+        file: "runtime/src/lane/source/folding/windows.rs",
         from: "self.updated.entry(*start).or_default().insert(*group);",
         to: "let _ = group;",
     },
     Mutant {
         name: "E of a window that may still change",
-        file: "runtime/src/lane/source/folding.rs",
+        file: "runtime/src/lane/source/folding/windows.rs",
         from: "self.emitted.max(plan.windows.last_ended(plan.finished_by(watermark)))",
         to: "self.emitted.max(plan.windows.last_ended(watermark))",
     },
     Mutant {
         name: "the position released when a window leaves instead of when its last update is safe",
-        file: "runtime/src/lane/source/folding/leaving.rs",
+        file: "runtime/src/lane/source/folding/windows.rs",
         from: "let hold = gone.iter().fold(None, |oldest, window| Hold::older(oldest, window.hold()));",
         to: "let hold = None;",
     },
@@ -154,6 +154,24 @@ const MUTANTS: [Mutant; 30] = [
         name: "early results of a lane that is quiet left out",
         file: "runtime/src/lane/source/ending.rs",
         from: "if aggregate.emit.when_quiet && !aggregate.merged {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "sessions that are a gap apart taken as one",
+        file: "runtime/src/window/session_windows.rs",
+        from: "left.start < right.end && right.start < left.end && self.cell",
+        to: "left.start <= right.end && right.start <= left.end && self.cell",
+    },
+    Mutant {
+        name: "a session that was emitted emitted again after a restart, without its first records",
+        file: "runtime/src/lane/source/folding/sessions.rs",
+        from: "ended.retain(|session| session.window.end > self.emitted);",
+        to: "",
+    },
+    Mutant {
+        name: "a checkpoint of one who was no owner any more restored",
+        file: "runtime/src/checkpoint/store/restore.rs",
+        from: "if wanted.position.is_some() && !is_committed && !header.imported {",
         to: "if false {",
     },
     Mutant {

@@ -92,12 +92,10 @@ fn what_is_not_there_yet() {
             a window's id is made of the output, the window and the group; remove it"#]]);
     With {
         watermark: "out_of_order = \"1m\"",
-        aggregate: "window = { session_gap = \"30m\" }\nlimits = { memory = \"1KiB\", retire_at = \"65MiB\" }\non_trap = \"explode\"\non_breaker = \"stal\"",
+        aggregate: "window = { tumbling = \"30m\" }\nlimits = { memory = \"1KiB\", retire_at = \"65MiB\" }\non_trap = \"explode\"\non_breaker = \"stal\"",
         ..With::default()
     }
     .wrong(expect![[r#"
-        p.toml:20:26: `output.aggregate.window.session_gap` is not supported yet
-            windows are { tumbling = "1m" } or { sliding = "5m", every = "1m" }
         p.toml:21:21: out of bounds: memory=`1KiB`
             from 1MiB to 4GiB
         p.toml:22:11: no such choice: on_trap=`explode`
@@ -136,6 +134,37 @@ fn early_results_and_updates() {
         p.toml:21:18: out of bounds: every=`0s`
             from 1ms to 366d
         p.toml:22:8: `update_within` is missing in [output.aggregate.late]"#]]);
+}
+
+#[test]
+fn sessions() {
+    let with = |keys: &str| With {
+        watermark: "out_of_order = \"1m\"",
+        aggregate: Box::leak(keys.to_owned().into_boxed_str()),
+        ..With::default()
+    };
+    let read = with("window = { session_gap = \"30m\", max_session = \"1d\" }\npartitioned_by_group = true").right();
+    let aggregate = read.outputs[0].aggregate.as_ref().expect("it has one");
+    let hours = |hours: u64| Duration::from_secs(3600 * hours);
+    assert_eq!(aggregate.window, WindowSettings::Session { gap: hours(1) / 2, max: hours(24) });
+    with("window = { session_gap = \"30m\" }\npartitioned_by_group = true")
+        .wrong(expect!["p.toml:20:10: `max_session` is missing in [output.aggregate.window]"]);
+    with("window = { session_gap = \"30m\", max_session = \"10m\" }\npartitioned_by_group = true").wrong(expect![[
+        r#"
+        p.toml:20:47: shorter than the gap: max_session=`10m`
+            a session is cut at its multiples, counted from 1970 UTC"#
+    ]]);
+    with(
+        "window = { session_gap = \"30m\", max_session = \"1d\" }\nemit = { every = \"1s\" }\n\
+          late = { update_within = \"1h\" }",
+    )
+    .wrong(expect![[r#"
+        p.toml:18:1: sessions have no early results
+            the start of an open session may still move: leave out `emit`
+        p.toml:18:1: sessions are not updated when they have ended
+            a record behind the watermark is late: take `dead-letter` or `drop`, and a larger out_of_order waits longer
+        p.toml:18:1: sessions over several partitions are not supported yet
+            where the topic's key is the group, say `partitioned_by_group = true`"#]]);
 }
 
 #[test]
