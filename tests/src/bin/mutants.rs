@@ -17,7 +17,7 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 33] = [
+const MUTANTS: [Mutant; 35] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
@@ -167,6 +167,19 @@ const MUTANTS: [Mutant; 33] = [
         file: "runtime/src/lane/source/folding/sessions.rs",
         from: "ended.retain(|session| session.window.end > self.emitted);",
         to: "",
+    },
+    Mutant {
+        name: "sessions that it was not looked at taken as emitted",
+        file: "runtime/src/lane/source/folding/sessions.rs",
+        from: "self.emitted.max(watermark.min(self.closed))",
+        to: "self.emitted.max(watermark)",
+    },
+    Mutant {
+        name: "a session of a checkpoint let go as soon as its end was emitted",
+        file: "runtime/src/lane/source/folding.rs",
+        from: "(Folding::Sessions(one), Item::Session(session)) => one.windows.put_back(&session),",
+        to: "(Folding::Sessions(one), Item::Session(session)) => if session.window.end > one.emitted() { \
+             one.windows.put_back(&session) },",
     },
     Mutant {
         name: "a checkpoint of one who was no owner any more restored",

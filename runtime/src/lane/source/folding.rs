@@ -75,12 +75,18 @@ impl Folding {
 
     /// E as it is when what the lane gave by `watermark` is safe.
     pub fn emitted_through(&self, plan: &AggregatePlan, watermark: EventTime) -> EventTime {
-        either!(self, one => one.emitted_through(plan, watermark))
+        match self {
+            Folding::Windows(one) => one.emitted_through(plan, watermark),
+            Folding::Sessions(one) => one.emitted_through(watermark),
+        }
     }
 
     /// What the lane gave by `watermark` is safe.
     pub fn released(&mut self, plan: &AggregatePlan, watermark: EventTime) {
-        either!(self, one => one.released(plan, watermark));
+        match self {
+            Folding::Windows(one) => one.released(plan, watermark),
+            Folding::Sessions(one) => one.released(watermark),
+        }
     }
 
     /// The last window of a record of the batch that happened then, and whether it is not folded any more.
@@ -208,11 +214,8 @@ impl Folding {
                     one.windows.put_back(start, hold, &group);
                 }
             }
-            (Folding::Sessions(one), Item::Session(session)) => {
-                if session.window.end > one.emitted() {
-                    one.windows.put_back(&session);
-                }
-            }
+            // Also one that seems to have been emitted since: a record that is read again may make it last longer.
+            (Folding::Sessions(one), Item::Session(session)) => one.windows.put_back(&session),
             (Folding::Windows(_), Item::Session(_)) | (Folding::Sessions(_), Item::Window { .. } | Item::Group(_)) => {
                 return false;
             }

@@ -21,6 +21,8 @@ pub(in crate::lane::source) struct SessionFolding {
     pub windows: Sessions,
     /// E: sessions that ended by it were emitted. Records of them may be read again: what is folded of them is let go.
     emitted: EventTime,
+    /// Sessions that ended by it were taken out.
+    closed: EventTime,
     /// When it was looked last whether sessions have ended.
     looked: EventTime,
     slots: SessionSlots,
@@ -43,6 +45,7 @@ impl SessionFolding {
         SessionFolding {
             windows: Sessions::new(sessions),
             emitted,
+            closed: emitted,
             looked: plan.windows.last_ended(watermark.current()),
             slots: SessionSlots::default(),
             rows: Rows::default(),
@@ -53,12 +56,13 @@ impl SessionFolding {
         self.emitted
     }
 
-    pub fn emitted_through(&self, _: &AggregatePlan, watermark: EventTime) -> EventTime {
-        self.emitted.max(watermark)
+    /// It is not looked at each watermark whether sessions have ended, so some that ended by it may still be here.
+    pub fn emitted_through(&self, watermark: EventTime) -> EventTime {
+        self.emitted.max(watermark.min(self.closed))
     }
 
-    pub fn released(&mut self, plan: &AggregatePlan, watermark: EventTime) {
-        self.emitted = self.emitted_through(plan, watermark);
+    pub fn released(&mut self, watermark: EventTime) {
+        self.emitted = self.emitted_through(watermark);
     }
 
     pub fn ended<'a>(&self, time: &'a BatchTime<'_>) -> impl Fn(u32, EventTime) -> (Window, bool) + use<'a> {
@@ -150,6 +154,7 @@ impl SessionFolding {
             true => self.windows.announce(watermark, &mut migrate)?,
             false => Vec::new(),
         };
+        self.closed = self.closed.max(watermark);
         self.looked = self.looked.max(plan.windows.last_ended(watermark));
         Ok(Leaving { ended: ended.into(), early: early.into(), hold })
     }
