@@ -286,5 +286,7 @@ fn kills_and_outages_do_not_show() {
     assert!(used > 1, "checkpoints were not used");
     let expected = &site.job.expected;
     let (documents, dead_letters) = (expected.documents.len(), expected.dead_letters.len());
-    println!("{events} records are {documents} documents and {dead_letters} dead letters: lost 0, duplicate 0");
+    println!(
+        "{events} records: the index has the {documents} documents of the fold, and {dead_letters} dead letters are there"
+    );
 }

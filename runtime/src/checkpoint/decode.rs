@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::record::{EventTime, Offset, StateSchema};
+use crate::record::{EventTime, StateSchema};
 use crate::window::{GroupState, Hold, SessionState, Window};
 
 use super::frame::{self, Section, damaged};
@@ -108,37 +108,25 @@ impl Windows<'_> {
     /// The next window or group, which lives until the one after it is read.
     #[expect(clippy::should_implement_trait, reason = "what an iterator gives outlives its next call")]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, Unreadable> {
-        let hold = |hold: HoldRecord| Hold {
-            offset: Offset(hold.offset),
-            watermark: EventTime::from_micros(hold.watermark_micros),
-        };
         Ok(self.records.next()?.map(|record| match record {
-            WindowRecord::Window { start_micros, hold: held } => {
-                Item::Window { start: EventTime::from_micros(start_micros), hold: held.map(hold) }
+            WindowRecord::Window { start_micros, hold } => {
+                Item::Window { start: EventTime::from_micros(start_micros), hold: hold.map(HoldRecord::into) }
             }
-            WindowRecord::Group { key, state, count, first, last } => {
-                Item::Group(GroupState { key, state, count, first: Offset(first), last: Offset(last) })
+            WindowRecord::Group(group) => Item::Group(group.into()),
+            WindowRecord::Session { start_micros, end_micros, announced_micros, hold, group } => {
+                let (start, end) = (EventTime::from_micros(start_micros), EventTime::from_micros(end_micros));
+                let GroupState { key, state, count, first, last } = group.into();
+                Item::Session(SessionState {
+                    window: Window { start, end },
+                    key: key.into(),
+                    state: state.into(),
+                    count,
+                    first,
+                    last,
+                    hold: hold.into(),
+                    announced: announced_micros.map(EventTime::from_micros),
+                })
             }
-            WindowRecord::Session {
-                start_micros,
-                end_micros,
-                announced_micros,
-                hold: held,
-                key,
-                state,
-                count,
-                first,
-                last,
-            } => Item::Session(SessionState {
-                window: Window { start: EventTime::from_micros(start_micros), end: EventTime::from_micros(end_micros) },
-                key: key.into(),
-                state: state.into(),
-                count,
-                first: Offset(first),
-                last: Offset(last),
-                hold: hold(held),
-                announced: announced_micros.map(EventTime::from_micros),
-            }),
         }))
     }
 }

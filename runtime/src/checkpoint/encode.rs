@@ -5,7 +5,7 @@ use crate::window::{GroupState, Hold, SessionState};
 
 use super::Header;
 use super::frame::{Frame, Section};
-use super::records::{self, HoldRecord, OutputRecord, RecordWriter, WindowRecord};
+use super::records::{self, OutputRecord, RecordWriter, WindowRecord};
 
 /// A checkpoint that is being written.
 pub struct Encoder {
@@ -51,32 +51,21 @@ impl Encoder {
 
 impl WindowsEncoder<'_> {
     pub fn window(&mut self, start: EventTime, hold: Option<Hold>) {
-        let hold = hold.map(held);
-        self.records.write(&WindowRecord::Window { start_micros: start.micros(), hold });
+        self.records.write(&WindowRecord::Window { start_micros: start.micros(), hold: hold.map(Hold::into) });
     }
 
     /// A group of the window that was written last.
     pub fn group(&mut self, group: GroupState<'_>) {
-        let GroupState { key, state, count, first, last } = group;
-        self.records.write(&WindowRecord::Group { key, state, count, first: first.0, last: last.0 });
+        self.records.write(&WindowRecord::Group(group.into()));
     }
 
     pub fn session(&mut self, session: &SessionState) {
-        let GroupState { key, state, count, first, last } = session.group();
         self.records.write(&WindowRecord::Session {
             start_micros: session.window.start.micros(),
             end_micros: session.window.end.micros(),
             announced_micros: session.announced.map(EventTime::micros),
-            hold: held(session.hold),
-            key,
-            state,
-            count,
-            first: first.0,
-            last: last.0,
+            hold: session.hold.into(),
+            group: session.group().into(),
         });
     }
-}
-
-fn held(hold: Hold) -> HoldRecord {
-    HoldRecord { offset: hold.offset.0, watermark_micros: hold.watermark.micros() }
 }

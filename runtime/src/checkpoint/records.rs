@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::record::{EventTime, Offset};
+use crate::window::{GroupState, Hold};
+
 use super::Unreadable;
 use super::frame::{SectionReader, SectionWriter, damaged};
 
@@ -25,15 +28,7 @@ pub(super) enum WindowRecord<'a> {
         start_micros: i64,
         hold: Option<HoldRecord>,
     },
-    Group {
-        #[serde(borrow, serialize_with = "as_bytes")]
-        key: &'a [u8],
-        #[serde(borrow, serialize_with = "as_bytes")]
-        state: &'a [u8],
-        count: u64,
-        first: i64,
-        last: i64,
-    },
+    Group(#[serde(borrow)] GroupRecord<'a>),
     /// A window of one group by itself.
     Session {
         start_micros: i64,
@@ -41,20 +36,50 @@ pub(super) enum WindowRecord<'a> {
         /// Until when it lasted when other lanes were told of it.
         announced_micros: Option<i64>,
         hold: HoldRecord,
-        #[serde(borrow, serialize_with = "as_bytes")]
-        key: &'a [u8],
-        #[serde(borrow, serialize_with = "as_bytes")]
-        state: &'a [u8],
-        count: u64,
-        first: i64,
-        last: i64,
+        #[serde(borrow)]
+        group: GroupRecord<'a>,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct GroupRecord<'a> {
+    #[serde(borrow, serialize_with = "as_bytes")]
+    pub key: &'a [u8],
+    #[serde(borrow, serialize_with = "as_bytes")]
+    pub state: &'a [u8],
+    pub count: u64,
+    pub first: i64,
+    pub last: i64,
+}
+
+impl<'a> From<GroupState<'a>> for GroupRecord<'a> {
+    fn from(GroupState { key, state, count, first, last }: GroupState<'a>) -> Self {
+        GroupRecord { key, state, count, first: first.0, last: last.0 }
+    }
+}
+
+impl<'a> From<GroupRecord<'a>> for GroupState<'a> {
+    fn from(GroupRecord { key, state, count, first, last }: GroupRecord<'a>) -> Self {
+        GroupState { key, state, count, first: Offset(first), last: Offset(last) }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct HoldRecord {
     pub offset: i64,
     pub watermark_micros: i64,
+}
+
+impl From<Hold> for HoldRecord {
+    fn from(Hold { offset, watermark }: Hold) -> Self {
+        HoldRecord { offset: offset.0, watermark_micros: watermark.micros() }
+    }
+}
+
+impl From<HoldRecord> for Hold {
+    fn from(HoldRecord { offset, watermark_micros }: HoldRecord) -> Self {
+        Hold { offset: Offset(offset), watermark: EventTime::from_micros(watermark_micros) }
+    }
 }
 
 /// A slice is a sequence of numbers unless it is told that these are bytes.

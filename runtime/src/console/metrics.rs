@@ -171,31 +171,31 @@ fn lanes(encoder: &mut DescriptorEncoder, lanes: &[LaneSnapshot]) -> fmt::Result
         None,
         MetricType::Gauge,
     )?;
-    each(family, lanes, |lane| known(lane.watermark))?;
+    each(family, lanes, |lane| known(lane.status.watermark))?;
     let family =
         encoder.encode_descriptor("tidegate_open_windows", "Windows that are not final", None, MetricType::Gauge)?;
-    each(family, lanes, |lane| Some(lane.open_windows as f64))?;
+    each(family, lanes, |lane| Some(lane.status.open_windows as f64))?;
     let family = encoder.encode_descriptor(
         "tidegate_groups",
         "States that are held: a group in a window",
         None,
         MetricType::Gauge,
     )?;
-    each(family, lanes, |lane| Some(lane.groups as f64))?;
+    each(family, lanes, |lane| Some(lane.status.groups as f64))?;
     let family = encoder.encode_descriptor(
         "tidegate_windows_bytes",
         "What open windows take in memory, about",
         None,
         MetricType::Gauge,
     )?;
-    each(family, lanes, |lane| Some(lane.windows_bytes as f64))?;
+    each(family, lanes, |lane| Some(lane.status.windows_bytes as f64))?;
     let family = encoder.encode_descriptor(
         "tidegate_idle",
         "1 while the partition holds no window back, since nothing comes",
         None,
         MetricType::Gauge,
     )?;
-    each(family, lanes, |lane| Some(f64::from(u8::from(lane.idle))))
+    each(family, lanes, |lane| Some(f64::from(u8::from(lane.status.idle))))
 }
 
 fn known(time: EventTime) -> Option<f64> {
@@ -229,21 +229,22 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::lane::LaneStatus;
     use crate::record::{Offset, Partition};
 
     fn snapshot() -> Snapshot {
         let lane = LaneSnapshot {
             partition: Partition::new("clicks", 3),
             parts: false,
-            watermark: EventTime::from_micros(1_500_000),
-            open_windows: 2,
-            oldest_end: None,
-            groups: 7,
-            windows_bytes: 700,
-            next: Offset(5),
-            idle: false,
             lag: Some(4),
-            sources: Default::default(),
+            status: LaneStatus {
+                watermark: EventTime::from_micros(1_500_000),
+                open_windows: 2,
+                groups: 7,
+                windows_bytes: 700,
+                next: Offset(5),
+                ..LaneStatus::default()
+            },
         };
         let mut snapshot = Snapshot { lanes: vec![lane], ..Snapshot::default() };
         snapshot.counts.tally.records = 9;

@@ -128,7 +128,10 @@ pub(super) enum Metadata<'a> {
 
 impl Metadata<'static> {
     pub fn decode(text: &str) -> Result<Self, LaneError> {
-        decode(text)
+        let foreign = || LaneError::ForeignPosition { metadata: shown(text) };
+        let body = text.strip_prefix(PREFIX).ok_or_else(foreign)?;
+        let bytes = STANDARD_NO_PAD.decode(body).map_err(|_| foreign())?;
+        postcard::from_bytes(&bytes).map_err(|_| foreign())
     }
 }
 
@@ -168,7 +171,7 @@ impl SourceMetadata {
     }
 
     pub fn decode(text: &str) -> Result<Self, LaneError> {
-        match decode(text)? {
+        match Metadata::decode(text)? {
             Metadata::Source(metadata) => Ok(metadata.into_owned()),
             Metadata::Parts(_) => Err(LaneError::ForeignPosition { metadata: shown(text) }),
         }
@@ -187,7 +190,7 @@ impl PartsMetadata {
     }
 
     pub fn decode(text: &str) -> Result<Self, LaneError> {
-        match decode(text)? {
+        match Metadata::decode(text)? {
             Metadata::Parts(metadata) => Ok(metadata.into_owned()),
             Metadata::Source(_) => Err(LaneError::ForeignPosition { metadata: shown(text) }),
         }
@@ -197,13 +200,6 @@ impl PartsMetadata {
 fn encode(metadata: &Metadata<'_>) -> String {
     let bytes = postcard::to_allocvec(metadata).expect("plain values are written into memory");
     format!("{PREFIX}{}", STANDARD_NO_PAD.encode(bytes))
-}
-
-fn decode(text: &str) -> Result<Metadata<'static>, LaneError> {
-    let foreign = || LaneError::ForeignPosition { metadata: shown(text) };
-    let body = text.strip_prefix(PREFIX).ok_or_else(foreign)?;
-    let bytes = STANDARD_NO_PAD.decode(body).map_err(|_| foreign())?;
-    postcard::from_bytes(&bytes).map_err(|_| foreign())
 }
 
 /// Enough of a foreign text to recognise it.

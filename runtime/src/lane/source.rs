@@ -74,7 +74,8 @@ pub(super) struct SourceLane {
     revision: Revision,
     next: Offset,
     watermark: Watermark,
-    /// The watermark by which what was open was told of last, where sessions are.
+    /// The watermark up to which others may be told that they know what they must: all windows that ended by it, and all sessions that
+    /// began before it.
     vouched: EventTime,
     /// S: what an earlier owner of the position had settled.
     settled: Offset,
@@ -311,11 +312,7 @@ impl SourceLane {
     /// Writes the marker that is due, if one is, to every partition of the parts topic.
     fn write_marker(&mut self, effects: &mut Vec<Effect>) {
         let Some(topic) = self.plan.parts_topic().cloned() else { return };
-        // Others must know of all sessions that began before a marker.
-        let has_sessions =
-            self.plan.outputs.iter().filter_map(|output| output.aggregate.as_ref()).any(|one| one.sessions.is_some());
-        let current = if has_sessions { self.vouched } else { self.watermark.current() };
-        let Some(word) = self.closings.next_marker(current) else { return };
+        let Some(word) = self.closings.next_marker(self.vouched) else { return };
         let value = encode_marker(&Marker {
             topic: &self.partition.topic,
             partition: self.partition.number,

@@ -59,8 +59,7 @@ impl MemoryDivision {
     /// What there is to say when the windows have outgrown what is left for them.
     pub(super) fn crowded(&self, snapshot: &Snapshot) -> Option<PipelineError> {
         let bytes_max = self.windows_bytes(snapshot.components_bytes);
-        let (bytes, windows) = (snapshot.windows_bytes(), snapshot.open_windows());
-        let groups = snapshot.lanes.iter().map(|lane| lane.groups).sum();
+        let (bytes, groups, windows) = (snapshot.windows_bytes(), snapshot.groups(), snapshot.open_windows());
         (bytes > bytes_max).then_some(PipelineError::Windows { bytes, bytes_max, groups, windows })
     }
 
@@ -81,23 +80,11 @@ mod tests {
     #[test]
     fn windows_that_outgrow_what_components_leave_are_named() {
         let division = MemoryDivision::of(64 << 20);
-        let lane = |windows_bytes| {
-            let LaneStatus { watermark, oldest_end, next, sources, .. } = LaneStatus::default();
-            let partition = Partition::new("events", 0);
-            let (parts, open_windows, groups, idle, lag) = (false, 3, 1000, false, None);
-            LaneSnapshot {
-                partition,
-                parts,
-                watermark,
-                open_windows,
-                oldest_end,
-                groups,
-                windows_bytes,
-                next,
-                idle,
-                lag,
-                sources,
-            }
+        let lane = |windows_bytes| LaneSnapshot {
+            partition: Partition::new("events", 0),
+            parts: false,
+            lag: None,
+            status: LaneStatus { open_windows: 3, groups: 1000, windows_bytes, ..LaneStatus::default() },
         };
         let snapshot = |components_bytes, each| Snapshot {
             components_bytes,

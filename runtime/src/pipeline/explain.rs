@@ -52,16 +52,16 @@ struct Source<'s> {
 }
 
 pub fn explain_watermark(snapshot: &Snapshot) -> WatermarkReport {
-    let merging = snapshot.lanes.iter().filter(|lane| lane.parts).min_by_key(|lane| lane.watermark);
+    let merging = snapshot.lanes.iter().filter(|lane| lane.parts).min_by_key(|lane| lane.status.watermark);
     let sources = sources(snapshot, merging);
     let active = || sources.iter().filter(|source| !source.idle);
     let closed_through = match merging {
-        Some(merging) => known(merging.watermark),
+        Some(merging) => known(merging.status.watermark),
         None => active().map(|source| source.newest).min().flatten(),
     };
     let slowest = active().map(|source| source.watermark).min();
     let furthest = sources.iter().filter_map(|source| source.newest).max();
-    let oldest_end = snapshot.lanes.iter().filter_map(|lane| lane.oldest_end).min();
+    let oldest_end = snapshot.lanes.iter().filter_map(|lane| lane.status.oldest_end).min();
     let passed = oldest_end.is_some_and(|end| furthest.is_some_and(|furthest| furthest >= end));
     let mut report = WatermarkReport {
         closed_through: closed_through.map(|time| time.to_string()),
@@ -108,9 +108,9 @@ fn sources<'s>(snapshot: &'s Snapshot, merging: Option<&LaneSnapshot>) -> Vec<So
     let lanes = || snapshot.lanes.iter().filter(|lane| !lane.parts);
     let of_lane = |lane: &'s LaneSnapshot| Source {
         partition: lane.partition.clone(),
-        watermark: known(lane.watermark),
-        newest: known(lane.watermark),
-        idle: lane.idle,
+        watermark: known(lane.status.watermark),
+        newest: known(lane.status.watermark),
+        idle: lane.status.idle,
         lane: Some(lane),
     };
     let Some(merging) = merging else { return lanes().map(of_lane).collect() };
@@ -120,12 +120,12 @@ fn sources<'s>(snapshot: &'s Snapshot, merging: Option<&LaneSnapshot>) -> Vec<So
         Source {
             partition: said.partition.clone(),
             watermark,
-            newest: watermark.max(lane.and_then(|lane| known(lane.watermark))),
+            newest: watermark.max(lane.and_then(|lane| known(lane.status.watermark))),
             idle: said.idle,
             lane,
         }
     };
-    merging.sources.iter().map(of_marker).collect()
+    merging.status.sources.iter().map(of_marker).collect()
 }
 
 fn opening(

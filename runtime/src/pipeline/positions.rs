@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::{Place, Store};
+use crate::checkpoint::{CheckpointError, Place, Store};
 use crate::config::PipelineSettings;
 use crate::lane::{Known, KnownTopic, Plan};
 use crate::record::Partition;
@@ -74,11 +74,20 @@ pub(super) fn partitions_of(topic: &TopicDescription) -> Vec<Partition> {
 
 /// Positions expire when a group is away for long; where there is a checkpoint, it takes their place.
 fn has_checkpoint(settings: &PipelineSettings, partition: &Partition) -> Result<bool, PipelineError> {
+    let place = Place { pipeline: Arc::from(settings.name.as_str()), partition: partition.clone() };
+    let kept = ask_store(settings, async |store| store.list(&place).await)?;
+    Ok(kept.is_some_and(|kept| !kept.is_empty()))
+}
+
+/// Asks the location of checkpoints that decides; none where the pipeline has none.
+pub(super) fn ask_store<T>(
+    settings: &PipelineSettings,
+    ask: impl AsyncFnOnce(Store) -> Result<T, CheckpointError>,
+) -> Result<Option<T>, PipelineError> {
     let Some(location) = settings.checkpoint.as_ref().and_then(|checkpoint| checkpoint.locations.first()) else {
-        return Ok(false);
+        return Ok(None);
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PipelineError::Thread)?;
-    let place = Place { pipeline: Arc::from(settings.name.as_str()), partition: partition.clone() };
-    let kept = Store::at(location).and_then(|store| runtime.block_on(store.list(&place)));
-    Ok(!kept.map_err(Box::new)?.is_empty())
+    let answer = runtime.block_on(async { ask(Store::at(location)?).await });
+    answer.map(Some).map_err(|error| PipelineError::Store(Box::new(error)))
 }

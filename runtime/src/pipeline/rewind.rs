@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::Store;
 use crate::config::PipelineSettings;
 use crate::lane::{Known, Plan, REVISION_MAX, Rewinding, RewoundSource};
 use crate::record::{Commitment, EventTime, Offset, Partition, TopicId};
 use crate::source::{Admin, RecordRange, TopicDescription};
 
 use super::PipelineError;
-use super::positions::partitions_of;
+use super::positions::{ask_store, partitions_of};
 
 /// Where a pipeline is rewound to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -278,23 +277,18 @@ fn look_back(
 
 /// The latest revision of a checkpoint: positions may be gone.
 fn revision_of_checkpoints(settings: &PipelineSettings) -> Result<u16, PipelineError> {
-    let Some(location) = settings.checkpoint.as_ref().and_then(|checkpoint| checkpoint.locations.first()) else {
-        return Ok(0);
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PipelineError::Thread)?;
     let pipeline: Arc<str> = settings.name.as_str().into();
-    let latest = runtime.block_on(async {
-        let store = Store::at(location)?;
+    let latest = ask_store(settings, async |store| {
         let mut latest = 0;
         for (place, kept) in store.partitions(&pipeline).await? {
-            for kept in kept.iter().take(1) {
-                // One that is damaged is passed over by a restart as well.
-                if let Ok(header) = store.header(&place, kept).await {
-                    latest = latest.max(header.revision);
-                }
+            // One that is damaged is passed over by a restart as well.
+            if let Some(newest) = kept.first()
+                && let Ok(header) = store.header(&place, newest).await
+            {
+                latest = latest.max(header.revision);
             }
         }
         Ok(latest)
-    });
-    latest.map_err(|error| PipelineError::Store(Box::new(error)))
+    })?;
+    Ok(latest.unwrap_or_default())
 }

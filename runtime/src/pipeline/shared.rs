@@ -14,7 +14,7 @@ use super::shell::Shell;
 use super::slot::Slot;
 use super::tap::Taps;
 use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
-use crate::lane::{LaneStatus, Plan};
+use crate::lane::Plan;
 use crate::plugin::ComponentsMemory;
 use crate::record::{Offset, Partition};
 use crate::source::Source;
@@ -192,21 +192,7 @@ impl Shared {
     fn lane(&self, slot: &Slot, lags: &HashMap<&Partition, Option<u64>>) -> LaneSnapshot {
         let (partition, parts) = (slot.partition.clone(), self.plan.parts_topic() == Some(&slot.partition.topic));
         let lag = lags.get(&slot.partition).copied().flatten();
-        let status = slot.status().unwrap_or_default();
-        let LaneStatus { watermark, open_windows, oldest_end, groups, windows_bytes, next, idle, sources } = status;
-        LaneSnapshot {
-            partition,
-            parts,
-            watermark,
-            open_windows,
-            oldest_end,
-            groups,
-            windows_bytes,
-            next,
-            idle,
-            lag,
-            sources,
-        }
+        LaneSnapshot { partition, parts, lag, status: slot.status().unwrap_or_default() }
     }
 }
 

@@ -1,11 +1,10 @@
 //! The pipeline at one moment, as progress, metrics and health read it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CheckpointCounts, Counts, ReloadStatus};
-use crate::lane::SourceStatus;
-use crate::record::{EventTime, Offset, Partition};
+use crate::lane::LaneStatus;
+use crate::record::Partition;
 
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Snapshot {
@@ -53,19 +52,9 @@ pub struct LaneSnapshot {
     pub partition: Partition,
     /// A partition of the parts topic, not of a source topic.
     pub parts: bool,
-    pub watermark: EventTime,
-    pub open_windows: usize,
-    /// Where the oldest of them ends.
-    pub oldest_end: Option<EventTime>,
-    pub groups: usize,
-    /// What they take in memory, about.
-    pub windows_bytes: usize,
-    pub next: Offset,
-    pub idle: bool,
     /// Records behind the end of the partition; none while the broker has not said where that is.
     pub lag: Option<u64>,
-    /// Of a partition of the parts topic: what is known of each source.
-    pub sources: Arc<[SourceStatus]>,
+    pub status: LaneStatus,
 }
 
 /// The sink's own counts.
@@ -87,12 +76,17 @@ impl Snapshot {
 
     /// Windows of the lanes that hold them: those of the parts lanes are the same windows further on.
     pub fn open_windows(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.open_windows).sum()
+        self.lanes.iter().map(|lane| lane.status.open_windows).sum()
     }
 
     /// What the windows of all lanes take in memory, about.
     pub fn windows_bytes(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.windows_bytes).sum()
+        self.lanes.iter().map(|lane| lane.status.windows_bytes).sum()
+    }
+
+    /// Groups in the windows of all lanes.
+    pub fn groups(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.status.groups).sum()
     }
 
     /// Whether the process is alive: all of its threads come round. Not whether anything else is.

@@ -1,13 +1,17 @@
 //! A lane with many open groups, and batches of records of them: for the benchmarks of what states cost.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use tidegate::checkpoint::CheckpointId;
-use tidegate::lane::{Effect, Event, Frozen, Instances, Lane, Plan, Ticket};
+use tidegate::config::PipelineSettings;
+use tidegate::lane::{Effect, Event, Frozen, Instances, Lane, Plan, Ticket, Topology};
 use tidegate::record::{BatchBuilder, EventTime, Offset, Partition, RecordBatch, Resume};
+
+use crate::workspace::root;
 
 pub const ROWS: u64 = 1024;
 /// All records are of one window.
@@ -43,6 +47,40 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as above.
         unsafe { System.realloc(at, layout, size) }
     }
+}
+
+/// A pipeline that has this component count the records of `numbers` by `g`, in windows of an hour.
+pub fn settings(plugins: &Path, plugin: &str) -> anyhow::Result<PipelineSettings> {
+    let text = format!(
+        r#"
+        name = "groups"
+        plugins = "{}"
+        [source.kafka]
+        brokers = "localhost:1"
+        topics = ["numbers"]
+        [source.decode]
+        event_time = "time"
+        [watermark]
+        out_of_order = "10m"
+        [sink.elasticsearch]
+        urls = ["http://localhost:1"]
+        [[output]]
+        name = "groups"
+        index = "groups"
+        [output.aggregate]
+        plugin = "{plugin}"
+        group_by = ["g"]
+        window = {{ tumbling = "1h" }}
+        "#,
+        plugins.display()
+    );
+    let parsed = PipelineSettings::parse(&text, &root().join("groups.toml"), &|_| None, None);
+    let (settings, _) = parsed.map_err(|errors| anyhow::anyhow!("{errors}"))?;
+    Ok(settings)
+}
+
+pub fn topology() -> Topology {
+    Topology { sources: vec![("numbers".into(), 1)], parts_partitions: 1, ..Topology::default() }
 }
 
 /// A lane of `numbers-0` that has its groups open.

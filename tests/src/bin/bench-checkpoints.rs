@@ -4,21 +4,18 @@
 //! `make bench BENCHES=checkpoints` runs it, or `target/release/bench-checkpoints --checkpoints 200 --groups-max 100000 --seconds 30`. It is
 //! no test, and fails for no figure.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate::checkpoint::{Checkpoint, CheckpointId, Epoch, Sequence, SlotId, StoreId};
-use tidegate::config::PipelineSettings;
-use tidegate::lane::{
-    Components, Described, Instances, Lane, OutputComponents, Plan, PluginId, StateDescription, Topology,
-};
+use tidegate::lane::{Components, Described, Instances, Lane, OutputComponents, Plan, PluginId, StateDescription};
 use tidegate::plugin::{Aggregate, CallError, Instance};
 use tidegate::record::{Accumulated, Batch, Offset, Output, Ports, Resume, Slices, StateSchema};
-use tidegate_tests::bench::groups::{Counting, OpenGroups, ROWS, live_bytes};
+use tidegate_tests::bench::groups::{Counting, OpenGroups, ROWS, live_bytes, settings, topology};
 use tidegate_tests::bench::{Arguments, Spread, print_ratio};
-use tidegate_tests::workspace::root;
 
 const STATE_BYTES: usize = 40;
 /// Batches of which the time is taken, without a checkpoint.
@@ -63,27 +60,7 @@ fn instances() -> Instances {
 }
 
 fn plan() -> anyhow::Result<Arc<Plan>> {
-    let text = r#"
-        name = "checkpoints"
-        [source.kafka]
-        brokers = "localhost:1"
-        topics = ["numbers"]
-        [source.decode]
-        event_time = "time"
-        [watermark]
-        out_of_order = "10m"
-        [sink.elasticsearch]
-        urls = ["http://localhost:1"]
-        [[output]]
-        name = "wide"
-        index = "wide"
-        [output.aggregate]
-        plugin = "wide.wasm"
-        group_by = ["g"]
-        window = { tumbling = "1h" }
-        "#;
-    let parsed = PipelineSettings::parse(text, &root().join("checkpoints.toml"), &|_| None, None);
-    let (settings, _) = parsed.map_err(|errors| anyhow::anyhow!("{errors}"))?;
+    let settings = settings(Path::new("none"), "wide.wasm")?;
     let schema = StateSchema { name: "wide".to_owned(), version: 1 };
     let state = Some(StateDescription { schema, emit_reads: Vec::new() });
     let ports = Ports { reads: Vec::new(), writes: Vec::new() };
@@ -92,8 +69,7 @@ fn plan() -> anyhow::Result<Arc<Plan>> {
         transforms: Vec::new(),
         outputs: vec![OutputComponents { transforms: Vec::new(), aggregate: Some(aggregate) }],
     };
-    let topology = Topology { sources: vec![("numbers".into(), 1)], parts_partitions: 1, ..Topology::default() };
-    Ok(Arc::new(Plan::new(&settings, &components, topology)?))
+    Ok(Arc::new(Plan::new(&settings, &components, topology())?))
 }
 
 fn main() -> anyhow::Result<()> {

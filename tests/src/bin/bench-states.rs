@@ -7,10 +7,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate::config::PipelineSettings;
-use tidegate::lane::{Lane, Plan, Topology};
+use tidegate::lane::{Lane, Plan};
 use tidegate::pipeline::{Loader, Plugins};
-use tidegate_tests::bench::groups::{Counting, OpenGroups, ROWS, live_bytes};
+use tidegate_tests::bench::groups::{Counting, OpenGroups, ROWS, live_bytes, settings, topology};
 use tidegate_tests::bench::{Arguments, Spread};
 use tidegate_tests::workspace::root;
 
@@ -61,34 +60,9 @@ struct Version {
 
 impl Version {
     fn load(guests: &str, loader: &mut Loader) -> anyhow::Result<Self> {
-        let text = format!(
-            r#"
-            name = "states"
-            plugins = "{}"
-            [source.kafka]
-            brokers = "localhost:1"
-            topics = ["numbers"]
-            [source.decode]
-            event_time = "time"
-            [watermark]
-            out_of_order = "10m"
-            [sink.elasticsearch]
-            urls = ["http://localhost:1"]
-            [[output]]
-            name = "tallies"
-            index = "tallies"
-            [output.aggregate]
-            plugin = "tally.wasm"
-            group_by = ["g"]
-            window = {{ tumbling = "1h" }}
-            "#,
-            root().join("target").join(guests).display()
-        );
-        let parsed = PipelineSettings::parse(&text, &root().join("states.toml"), &|_| None, None);
-        let (settings, _) = parsed.map_err(|errors| anyhow::anyhow!("{errors}"))?;
+        let settings = settings(&root().join("target").join(guests), "tally.wasm")?;
         let plugins = Plugins::load(&settings, loader)?;
-        let topology = Topology { sources: vec![("numbers".into(), 1)], parts_partitions: 1, ..Topology::default() };
-        let plan = Arc::new(Plan::new(&settings, &plugins.describe(), topology)?);
+        let plan = Arc::new(Plan::new(&settings, &plugins.describe(), topology())?);
         Ok(Version { plan, plugins })
     }
 }

@@ -9,41 +9,19 @@ use super::Store;
 /// Beside the pipelines, whose names hold no `@`.
 const FOLDER: &str = "@self-test";
 
-/// So many put one object at once. A store that looks first and then puts may let more than one pass, and is then found out.
-const AT_ONCE: u8 = 16;
-
 impl Store {
-    /// Puts an object, tries to put another over it, reads, lists and deletes it; then has many put one at once, of which one may
-    /// succeed. `token` is for this call alone.
+    /// Puts an object, tries to put another over it, reads, lists and deletes it. `token` is for this call alone.
     pub async fn self_test(&self, token: ClaimToken) -> Result<(), CheckpointError> {
         let name = format!("{:032x}", token.0);
         let object = format!("{FOLDER}/{name}");
         let tried = self.try_object(&object, &name).await;
         let deleted = self.objects.delete(&object).await;
-        tried.and(deleted)?;
-        let raced = self.race_for(&object).await;
-        let deleted = self.objects.delete(&object).await;
-        raced.and(deleted)
-    }
-
-    async fn race_for(&self, object: &str) -> Result<(), CheckpointError> {
-        let contents: Vec<_> = (0..AT_ONCE).map(|number| Bytes::from(vec![number])).collect();
-        let puts = futures_util::future::join_all(contents.iter().map(|one| self.objects.put_new(object, one))).await;
-        let puts = puts.into_iter().collect::<Result<Vec<_>, _>>()?;
-        match puts.iter().filter(|put| **put == Put::Done).count() {
-            1 => Ok(()),
-            done => Err(self.no_put_if_absent(&format!(
-                "of {AT_ONCE} that put one object at once it says to {done} that theirs is there"
-            ))),
-        }
-    }
-
-    fn no_put_if_absent(&self, what: &str) -> CheckpointError {
-        CheckpointError::NoPutIfAbsent { location: self.location().to_owned(), what: what.to_owned() }
+        tried.and(deleted)
     }
 
     async fn try_object(&self, object: &str, name: &str) -> Result<(), CheckpointError> {
-        let wrong = |what: &str| self.no_put_if_absent(what);
+        let wrong =
+            |what: &str| CheckpointError::NoPutIfAbsent { location: self.location().to_owned(), what: what.to_owned() };
         let first = Bytes::from_static(b"first\n");
         match self.objects.put_new(object, &first).await? {
             Put::Done => {}

@@ -24,8 +24,6 @@ pub(super) enum Puts {
     FailAndComeLater,
     /// As an object that is there or not.
     Replace,
-    /// Looked for first, and put then.
-    LookAndReplace,
     /// Refused with this kind of the operating system's error.
     Refuse(io::ErrorKind),
     /// Refused by a server with this status.
@@ -130,14 +128,6 @@ impl ObjectStore for Faulty {
             Puts::FailAndComeLater => {
                 self.state().late.push((path.clone(), payload, options));
                 Err(failed("no answer in time"))
-            }
-            Puts::LookAndReplace => {
-                if self.inner.head(path).await.is_ok() {
-                    return Err(Error::AlreadyExists { path: path.to_string(), source: "412".into() });
-                }
-                tokio::task::yield_now().await;
-                options.mode = PutMode::Overwrite;
-                self.inner.put_opts(path, payload, options).await
             }
             Puts::Replace => {
                 options.mode = PutMode::Overwrite;

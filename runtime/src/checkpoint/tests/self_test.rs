@@ -36,11 +36,6 @@ async fn a_store_that_replaces_what_is_there_is_found_out() {
 }
 
 #[tokio::test]
-async fn a_store_that_looks_before_it_puts_is_found_out() {
-    check(Puts::LookAndReplace, expect!["the store does not keep two processes from writing one object, location=`memory:///`: of 16 that put one object at once it says to 16 that theirs is there; checkpoints need a store that puts an object only where there is none (`If-None-Match: *`) and shows it at once"]).await;
-}
-
-#[tokio::test]
 async fn a_store_that_takes_nothing_is_found_out() {
     check(Puts::Refuse(ErrorKind::ReadOnlyFilesystem), expect!["the store of checkpoints does not let us write or read, location=`memory:///` object=`@self-test/00000000000000000000000000000001`: Generic Faulty error: read-only filesystem or storage medium; give this process the rights to read, write, list and delete there"]).await;
     check(Puts::Deny, expect!["the store of checkpoints does not let us write or read, location=`memory:///` object=`@self-test/00000000000000000000000000000001`: The operation lacked the necessary privileges to complete for path @self-test/00000000000000000000000000000001: 403; give this process the rights to read, write, list and delete there"]).await;

@@ -63,7 +63,7 @@ impl Screen {
         let rate = (records.saturating_sub(self.records)) as f64 / seconds;
         (self.records, self.at) = (records, elapsed);
         let sources = snapshot.lanes.iter().filter(|lane| !lane.parts);
-        let filling = sources.map(|lane| lane.open_windows).max().unwrap_or(0);
+        let filling = sources.map(|lane| lane.status.open_windows).max().unwrap_or(0);
         let letters = dead_letters(&snapshot);
         let waiting: String = snapshot.waiting.iter().map(|word| format!("         waiting: {word}\n")).collect();
         format!(

@@ -1,5 +1,7 @@
 //! The windows of one output in a source lane, of one length or sessions: what both have in common.
 
+use std::time::Duration;
+
 use crate::checkpoint::Item;
 use crate::decode::Table;
 use crate::lane::metadata::Emitted;
@@ -79,6 +81,16 @@ impl Folding {
             Folding::Windows(one) => one.emitted_through(plan, watermark),
             Folding::Sessions(one) => one.emitted_through(watermark),
         }
+    }
+
+    /// What is committed of it, where E is this.
+    pub fn committed(&self, output: u64, plan: &AggregatePlan, emitted: EventTime) -> Emitted {
+        let update_within = match self {
+            Folding::Windows(one) => one.update_within(plan, emitted),
+            Folding::Sessions(_) => Duration::ZERO,
+        };
+        let update_micros = u64::try_from(update_within.as_micros()).unwrap_or(u64::MAX);
+        Emitted { output, end_micros: emitted.micros(), update_micros }
     }
 
     /// What the lane gave by `watermark` is safe.

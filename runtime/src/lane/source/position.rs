@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::checkpoint::{Checkpoint, CheckpointId};
 use crate::lane::id::Revision;
 use crate::lane::index::NameCache;
-use crate::lane::metadata::{Emitted, SourceMetadata, emitted_of};
+use crate::lane::metadata::{SourceMetadata, emitted_of};
 use crate::lane::migration::schema;
 use crate::lane::plan::{AggregatePlan, Instances, Plan};
 use crate::lane::settle::SettleTracker;
@@ -174,10 +174,8 @@ impl SourceLane {
         emitted: impl Fn(&AggregatePlan, &Folding) -> EventTime,
     ) -> SourceMetadata {
         let emitted = self.plan.outputs.iter().zip(&self.folding).filter_map(|(output, folding)| {
-            let plan = output.aggregate.as_ref()?;
-            let end_micros = emitted(plan, folding.as_ref()?).micros();
-            let update_micros = u64::try_from(plan.update_within.as_micros()).unwrap_or(u64::MAX);
-            Some(Emitted { output: output.hash, end_micros, update_micros })
+            let (plan, folding) = (output.aggregate.as_ref()?, folding.as_ref()?);
+            Some(folding.committed(output.hash, plan, emitted(plan, folding)))
         });
         SourceMetadata {
             revision: self.revision,

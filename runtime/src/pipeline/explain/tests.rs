@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::lane::SourceStatus;
+use crate::lane::{LaneStatus, SourceStatus};
 use crate::record::Offset;
 
 const MINUTE: i64 = 60_000_000;
@@ -18,15 +18,13 @@ fn source(number: i32, watermark: Option<i64>, lag: u64, idle: bool) -> LaneSnap
     LaneSnapshot {
         partition: Partition::new("events", number),
         parts: false,
-        watermark: watermark.map_or(EventTime::MIN, minutes),
-        open_windows: 0,
-        oldest_end: None,
-        groups: 0,
-        windows_bytes: 0,
-        next: Offset(7),
-        idle,
         lag: Some(lag),
-        sources: Default::default(),
+        status: LaneStatus {
+            watermark: watermark.map_or(EventTime::MIN, minutes),
+            next: Offset(7),
+            idle,
+            ..LaneStatus::default()
+        },
     }
 }
 
@@ -40,11 +38,14 @@ fn parts(time: Option<i64>, end: Option<i64>, sources: &[(i32, Option<i64>, bool
     LaneSnapshot {
         partition: Partition::new("job.parts", 0),
         parts: true,
-        watermark: time.map_or(EventTime::MIN, minutes),
-        open_windows: usize::from(end.is_some()),
-        oldest_end: end.map(minutes),
-        sources: sources.collect(),
-        ..source(0, None, 0, false)
+        lag: Some(0),
+        status: LaneStatus {
+            watermark: time.map_or(EventTime::MIN, minutes),
+            open_windows: usize::from(end.is_some()),
+            oldest_end: end.map(minutes),
+            sources: sources.collect(),
+            ..LaneStatus::default()
+        },
     }
 }
 
@@ -139,7 +140,8 @@ fn a_window_that_cannot_have_closed_yet_is_no_reason_to_complain() {
 
 #[test]
 fn without_parts_each_partition_closes_its_own() {
-    let open = LaneSnapshot { open_windows: 2, oldest_end: Some(minutes(10)), ..source(1, Some(4), 0, false) };
+    let mut open = source(1, Some(4), 0, false);
+    (open.status.open_windows, open.status.oldest_end) = (2, Some(minutes(10)));
     check(
         vec![source(0, Some(9), 0, false), open],
         false,

@@ -1,5 +1,6 @@
 //! Sessions: which rows are late, and which are folded into which sessions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::config::OnLate;
@@ -100,13 +101,9 @@ impl SessionFolding {
         let mut rejected: BTreeMap<u32, Reason> = BTreeMap::new();
         let mut left: Vec<u32> = (0..table.len() as u32).collect();
         if let Some(most) = plan.groups_max {
-            left.retain(|row| {
-                self.windows.admit(&row_of(*row), most) || {
-                    let message = format!("groups_max={most} groups have open sessions already");
-                    rejected.insert(*row, Reason::new(ReasonKind::Groups, message));
-                    false
-                }
-            });
+            let refused = left.extract_if(.., |row| !self.windows.admit(&row_of(*row), most));
+            let message = || format!("groups_max={most} groups have open sessions already");
+            rejected.extend(refused.map(|row| (row, Reason::new(ReasonKind::Groups, message()))));
         }
         let (windows, slots) = (&mut self.windows, &mut self.slots);
         while !left.is_empty() {
@@ -114,7 +111,11 @@ impl SessionFolding {
             windows.convert_slots(slots, |before, states| migrate(plan, before, states, aggregate))?;
             let failed = |error| LaneError::Call { plugin: plan.by.plugin.clone(), error };
             let broken = windows.bridge(slots, |left, right| aggregate.merge(left, right)).map_err(failed)?;
-            let columns = self.rows.columns.take(&slots.rows);
+            // Mostly all rows are done in one turn.
+            let columns = match slots.rows.len() == table.len() {
+                true => Cow::Borrowed(&self.rows.columns),
+                false => Cow::Owned(self.rows.columns.take(&slots.rows)),
+            };
             let accumulated = aggregate.accumulate(&slots.states, &slots.groups, &columns).map_err(failed)?;
             let mut taken = vec![1; slots.rows.len()];
             let refused: Vec<_> = broken.into_iter().chain(accumulated.rejected).collect();

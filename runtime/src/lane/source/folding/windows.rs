@@ -90,6 +90,13 @@ impl WindowFolding {
         self.emitted
     }
 
+    /// For how long after their end the windows changed that ended by `emitted`: as long as the lane has finished none itself, what it
+    /// began with.
+    pub fn update_within(&self, plan: &AggregatePlan, emitted: EventTime) -> Duration {
+        let (began, update_within) = self.began;
+        if emitted == began { update_within } else { plan.update_within }
+    }
+
     /// E as it is when what the lane gave by `watermark` is safe.
     pub fn emitted_through(&self, plan: &AggregatePlan, watermark: EventTime) -> EventTime {
         self.emitted.max(plan.windows.last_ended(plan.finished_by(watermark)))
