@@ -16,7 +16,7 @@ BENCHES ?= border lane states checkpoints isolation drain sink reload dev
 PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)
 
-.PHONY: help setup test check demo bench soak fuzz mutants components build prerequisites clean
+.PHONY: help setup test check demo bench soak soak-sim fuzz mutants components build prerequisites clean
 
 help:
 	@echo 'make setup    install what is missing (root on Debian), else say how'
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
 	@echo 'make mutants  takes one rule of the protocol out at a time: does the simulation find it?'
 	@echo 'make soak     the simulation with SEEDS=50000; then two to three instances on real servers, struck KILLS=200 times in EVENTS=2000000'
+	@echo 'make soak-sim the simulation alone, until it is stopped'
 	@echo 'make fuzz     components and what they give back, made of bytes at random, for SECONDS=60 each'
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
 
@@ -68,9 +69,13 @@ mutants: components
 	@$(CARGO) build --quiet --workspace --bins
 	@$(TARGET)/debug/mutants
 
+soak-sim: components
+	@$(CARGO) build --quiet --workspace --bins
+	@$(TARGET)/debug/tidegate-sim
+
 soak: components
-	@SEEDS=$(SEEDS) $(CARGO) test --workspace --test simulation -- --nocapture
-	@$(CARGO) build --workspace --bins
+	@$(CARGO) build --quiet --workspace --bins
+	@$(TARGET)/debug/tidegate-sim --seeds $(SEEDS)
 	@SERVERS=required S3=$(S3) SUITES=kills KILLS=$(KILLS) EVENTS=$(EVENTS) scripts/server-tests.sh --nocapture
 
 fuzz: components

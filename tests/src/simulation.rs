@@ -11,7 +11,11 @@ mod perform;
 mod step;
 mod world;
 
-use std::time::Duration;
+use std::ops::Range;
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tidegate::lane::{Lane, Plan, Resume, Topology};
 use tidegate::record::{Offset, Partition};
@@ -29,6 +33,43 @@ pub fn run(seed: u64, trace: bool) -> Result<Statistics, Difference> {
     let statistics = world.statistics();
     oracle::compare(&world)?;
     Ok(statistics)
+}
+
+/// Runs these seeds, as many at a time as there are cores, and prints how fast; or gives a seed that fails.
+pub fn run_seeds(seeds: Range<u64>) -> Result<Statistics, (u64, Difference)> {
+    let (began, many) = (Instant::now(), seeds.end.saturating_sub(seeds.start));
+    let next = AtomicU64::new(seeds.start);
+    let worker = || {
+        let mut total = Statistics::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return Ok(total);
+            }
+            let outcome = catch_unwind(|| run(seed, false)).unwrap_or_else(|_| Err("it panics".to_owned()));
+            match outcome {
+                Ok(statistics) => total += statistics,
+                Err(difference) => {
+                    next.fetch_max(seeds.end, Ordering::Relaxed);
+                    return Err((seed, difference));
+                }
+            }
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let outcomes: Vec<Result<Statistics, (u64, Difference)>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join().expect("panics are caught")).collect()
+    });
+    // Of several that fail, always the same.
+    if let Some(failed) = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).min_by_key(|(seed, _)| *seed) {
+        return Err(failed.clone());
+    }
+    let mut total = Statistics::default();
+    outcomes.into_iter().flatten().for_each(|statistics| total += statistics);
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{many} seeds from {} on, {:.0} a second: {total:?}", seeds.start, many as f64 / seconds);
+    Ok(total)
 }
 
 /// What a source lane says of a position that knows windows, when all outputs with windows are gone but those that the user gives

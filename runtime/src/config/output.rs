@@ -59,8 +59,7 @@ pub struct AggregateSettings {
     /// `{ tumbling = "1m" }`: windows of this length, end to end, aligned to 1970 UTC. `{ sliding = "5m", every = "1m" }`: windows
     /// of the first length, a new one begins every so often; a record is folded into each window that it is in, here five, and
     /// costs as much. `every` is at most the length, and not below a thousandth of it. `{ session_gap = "30m", max_session = "1d" }`: a group's
-    /// records that are less than a gap apart; a session is cut at the multiples of `max_session` since 1970 UTC. Not supported yet but where
-    /// the topic is `partitioned_by_group`.
+    /// records that are less than a gap apart; a session is cut at the multiples of `max_session` since 1970 UTC.
     /// Value: a table with durations from 1ms to 366d. Required.
     pub window: WindowSettings,
     /// So many groups of a window, at most, in one partition of the topic. A record of another one is a dead letter.

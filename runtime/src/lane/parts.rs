@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::record::{
-    Commitment, DocumentBatch, EventTime, Message, Offset, Partition, ReasonKind, RecordBatch, RejectedDocument, Resume,
+    Commitment, DocumentBatch, EventTime, Offset, Partition, ReasonKind, RecordBatch, RejectedDocument, Resume,
 };
 use crate::window::{CONVERTED_AT_ONCE, Hold};
 
-use super::format::{self, Part, PartsMessage};
+use super::format::{self, PartsMessage};
 use super::index::NameCache;
 use super::metadata::{Emitted, PartsMetadata, emitted_of};
 use super::migration::migrate;
@@ -19,33 +19,37 @@ use super::tickets::Tickets;
 use super::{Effect, Event, LaneError, SourceStatus, Tally};
 
 mod emitting;
+mod holding;
 mod late;
 mod merging;
+mod rounds;
 mod schema;
 mod sessions;
 mod settling;
 mod sources;
 mod status;
+mod taking;
 
-use merging::{Incoming, Merging};
-use sources::{MarkerWord, SourceHistory, SourceKey, Sources};
+use holding::{Holding, Waiting};
+use sessions::SessionId;
+use sources::{MarkerWord, SourceHistory, Sources};
 
 /// Why a ticket is in flight: what waits for it.
 #[derive(Clone, Debug)]
 enum InFlight {
     Documents {
         output: usize,
-        windows: Vec<EventTime>,
+        waiting: Waiting,
     },
     /// Documents of windows that are open. One that is refused is left to those that follow.
     Early {
         output: usize,
-        windows: Vec<EventTime>,
+        waiting: Waiting,
     },
     /// Dead letters of documents.
     Refused {
         output: usize,
-        windows: Vec<EventTime>,
+        waiting: Waiting,
     },
     /// Dead letters of parts.
     LateParts,
@@ -67,8 +71,8 @@ pub(super) struct PartsLane {
     /// R: what an earlier owner of the position had read and settled.
     read: Offset,
     sources: SourceHistory,
-    /// For each output of the plan, its windows, and E as it was committed.
-    merging: Vec<Option<(Merging, EventTime)>>,
+    /// For each output of the plan, its windows.
+    holding: Vec<Option<Holding>>,
     /// E of outputs that are gone: their parts are known up to there.
     gone: Vec<Emitted>,
     tracker: SettleTracker,
@@ -89,13 +93,16 @@ struct Emissions {
     early: Emission,
     /// Groups of windows that were emitted before, by the window's start, and the last part that changed them.
     updated: BTreeMap<EventTime, BTreeMap<u32, Offset>>,
+    /// Sessions likewise, and those that had ended when they came.
+    updated_sessions: BTreeMap<SessionId, Offset>,
 }
 
 #[derive(Default)]
 struct Emission {
     documents: DocumentBatch,
     refused: Vec<RejectedDocument>,
-    windows: Vec<EventTime>,
+    /// What it is made of: it waits until the emission is sent.
+    waiting: Waiting,
 }
 
 impl PartsLane {
@@ -111,15 +118,15 @@ impl PartsLane {
             let known = |hash| plan.outputs.iter().any(|output| output.hash == hash);
             gone.extend(metadata.emitted.iter().filter(|emitted| !known(emitted.output)));
         }
-        let merging = plan.outputs.iter().map(|output| {
+        let holding = plan.outputs.iter().map(|output| {
             let aggregate = output.aggregate.as_ref().filter(|aggregate| aggregate.merged)?;
             let emitted = metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, output.hash));
             let emitted = emitted.map_or(EventTime::MIN, |emitted| emitted.end());
-            Some((Merging::new(aggregate.windows, emitted), emitted))
+            Some(Holding::new(aggregate, emitted))
         });
         Ok(PartsLane {
             shown: sources.status(&plan.topology.sources),
-            merging: merging.collect(),
+            holding: holding.collect(),
             gone,
             read: metadata.as_ref().map_or(next, |metadata| Offset(metadata.read)),
             sources: SourceHistory::new(sources),
@@ -160,11 +167,11 @@ impl PartsLane {
         effects: &mut Vec<Effect>,
     ) -> Result<(), LaneError> {
         while self.convert(CONVERTED_AT_ONCE, instances)? {}
-        for ((before, after), merging) in self.plan.outputs.iter().zip(&plan.outputs).zip(&mut self.merging) {
-            if let (Some(before), Some(after), Some((merging, _))) = (&before.aggregate, &after.aggregate, merging)
+        for ((before, after), holding) in self.plan.outputs.iter().zip(&plan.outputs).zip(&mut self.holding) {
+            if let (Some(before), Some(after), Some(holding)) = (&before.aggregate, &after.aggregate, holding)
                 && before.schema != after.schema
             {
-                merging.change_schema(before.schema.clone());
+                holding.change_schema(before.schema.clone());
             }
         }
         self.plan = plan;
@@ -178,9 +185,9 @@ impl PartsLane {
     /// See [`super::Lane::convert`].
     pub fn convert(&mut self, groups_max: usize, instances: &mut Instances) -> Result<bool, LaneError> {
         let mut more = false;
-        for (output, merging) in self.plan.outputs.iter().zip(&mut self.merging) {
-            if let (Some(plan), Some((merging, _))) = (&output.aggregate, merging) {
-                more |= merging.convert(groups_max, |before, states| {
+        for (output, holding) in self.plan.outputs.iter().zip(&mut self.holding) {
+            if let (Some(plan), Some(holding)) = (&output.aggregate, holding) {
+                more |= holding.convert(groups_max, |before, states| {
                     migrate(plan, before, states, instances.aggregate(plan.plugin)?)
                 })?;
             }
@@ -195,9 +202,9 @@ impl PartsLane {
     /// Lets go of what nothing needs any more.
     fn move_on(&mut self) {
         let finished = self.sources.now.finished(self.plan.idle_grace());
-        for (output, merging) in self.plan.outputs.iter().zip(&mut self.merging) {
-            if let (Some(plan), Some((merging, _))) = (&output.aggregate, merging) {
-                merging.release(plan.finished_by(finished));
+        for (output, holding) in self.plan.outputs.iter().zip(&mut self.holding) {
+            if let (Some(plan), Some(holding)) = (&output.aggregate, holding) {
+                holding.release(plan.finished_by(finished));
             }
         }
         let position = self.position();
@@ -205,8 +212,8 @@ impl PartsLane {
     }
 
     pub fn commitment(&self) -> Result<Commitment, LaneError> {
-        let emitted = self.plan.outputs.iter().zip(&self.merging).filter_map(|(output, merging)| {
-            let end_micros = merging.as_ref()?.0.released().micros();
+        let emitted = self.plan.outputs.iter().zip(&self.holding).filter_map(|(output, holding)| {
+            let end_micros = holding.as_ref()?.released().micros();
             Some(Emitted { output: output.hash, end_micros, update_micros: 0 })
         });
         let read = self.tracker.hold().map_or(self.next, |hold| hold.offset).max(self.read);
@@ -224,7 +231,7 @@ impl PartsLane {
 
     /// The oldest part that something still needs.
     fn position(&self) -> Offset {
-        let windows = self.merging.iter().flatten().filter_map(|(merging, _)| merging.hold()).min();
+        let windows = self.holding.iter().flatten().filter_map(Holding::hold).min();
         let pending = self.tracker.hold().map(|hold| hold.offset);
         windows.into_iter().chain(pending).min().unwrap_or(self.next)
     }
@@ -251,7 +258,7 @@ impl PartsLane {
         }
         let begin = Hold { offset: batch.offset(from), watermark: EventTime::MIN };
         self.next = batch.offset(batch.len() - 1).next();
-        let mut emissions: Vec<Emissions> = self.merging.iter().map(|_| Emissions::default()).collect();
+        let mut emissions: Vec<Emissions> = self.holding.iter().map(|_| Emissions::default()).collect();
         let (mut late, mut marked) = (Vec::new(), false);
         for row in from..batch.len() {
             let offset = batch.offset(row);
@@ -289,75 +296,5 @@ impl PartsLane {
             effects.push(Effect::Write { ticket, messages: late });
         }
         Ok(())
-    }
-
-    fn take_part(
-        &mut self,
-        offset: Offset,
-        part: &Part<'_>,
-        instances: &mut Instances,
-        emissions: &mut [Emissions],
-        late: &mut Vec<Message>,
-    ) -> Result<(), LaneError> {
-        let plan = self.plan.clone();
-        let found = plan.outputs.iter().position(|output| *output.name == *part.output);
-        let Some(place) = found.filter(|place| self.merging[*place].is_some()) else {
-            return self.take_part_of_removed(offset, part);
-        };
-        let output = &plan.outputs[place];
-        let (Some(aggregate), Some((merging, known_through))) = (&output.aggregate, &mut self.merging[place]) else {
-            return Ok(());
-        };
-        let window = aggregate.windows.starting_at(EventTime::from_micros(part.window_start_micros));
-        let seen = offset < self.read;
-        if seen && window.end <= *known_through {
-            return Ok(());
-        }
-        if part.fingerprint != aggregate.fingerprint {
-            return Err(LaneError::Fingerprint { output: part.output.to_owned() });
-        }
-        let source = SourceKey::new(part.topic, part.partition);
-        let sources = &self.sources.now;
-        if part.revision < sources.revision_of(source) {
-            return Ok(());
-        }
-        let emitted = window.end <= sources.time();
-        if emitted && window.end <= aggregate.finished_by(sources.watermark(source)) {
-            return Ok(()); // a replay
-        }
-        let finished = aggregate.finished_by(sources.finished(plan.idle_grace()));
-        if emitted && window.end <= finished.max(merging.released()) {
-            if !seen {
-                late.push(late::dead_letter(&plan, part, offset));
-            }
-            return Ok(());
-        }
-        let state = schema::state(aggregate, part, instances)?;
-        let incoming = Incoming {
-            group: part.group,
-            source,
-            revision: part.revision,
-            last: Offset(part.last_offset),
-            state: &state,
-        };
-        if let Some(group) = merging.keep(window.start, offset, &incoming).filter(|_| emitted) {
-            emissions[place].updated.entry(window.start).or_default().insert(group, offset);
-        }
-        Ok(())
-    }
-
-    /// A part of an output that is not in the pipeline file is dropped where its window had been emitted, or by consent.
-    fn take_part_of_removed(&mut self, offset: Offset, part: &Part<'_>) -> Result<(), LaneError> {
-        let known =
-            emitted_of(&self.gone, super::metadata::hash_of(part.output)).map_or(EventTime::MIN, |one| one.end());
-        let end = part.window_start_micros.saturating_add(part.window_length_micros);
-        if offset < self.read && end <= known.micros() {
-            return Ok(());
-        }
-        if self.plan.topology.accept_removed.iter().any(|name| name == part.output) {
-            self.tally.dropped += part.count;
-            return Ok(());
-        }
-        Err(LaneError::UnknownOutput { output: part.output.to_owned() })
     }
 }

@@ -17,7 +17,7 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 35] = [
+const MUTANTS: [Mutant; 39] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
@@ -68,9 +68,9 @@ const MUTANTS: [Mutant; 35] = [
     },
     Mutant {
         name: "count as version with a filter change",
-        file: "runtime/src/lane/parts.rs",
-        from: "            last: Offset(part.last_offset),\n            state: &state,",
-        to: "            last: Offset(part.count as i64),\n            state: &state,",
+        file: "runtime/src/lane/parts/taking.rs",
+        from: "            revision: part.revision,\n            last: Offset(part.last_offset),",
+        to: "            revision: part.revision,\n            last: Offset(part.count as i64),",
     },
     Mutant {
         name: "revision raised at restart",
@@ -141,14 +141,14 @@ const MUTANTS: [Mutant; 35] = [
     Mutant {
         name: "a parts lane that lets go of windows that may still change",
         file: "runtime/src/lane/parts.rs",
-        from: "merging.release(plan.finished_by(finished));",
-        to: "merging.release(finished);",
+        from: "holding.release(plan.finished_by(finished));",
+        to: "holding.release(finished);",
     },
     Mutant {
         name: "an update taken for a replay",
-        file: "runtime/src/lane/parts.rs",
-        from: "if emitted && window.end <= aggregate.finished_by(sources.watermark(source)) {",
-        to: "if emitted && window.end <= sources.watermark(source) {",
+        file: "runtime/src/lane/parts/taking.rs",
+        from: "if emitted && window.end <= aggregate.finished_by(sources.watermark(self.source())) {",
+        to: "if emitted && window.end <= sources.watermark(self.source()) {",
     },
     Mutant {
         name: "early results of a lane that is quiet left out",
@@ -173,6 +173,30 @@ const MUTANTS: [Mutant; 35] = [
         file: "runtime/src/lane/source/folding/sessions.rs",
         from: "self.emitted.max(watermark.min(self.closed))",
         to: "self.emitted.max(watermark)",
+    },
+    Mutant {
+        name: "sessions that are open not told of to other lanes",
+        file: "runtime/src/lane/source/folding/sessions.rs",
+        from: "true => self.windows.announce(watermark, &mut migrate)?,",
+        to: "true => Vec::new(),",
+    },
+    Mutant {
+        name: "a marker after a restart that vouches for sessions of which nobody was told",
+        file: "runtime/src/lane/source/position.rs",
+        from: "let vouched = told.fold(watermark.current(), EventTime::min);",
+        to: "let vouched = told.fold(watermark.current(), |watermark, _| watermark);",
+    },
+    Mutant {
+        name: "an older part of a session in place of newer ones",
+        file: "runtime/src/lane/parts/sessions.rs",
+        from: "if replaced.any(|held| (held.revision, held.last) >= (part.revision, part.last)) {",
+        to: "if replaced.any(|held| held.revision > part.revision) {",
+    },
+    Mutant {
+        name: "parts of a session that was read before taken for those of one that is gone",
+        file: "runtime/src/lane/parts/taking.rs",
+        from: "if !self.seen && sessions.may_be_gone(part.group, self.source(), window) {",
+        to: "if sessions.may_be_gone(part.group, self.source(), window) {",
     },
     Mutant {
         name: "a session of a checkpoint let go as soon as its end was emitted",

@@ -112,12 +112,6 @@ fn aggregate(mut section: Section<'_>) -> Option<AggregateSettings> {
             "a record behind the watermark is late: take `dead-letter` or `drop`, and a larger out_of_order waits longer",
         );
     }
-    if is_session && partitioned_by_group == Some(false) {
-        section.wrong::<()>(
-            "sessions over several partitions are not supported yet",
-            "where the topic's key is the group, say `partitioned_by_group = true`",
-        );
-    }
     section.finish();
     Some(AggregateSettings {
         plugin: plugin?,

@@ -162,9 +162,7 @@ fn sessions() {
         p.toml:18:1: sessions have no early results
             the start of an open session may still move: leave out `emit`
         p.toml:18:1: sessions are not updated when they have ended
-            a record behind the watermark is late: take `dead-letter` or `drop`, and a larger out_of_order waits longer
-        p.toml:18:1: sessions over several partitions are not supported yet
-            where the topic's key is the group, say `partitioned_by_group = true`"#]]);
+            a record behind the watermark is late: take `dead-letter` or `drop`, and a larger out_of_order waits longer"#]]);
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! The documents of a parts lane: of windows that have ended, again of those that changed since, and early ones of windows that are
 //! open. A document's version is the offset of the part or marker that is the reason, so a replay makes the same.
 
+use crate::lane::LaneError;
+use crate::lane::id::{self, Revision};
 use crate::lane::migration::migrate;
 use crate::lane::plan::Instances;
 use crate::lane::window_documents::{Due, STATES_MAX, emit};
-use crate::lane::{LaneError, id};
-use crate::record::{EventTime, Offset};
+use crate::record::{Accumulated, EventTime, Offset};
+use crate::window::Window;
 
+use super::holding::Holding;
+use super::sessions::SessionId;
 use super::{Emission, Emissions, PartsLane};
 
 /// Groups of a window whose documents are made, each with the offset of the part or marker that is the reason.
@@ -30,10 +34,20 @@ impl PartsLane {
             return Ok(());
         }
         for (place, emissions) in emissions.iter_mut().enumerate() {
-            let Some((merging, _)) = &self.merging[place] else { continue };
-            for start in merging.ended(before, now) {
-                let groups = self.merging[place].as_ref().map(|(one, _)| one.groups_of(start)).unwrap_or_default();
-                self.emit_all(place, start, &groups, offset, instances, &mut emissions.ended)?;
+            match &self.holding[place] {
+                None => {}
+                Some(Holding::Windows { merging, .. }) => {
+                    let ended = merging.ended(before, now);
+                    let ended: Vec<_> = ended.into_iter().map(|start| (start, merging.groups_of(start))).collect();
+                    for (start, groups) in ended {
+                        self.emit_all(place, start, &groups, offset, instances, &mut emissions.ended)?;
+                    }
+                }
+                Some(Holding::Sessions(sessions)) => {
+                    for ids in sessions.ended(now).chunks(STATES_MAX) {
+                        self.emit_sessions(place, ids, &vec![offset; ids.len()], instances, &mut emissions.ended)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -51,7 +65,9 @@ impl PartsLane {
         let plan = self.plan.clone();
         let (now, quiet) = (self.sources.now.time(), self.sources.now.all_idle());
         for (place, emissions) in emissions.iter_mut().enumerate() {
-            let (Some(aggregate), Some((merging, _))) = (&plan.outputs[place].aggregate, &mut self.merging[place])
+            // Sessions have no early results.
+            let (Some(aggregate), Some(Holding::Windows { merging, .. })) =
+                (&plan.outputs[place].aggregate, &mut self.holding[place])
             else {
                 continue;
             };
@@ -76,6 +92,11 @@ impl PartsLane {
             for (groups, reasons) in groups.chunks(STATES_MAX).zip(reasons.chunks(STATES_MAX)) {
                 self.emit(place, &Wanted { start, groups, reasons }, instances, &mut emissions.ended)?;
             }
+        }
+        let (ids, reasons): (Vec<SessionId>, Vec<Offset>) =
+            std::mem::take(&mut emissions.updated_sessions).into_iter().unzip();
+        for (ids, reasons) in ids.chunks(STATES_MAX).zip(reasons.chunks(STATES_MAX)) {
+            self.emit_sessions(place, ids, reasons, instances, &mut emissions.ended)?;
         }
         Ok(())
     }
@@ -105,25 +126,60 @@ impl PartsLane {
     ) -> Result<(), LaneError> {
         let Wanted { start, groups, reasons } = *wanted;
         let output = &self.plan.outputs[place];
-        let (Some(plan), Some((merging, _))) = (&output.aggregate, &mut self.merging[place]) else { return Ok(()) };
+        let (Some(plan), Some(Holding::Windows { merging, .. })) = (&output.aggregate, &mut self.holding[place]) else {
+            return Ok(());
+        };
         let aggregate = instances.aggregate(plan.plugin)?;
         merging.convert_groups(start, groups, |before, states| migrate(plan, before, states, aggregate))?;
         let failed = |error| LaneError::Call { plugin: plan.by.plugin.clone(), error };
         let merged = merging.merge(start, groups, aggregate).map_err(failed)?;
-        let revision = self.sources.now.revision();
-        let due = Due {
-            windows: vec![plan.windows.starting_at(start); groups.len()],
-            of: None,
-            keys: merging.keys_of(start, groups),
-            states: merged.states,
-            broken: merged.rejected,
-            versions: reasons.iter().map(|offset| id::version(revision, *offset)).collect(),
-        };
-        let refused = emit(output, plan, &due, aggregate, &mut self.names, &mut emission.documents)?;
-        emission.refused.extend(refused);
-        if !emission.windows.contains(&start) {
-            emission.windows.push(start);
+        let windows = vec![plan.windows.starting_at(start); groups.len()];
+        let keys = merging.keys_of(start, groups);
+        let due = due(windows, keys, merged, self.sources.now.revision(), reasons);
+        emission.refused.extend(emit(output, plan, &due, aggregate, &mut self.names, &mut emission.documents)?);
+        if !emission.waiting.windows.contains(&start) {
+            emission.waiting.windows.push(start);
+            merging.wait(start);
         }
         Ok(())
     }
+
+    fn emit_sessions(
+        &mut self,
+        place: usize,
+        ids: &[SessionId],
+        reasons: &[Offset],
+        instances: &mut Instances,
+        emission: &mut Emission,
+    ) -> Result<(), LaneError> {
+        let output = &self.plan.outputs[place];
+        let (Some(plan), Some(Holding::Sessions(sessions))) = (&output.aggregate, &mut self.holding[place]) else {
+            return Ok(());
+        };
+        let aggregate = instances.aggregate(plan.plugin)?;
+        sessions.convert_sessions(ids, |before, states| migrate(plan, before, states, aggregate))?;
+        let failed = |error| LaneError::Call { plugin: plan.by.plugin.clone(), error };
+        let merged = sessions.merge(ids, aggregate).map_err(failed)?;
+        let window = |id: &SessionId| sessions.window_of(id).unwrap_or(Window { start: id.start, end: id.start });
+        let windows = ids.iter().map(window).collect();
+        let keys = ids.iter().map(|id| &*id.key).collect();
+        let due = due(windows, keys, merged, self.sources.now.revision(), reasons);
+        emission.refused.extend(emit(output, plan, &due, aggregate, &mut self.names, &mut emission.documents)?);
+        for id in ids {
+            sessions.wait(id);
+            emission.waiting.sessions.push(id.clone());
+        }
+        Ok(())
+    }
+}
+
+fn due<'a>(
+    windows: Vec<Window>,
+    keys: Vec<&'a [u8]>,
+    merged: Accumulated,
+    revision: Revision,
+    reasons: &[Offset],
+) -> Due<'a> {
+    let versions = reasons.iter().map(|offset| id::version(revision, *offset)).collect();
+    Due { windows, of: None, keys, states: merged.states, broken: merged.rejected, versions }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::lane::id::Revision;
 use crate::plugin::{Aggregate, CallError};
-use crate::record::{Accumulated, EventTime, Offset, Rejection, Slices, StateSchema};
+use crate::record::{Accumulated, EventTime, Offset, Slices, StateSchema};
 use crate::window::{Keys, Schemas, TimeWindows};
 
+use super::rounds;
 use super::sources::SourceKey;
 
 /// What a state that is shared takes beside its bytes.
@@ -190,25 +191,8 @@ impl Merging {
         aggregate: &mut dyn Aggregate,
     ) -> Result<Accumulated, CallError> {
         let Some(entry) = self.windows.get(&start) else { return Ok(Accumulated::default()) };
-        let parts: Vec<&[Held]> = groups.iter().map(|group| &*entry.window.group(*group).parts).collect();
-        let mut states: Vec<Vec<u8>> =
-            parts.iter().map(|parts| parts.first().map(|held| held.state.to_vec()).unwrap_or_default()).collect();
-        let mut rejected: Vec<Rejection> = Vec::new();
-        let most = parts.iter().map(|parts| parts.len()).max().unwrap_or_default();
-        for round in 1..most {
-            let whole = |row: &usize| !rejected.iter().any(|rejection| rejection.row as usize == *row);
-            let rows: Vec<usize> = (0..groups.len()).filter(|row| parts[*row].len() > round).filter(whole).collect();
-            let left: Slices = rows.iter().map(|row| &states[*row]).collect();
-            let right: Slices = rows.iter().map(|row| &parts[*row][round].state).collect();
-            let merged = aggregate.merge(&left, &right)?;
-            for (place, row) in rows.iter().enumerate() {
-                states[*row] = merged.states.get(place).to_vec();
-            }
-            let of_group =
-                |one: Rejection| Some(Rejection { row: *rows.get(one.row as usize)? as u32, reason: one.reason });
-            rejected.extend(merged.rejected.into_iter().filter_map(of_group));
-        }
-        Ok(Accumulated { states: states.iter().collect(), rejected })
+        let states = |group: &u32| entry.window.group(*group).parts.iter().map(|held| &*held.state).collect();
+        rounds::merge(&groups.iter().map(states).collect::<Vec<_>>(), aggregate)
     }
 
     /// From here on all states are of another schema; those that are there are of `before`, and are converted. All of the schema

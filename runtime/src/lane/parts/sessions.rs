@@ -1,6 +1,5 @@
 //! The sessions of one output in a parts lane: the parts of each group that overlap, and what they merge to. Cheap to clone; states
 //! are converted to another schema as those of `merging` are.
-#![expect(dead_code, reason = "no lane has session windows yet")]
 
 use std::sync::Arc;
 
@@ -9,9 +8,10 @@ use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use crate::lane::id::Revision;
 use crate::plugin::{Aggregate, CallError};
-use crate::record::{Accumulated, EventTime, Offset, Rejection, Slices, StateSchema};
+use crate::record::{Accumulated, EventTime, Offset, Slices, StateSchema};
 use crate::window::{Schemas, SessionWindows, Window};
 
+use super::rounds;
 use super::sources::SourceKey;
 
 /// A part that is not replaced.
@@ -69,6 +69,13 @@ pub(super) enum Kept {
     Refused,
 }
 
+/// What a part takes beside its state: itself, and its node in the tree of offsets.
+const HELD_BYTES: usize = size_of::<Held>() + NODE_BYTES;
+/// What a session takes beside its parts: itself, its group, and its nodes in two trees.
+const COMPONENT_BYTES: usize = size_of::<Component>() + 3 * NODE_BYTES;
+/// Of a persistent tree.
+const NODE_BYTES: usize = 64;
+
 type Ends = RedBlackTreeSetSync<(EventTime, SessionId)>;
 
 /// The sessions that are not released. Clones share what neither has changed since.
@@ -80,6 +87,8 @@ pub(super) struct MergingSessions {
     /// Those that are not emitted.
     due: Ends,
     offsets: RedBlackTreeSetSync<Offset>,
+    /// Of all states end to end.
+    states_bytes: usize,
     /// E: sessions that ended by it are final, settled and gone.
     released: EventTime,
     /// Among these groups are all that have a state of the schema before.
@@ -95,6 +104,7 @@ impl MergingSessions {
             by_end: Ends::new_sync(),
             due: Ends::new_sync(),
             offsets: RedBlackTreeSetSync::new_sync(),
+            states_bytes: 0,
             released,
             old: Ends::new_sync(),
             schemas: Schemas::default(),
@@ -109,13 +119,25 @@ impl MergingSessions {
         self.groups.size()
     }
 
+    /// What they take in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        self.states_bytes + self.offsets.size() * HELD_BYTES + self.by_end.size() * COMPONENT_BYTES
+    }
+
     pub fn released(&self) -> EventTime {
         self.released
     }
 
-    /// Where the oldest session ends that is not emitted.
-    pub fn oldest_end(&self) -> Option<EventTime> {
-        self.due.first().map(|(end, _)| *end)
+    /// Where the oldest session ends that has not ended by then.
+    pub fn oldest_end(&self, now: EventTime) -> Option<EventTime> {
+        self.due.iter().map(|(end, _)| *end).find(|end| *end > now)
+    }
+
+    /// Whether a part may be of a session that is gone: it began before such ended, and nothing is here that it goes on with.
+    pub fn may_be_gone(&self, group: &[u8], source: SourceKey, window: Window) -> bool {
+        let goes_on = |held: &Held| held.source == source && self.windows.are_one(held.window, window);
+        let held = self.groups.get(group).into_iter().flatten().flat_map(|component| &component.parts);
+        window.start < self.released && !held.into_iter().any(goes_on)
     }
 
     /// The oldest part of a session that is not released.
@@ -163,9 +185,11 @@ impl MergingSessions {
         outcome
     }
 
-    /// The sessions that ended by `through` and are not emitted, in the order of their end, group and start.
+    /// The sessions that ended by `through` and are not emitted, in the order of their end, group and start. What is read again of
+    /// those that an earlier owner had released is not among them.
     pub fn ended(&self, through: EventTime) -> Vec<SessionId> {
-        self.due.iter().take_while(|(end, _)| *end <= through).map(|(_, id)| id.clone()).collect()
+        let ended = self.due.iter().take_while(|(end, _)| *end <= through);
+        ended.filter(|(end, _)| *end > self.released).map(|(_, id)| id.clone()).collect()
     }
 
     pub fn window_of(&self, id: &SessionId) -> Option<Window> {
@@ -174,26 +198,8 @@ impl MergingSessions {
 
     /// The states of these sessions, merged in the order of their sources and starts; and the sessions of which some cannot be.
     pub fn merge(&self, ids: &[SessionId], aggregate: &mut dyn Aggregate) -> Result<Accumulated, CallError> {
-        let parts: Vec<&[Held]> =
-            ids.iter().map(|id| self.component(id).map(|one| one.parts.as_slice()).unwrap_or_default()).collect();
-        let first = |parts: &&[Held]| parts.first().map(|held| held.state.to_vec()).unwrap_or_default();
-        let mut states: Vec<Vec<u8>> = parts.iter().map(first).collect();
-        let mut rejected: Vec<Rejection> = Vec::new();
-        let most = parts.iter().map(|parts| parts.len()).max().unwrap_or_default();
-        for round in 1..most {
-            let whole = |row: &usize| !rejected.iter().any(|rejection| rejection.row as usize == *row);
-            let rows: Vec<usize> = (0..ids.len()).filter(|row| parts[*row].len() > round).filter(whole).collect();
-            let left: Slices = rows.iter().map(|row| &states[*row]).collect();
-            let right: Slices = rows.iter().map(|row| &parts[*row][round].state).collect();
-            let merged = aggregate.merge(&left, &right)?;
-            for (row, state) in rows.iter().zip(merged.states.iter()) {
-                states[*row] = state.to_vec();
-            }
-            let of_session =
-                |one: Rejection| Some(Rejection { row: *rows.get(one.row as usize)? as u32, reason: one.reason });
-            rejected.extend(merged.rejected.into_iter().filter_map(of_session));
-        }
-        Ok(Accumulated { states: states.iter().collect(), rejected })
+        let states = |id| self.component(id).into_iter().flat_map(|one| &one.parts).map(|held| &*held.state).collect();
+        rounds::merge(&ids.iter().map(states).collect::<Vec<_>>(), aggregate)
     }
 
     /// From here on all states are of another schema; those that are there are of `before`, and are converted. All of the schema
@@ -280,14 +286,20 @@ impl MergingSessions {
             self.due.insert_mut((component.window.end, id.clone()));
         }
         self.by_end.insert_mut((component.window.end, id));
-        component.parts.iter().for_each(|held| self.offsets.insert_mut(held.offset));
+        for held in &component.parts {
+            self.offsets.insert_mut(held.offset);
+            self.states_bytes += held.state.len();
+        }
     }
 
     fn unlist(&mut self, key: &Arc<[u8]>, component: &Component) {
         let entry = (component.window.end, SessionId { key: key.clone(), start: component.window.start });
         self.due.remove_mut(&entry);
         self.by_end.remove_mut(&entry);
-        component.parts.iter().for_each(|held| _ = self.offsets.remove_mut(&held.offset));
+        for held in &component.parts {
+            self.offsets.remove_mut(&held.offset);
+            self.states_bytes = self.states_bytes.saturating_sub(held.state.len());
+        }
     }
 
     fn convert_keys<'a, E>(

@@ -1,18 +1,18 @@
 //! Where a parts lane is, for those who watch.
 
-use super::PartsLane;
+use super::{Holding, PartsLane};
 use crate::lane::LaneStatus;
 
 impl PartsLane {
     pub fn status(&self) -> LaneStatus {
-        let merging = || self.merging.iter().flatten();
+        let holding = || self.holding.iter().flatten();
         let time = self.sources.now.time();
         LaneStatus {
             watermark: time,
-            open_windows: merging().map(|(one, _)| one.windows()).sum(),
-            oldest_end: merging().filter_map(|(one, _)| one.oldest_end(time)).min(),
-            groups: merging().map(|(one, _)| one.groups()).sum(),
-            windows_bytes: merging().map(|(one, _)| one.memory_bytes()).sum(),
+            open_windows: holding().map(Holding::windows).sum(),
+            oldest_end: holding().filter_map(|one| one.oldest_end(time)).min(),
+            groups: holding().map(Holding::groups).sum(),
+            windows_bytes: holding().map(Holding::memory_bytes).sum(),
             next: self.next,
             idle: false,
             sources: self.shown.clone(),

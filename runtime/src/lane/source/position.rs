@@ -56,6 +56,7 @@ impl SourceLane {
         lane.put_back(checkpoint)?;
         while lane.convert(CONVERTED_AT_ONCE, instances)? {}
         lane.freezing = Freezing::restored(Hold { offset: header.next, watermark }, id);
+        lane.close_windows(instances, effects)?;
         lane.write_marker(effects);
         Ok(lane)
     }
@@ -81,7 +82,7 @@ impl SourceLane {
         let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);
         let watermark = Watermark::new(EventTime::from_micros(saved), plan.watermark.out_of_order);
         let emitted = |hash| metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, hash));
-        let folding = plan
+        let folding: Vec<Option<Folding>> = plan
             .outputs
             .iter()
             .map(|output| {
@@ -89,11 +90,18 @@ impl SourceLane {
                 Some(Folding::new(aggregate, emitted(output.hash), &watermark))
             })
             .collect();
+        // Of the sessions of a checkpoint that began since then, other lanes may not know yet.
+        let from_checkpoint = metadata.as_ref().is_some_and(|metadata| metadata.checkpoint.is_some());
+        let told = plan.outputs.iter().zip(&folding).filter_map(|(output, folding)| {
+            let is_merged = output.aggregate.as_ref()?.merged;
+            folding.as_ref()?.told().filter(|_| is_merged && from_checkpoint)
+        });
+        let vouched = told.fold(watermark.current(), EventTime::min);
         Ok(SourceLane {
-            closings: Closings::new(plan.parts_topic().is_some(), watermark.current()),
+            closings: Closings::new(plan.parts_topic().is_some(), vouched),
             revision: metadata.as_ref().map_or(Revision(plan.topology.revision), |metadata| metadata.revision),
             settled: metadata.as_ref().map_or(next, |metadata| Offset(metadata.settled)).max(next),
-            vouched: watermark.current(),
+            vouched,
             plan,
             partition,
             next,

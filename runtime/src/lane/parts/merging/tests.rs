@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::{Batch, Output};
+use crate::lane::parts::rounds::tests::Concat;
 
 const START: EventTime = EventTime::MIN;
 
@@ -27,28 +27,6 @@ fn keep(merging: &mut Merging, group: u8, source: i32, last: i64) -> bool {
     let state = [group, last as u8];
     let (revision, last) = (Revision::default(), Offset(last));
     merging.keep(START, Offset(0), &Incoming { group: &[group], source, revision, last, state: &state }).is_some()
-}
-
-/// Merges by putting one behind the other.
-struct Concat;
-
-impl Aggregate for Concat {
-    fn accumulate(&mut self, _: &Slices, _: &[u32], _: &Batch) -> Result<Accumulated, CallError> {
-        unreachable!("parts are merged")
-    }
-
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
-        let states = left.iter().zip(right.iter()).map(|(left, right)| [left, right].concat()).collect();
-        Ok(Accumulated { states, rejected: Vec::new() })
-    }
-
-    fn emit(&mut self, _: &Slices, _: &Batch) -> Result<Output, CallError> {
-        unreachable!("parts are merged")
-    }
-
-    fn migrate(&mut self, _: &StateSchema, _: &Slices) -> Result<Result<Slices, String>, CallError> {
-        unreachable!("by whoever owns them")
-    }
 }
 
 /// The groups and what they merge to.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::{Batch, Output};
+use crate::lane::parts::rounds::tests::Concat;
 
 const GAP: i64 = 10;
 const CELL: i64 = 60;
@@ -16,28 +16,6 @@ fn at(micros: i64) -> EventTime {
 
 fn windows() -> SessionWindows {
     SessionWindows::new(Duration::from_micros(GAP as u64), Duration::from_micros(CELL as u64))
-}
-
-/// Merges by putting one behind the other.
-struct Concat;
-
-impl Aggregate for Concat {
-    fn accumulate(&mut self, _: &Slices, _: &[u32], _: &Batch) -> Result<Accumulated, CallError> {
-        unreachable!("parts are merged")
-    }
-
-    fn merge(&mut self, left: &Slices, right: &Slices) -> Result<Accumulated, CallError> {
-        let states = left.iter().zip(right.iter()).map(|(left, right)| [left, right].concat()).collect();
-        Ok(Accumulated { states, rejected: Vec::new() })
-    }
-
-    fn emit(&mut self, _: &Slices, _: &Batch) -> Result<Output, CallError> {
-        unreachable!("parts are merged")
-    }
-
-    fn migrate(&mut self, _: &StateSchema, _: &Slices) -> Result<Result<Slices, String>, CallError> {
-        unreachable!("by whoever owns them")
-    }
 }
 
 fn source(partition: i32) -> SourceKey {

@@ -47,7 +47,7 @@ impl SessionFolding {
             windows: Sessions::new(sessions),
             emitted,
             closed: emitted,
-            looked: plan.windows.last_ended(watermark.current()),
+            looked: plan.windows.last_ended(watermark.current().min(emitted)),
             slots: SessionSlots::default(),
             rows: Rows::default(),
         }
