@@ -8,6 +8,7 @@ mod input;
 mod native;
 mod oracle;
 mod perform;
+mod rewinding;
 mod step;
 mod world;
 
@@ -108,6 +109,8 @@ pub struct Statistics {
     pub fenced: usize,
     pub damaged: usize,
     pub outages: usize,
+    pub added: usize,
+    pub rewinds: usize,
     pub documents: usize,
     pub superseded: usize,
     pub dead_letters: usize,
@@ -127,6 +130,8 @@ impl std::ops::AddAssign for Statistics {
         self.fenced += other.fenced;
         self.damaged += other.damaged;
         self.outages += other.outages;
+        self.added += other.added;
+        self.rewinds += other.rewinds;
         self.documents += other.documents;
         self.superseded += other.superseded;
         self.dead_letters += other.dead_letters;

@@ -112,7 +112,6 @@ pub(crate) struct TopicSources {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct SourceAsOf {
     pub partition: i32,
-    pub revision: Revision,
     /// 0 where `known` is not set.
     pub behind_micros: i64,
     /// Whether it has a watermark.
@@ -255,13 +254,7 @@ mod tests {
 
     #[test]
     fn three_hundred_sources_fit() {
-        let source = |partition| SourceAsOf {
-            partition,
-            revision: Revision(0),
-            behind_micros: 600_000_000,
-            known: true,
-            idle: false,
-        };
+        let source = |partition| SourceAsOf { partition, behind_micros: 600_000_000, known: true, idle: false };
         let mut metadata = PartsMetadata {
             revision: Revision(0),
             read: 1 << 40,

@@ -10,6 +10,7 @@ use crate::record::{
 use crate::window::{CONVERTED_AT_ONCE, Hold};
 
 use super::format::{self, PartsMessage};
+use super::id::Revision;
 use super::index::NameCache;
 use super::metadata::{Emitted, PartsMetadata, emitted_of};
 use super::migration::migrate;
@@ -111,7 +112,8 @@ impl PartsLane {
             Resume::Fresh { offset } => (offset, None),
             Resume::Position { offset, metadata } => (offset, Some(PartsMetadata::decode(&metadata)?)),
         };
-        let mut sources = Sources::new(plan.topology.sources.iter().map(|(topic, _)| &**topic));
+        let revision = Revision(plan.topology.revision);
+        let mut sources = Sources::new(revision, plan.topology.sources.iter().map(|(topic, _)| &**topic));
         let mut gone = Vec::new();
         if let Some(metadata) = &metadata {
             sources.restore(metadata);

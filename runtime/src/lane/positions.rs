@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{PipelineSettings, WindowSettings};
+use crate::config::{OnLate, PipelineSettings, WindowSettings};
 use crate::decode::Decoder;
 use crate::record::{Commitment, EventTime, Offset, Partition, RecordBatch, TopicId};
 use crate::window::{Lateness, TimeWindows, Watermark};
@@ -48,8 +48,6 @@ impl Known {
         Some(match Metadata::decode(metadata).ok()? {
             Metadata::Source(source) => Known { revision: source.revision.0, topics: Vec::new() },
             Metadata::Parts(parts) => {
-                let sources = parts.topics.iter().flat_map(|topic| &topic.sources);
-                let revision = sources.map(|source| source.revision).max().unwrap_or_default().max(parts.revision);
                 let topic = |topic: &TopicSources| KnownTopic {
                     name_hash: topic.topic,
                     partitions: topic.partitions,
@@ -60,7 +58,7 @@ impl Known {
                         .map(|source| source.partition)
                         .collect(),
                 };
-                Known { revision: revision.0, topics: parts.topics.iter().map(topic).collect() }
+                Known { revision: parts.revision.0, topics: parts.topics.iter().map(topic).collect() }
             }
         })
     }
@@ -75,6 +73,8 @@ struct RewoundOutput {
     gap: Option<Duration>,
     /// Over all partitions.
     merged: bool,
+    /// For how long after their end windows change.
+    update_micros: u64,
 }
 
 /// Where a source partition is rewound to.
@@ -113,7 +113,11 @@ impl Rewinding {
                 WindowSettings::Session { gap, max } => (TimeWindows::tumbling(max), Some(gap)),
             };
             let merged = !aggregate.partitioned_by_group;
-            Some(RewoundOutput { name: output.name.as_str().into(), windows, gap, merged })
+            let update_micros = match aggregate.late {
+                OnLate::UpdateWithin(span) => u64::try_from(span.as_micros()).unwrap_or(u64::MAX),
+                OnLate::DeadLetter | OnLate::Drop => 0,
+            };
+            Some(RewoundOutput { name: output.name.as_str().into(), windows, gap, merged, update_micros })
         });
         Ok(Rewinding {
             decoder: decoder.map_err(|error| LaneError::Plan(error.to_string()))?,
@@ -194,7 +198,7 @@ impl Rewinding {
     /// is known but that what they wrote in those does not count.
     pub fn parts(&self, end: Offset, revision: u16, sources: &[(Arc<str>, i32)]) -> Result<Commitment, LaneError> {
         let revision = Revision(revision);
-        let unknown = |partition| SourceAsOf { partition, revision, behind_micros: 0, known: false, idle: false };
+        let unknown = |partition| SourceAsOf { partition, behind_micros: 0, known: false, idle: false };
         let topic = |(topic, partitions): &(Arc<str>, i32)| TopicSources {
             topic: hash_of(topic),
             partitions: *partitions,
@@ -227,7 +231,7 @@ impl RewoundOutput {
                 None => self.windows.last(bound).end,
             },
         };
-        Emitted { end_micros: end.micros(), ..Emitted::nothing(hash_of(&self.name)) }
+        Emitted { output: hash_of(&self.name), end_micros: end.micros(), update_micros: self.update_micros }
     }
 }
 
@@ -236,9 +240,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_revision_that_a_position_knows_is_known() {
+    fn what_a_position_knows_is_known() {
         let metadata = PartsMetadata {
-            revision: Revision(1),
+            revision: Revision(4),
             read: 0,
             time_micros: 0,
             base_micros: 0,
@@ -246,13 +250,7 @@ mod tests {
             topics: vec![TopicSources {
                 topic: hash_of("t"),
                 partitions: 2,
-                sources: vec![SourceAsOf {
-                    partition: 1,
-                    revision: Revision(4),
-                    behind_micros: 0,
-                    known: true,
-                    idle: false,
-                }],
+                sources: vec![SourceAsOf { partition: 1, behind_micros: 0, known: true, idle: false }],
             }],
         };
         let known = Known::of(&metadata.encode().expect("it is short")).expect("it is ours");

@@ -17,12 +17,12 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 39] = [
+const MUTANTS: [Mutant; 41] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
-        from: "if (known.revision, known.last) >= (part.revision, part.last) {",
-        to: "if known.revision > part.revision {",
+        from: "if known.last >= part.last {",
+        to: "if false {",
     },
     Mutant {
         name: "source watermarks committed as of the newest read",
@@ -69,8 +69,8 @@ const MUTANTS: [Mutant; 39] = [
     Mutant {
         name: "count as version with a filter change",
         file: "runtime/src/lane/parts/taking.rs",
-        from: "            revision: part.revision,\n            last: Offset(part.last_offset),",
-        to: "            revision: part.revision,\n            last: Offset(part.count as i64),",
+        from: "source: self.source(), last: Offset(part.last_offset), state",
+        to: "source: self.source(), last: Offset(part.count as i64), state",
     },
     Mutant {
         name: "revision raised at restart",
@@ -175,6 +175,18 @@ const MUTANTS: [Mutant; 39] = [
         to: "self.emitted.max(watermark)",
     },
     Mutant {
+        name: "what was written before a rewind counted with what is written after it",
+        file: "runtime/src/lane/parts/taking.rs",
+        from: "if part.revision != self.sources.now.revision() {",
+        to: "if false {",
+    },
+    Mutant {
+        name: "how far sources were before a rewind taken for how far they are",
+        file: "runtime/src/lane/parts/sources.rs",
+        from: "if word.revision != self.revision {",
+        to: "if false {",
+    },
+    Mutant {
         name: "sessions that are open not told of to other lanes",
         file: "runtime/src/lane/source/folding/sessions.rs",
         from: "true => self.windows.announce(watermark, &mut migrate)?,",
@@ -189,8 +201,8 @@ const MUTANTS: [Mutant; 39] = [
     Mutant {
         name: "an older part of a session in place of newer ones",
         file: "runtime/src/lane/parts/sessions.rs",
-        from: "if replaced.any(|held| (held.revision, held.last) >= (part.revision, part.last)) {",
-        to: "if replaced.any(|held| held.revision > part.revision) {",
+        from: "if replaced.any(|held| held.last >= part.last) {",
+        to: "if replaced.any(|_| false) {",
     },
     Mutant {
         name: "parts of a session that was read before taken for those of one that is gone",

@@ -41,6 +41,8 @@ pub struct Actor {
     pub zombie: bool,
     /// Whether it was told that it is idle since its last batch.
     pub told_idle: bool,
+    /// Its instance began when the topic had all its partitions.
+    pub knows_all: bool,
     /// The version of the aggregates' states that it runs.
     pub states: u32,
     /// Of a source partition.
@@ -84,6 +86,7 @@ impl Actor {
             read: usize::try_from(read).map_err(|error| error.to_string())?,
             zombie: false,
             told_idle: false,
+            knows_all: true,
             states,
             owner,
             fell_back: read < position,

@@ -21,7 +21,7 @@ pub struct Checkpoints {
     claims: u128,
     /// Given up by those who wrote them, and still under way.
     late: Vec<(Slot, Vec<u8>)>,
-    /// How many of a partition are in the store as they were written.
+    /// How many of a partition are in the store as they were written, by who was its owner then.
     whole: BTreeMap<Partition, usize>,
 }
 
@@ -59,8 +59,13 @@ impl Checkpoints {
         Ok(Claimed { owner, store: STORE, found })
     }
 
+    /// From here on nothing can be restored that is there.
+    pub fn rewound(&mut self) {
+        self.whole.clear();
+    }
+
     /// With `faults`, some puts fail, some fail and are done nevertheless, now or later, and some are damaged afterwards.
-    pub fn save(&mut self, owner: &mut Owner, frozen: &Frozen, faults: Option<&mut Rng>) -> Saved {
+    pub fn save(&mut self, owner: &mut Owner, is_zombie: bool, frozen: &Frozen, faults: Option<&mut Rng>) -> Saved {
         let slot = owner.next_slot();
         if self.is_down {
             return Saved::Kept(None);
@@ -76,7 +81,8 @@ impl Checkpoints {
             }
             // Where no other is whole nothing could be restored, and nothing would be.
             2 | 3 if *whole > 0 => object[bit / 8] ^= 1 << (bit % 8),
-            _ => *whole += 1,
+            // One of before a rewind is not restored.
+            _ => *whole += usize::from(!is_zombie),
         }
         match now(self.store.put(slot, object)) {
             Ok(_) if fate == 4 => Saved::Kept(None),

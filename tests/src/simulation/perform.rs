@@ -39,9 +39,10 @@ impl World {
                 left.is_empty().then_some(Event::Indexed { ticket: *ticket, rejected: Vec::new() })
             }
             Pending::Save { ticket, frozen } => {
+                let is_zombie = self.actors[actor].zombie;
                 let Some(owner) = &mut self.actors[actor].owner else { return Err("nobody may save".to_owned()) };
                 let faults = (!self.rests).then_some(&mut self.rng);
-                let saved = self.store.save(owner, frozen, faults);
+                let saved = self.store.save(owner, is_zombie, frozen, faults);
                 let (ticket, next) = (*ticket, frozen.next());
                 self.say(|| format!("{actor} saves a checkpoint at {next}: {saved:?}"));
                 let kept = match saved {

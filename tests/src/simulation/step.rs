@@ -14,6 +14,7 @@ pub enum Step {
     Crash,
     Assign,
     EndZombie,
+    Rewind,
     NewVersion,
     NewStates,
     Deploy,
@@ -27,7 +28,7 @@ pub enum Step {
 }
 
 /// How likely each step is: another mixture for each seed, so that some worlds write slowly, some commit seldom.
-pub fn chances(rng: &mut Rng) -> [(Step, usize); 17] {
+pub fn chances(rng: &mut Rng) -> [(Step, usize); 18] {
     [
         (Step::Produce, rng.usize(5..30)),
         (Step::Read, rng.usize(10..60)),
@@ -38,6 +39,7 @@ pub fn chances(rng: &mut Rng) -> [(Step, usize); 17] {
         (Step::Crash, rng.usize(1..8)),
         (Step::Assign, rng.usize(1..20)),
         (Step::EndZombie, rng.usize(1..10)),
+        (Step::Rewind, [0, 0, 1][rng.usize(..3)]),
         (Step::NewVersion, rng.usize(1..8)),
         (Step::NewStates, rng.usize(0..4)),
         (Step::Deploy, rng.usize(1..20)),

@@ -14,29 +14,37 @@ use super::input::{Input, TOPIC, VERSION_MAX, pick};
 use super::step::{Step, chances};
 use super::{Difference, Statistics, native, oracle};
 
+/// Longer than all event times: what is idle may come back.
+pub(super) const IDLE_GRACE: Duration = Duration::from_secs(100_000);
+
 pub struct World {
     pub(super) rng: Rng,
     pub(super) trace: bool,
-    /// By the version of the aggregates' states, from 1.
-    plans: Vec<Arc<Plan>>,
+    /// Of instances that began before the topic had all its partitions, and of the others.
+    pub(super) plans: [Plans; 2],
     /// The newest version that is deployed anywhere.
     states: u32,
     pub(super) parts_topic: Arc<str>,
     pub input: Input,
     /// How many records of each partition were produced.
-    produced: Vec<usize>,
+    pub(super) produced: Vec<usize>,
     next_in_order: usize,
+    /// The partition that the topic got later, and whether it has it.
+    pub(super) added: Option<(usize, bool)>,
+    pub(super) revision: u16,
+    /// By which event time windows are not emitted again since the last rewind: of each partition alone.
+    pub(super) rewound: Vec<EventTime>,
     /// Timestamps do not matter in the parts topic, so its messages are values.
     pub(super) parts: Vec<Vec<Vec<u8>>>,
     /// By index and id.
     pub index: BTreeMap<(String, String), (u64, String)>,
     /// The reason of each, by identity.
     pub dead_letters: BTreeMap<String, String>,
-    committed: BTreeMap<Partition, (i64, String)>,
+    pub(super) committed: BTreeMap<Partition, (i64, String)>,
     pub(super) actors: Vec<Actor>,
     /// Partitions that nobody has, because of a crash, or because the group is not complete yet.
-    unowned: Vec<Partition>,
-    chances: [(Step, usize); 17],
+    pub(super) unowned: Vec<Partition>,
+    chances: [(Step, usize); 18],
     pub(super) store: Checkpoints,
     /// Nothing fails any more.
     pub(super) rests: bool,
@@ -44,6 +52,20 @@ pub struct World {
     version: u8,
     pub last_version: u8,
     pub(super) statistics: Statistics,
+}
+
+/// By the version of the aggregates' states, from 1.
+type Plans = Vec<Arc<Plan>>;
+
+/// For a topic that has not the last partition yet, and for all.
+pub(super) fn plans(partitions: usize, parts_partitions: i32, revision: u16) -> [Plans; 2] {
+    let settings = native::settings(IDLE_GRACE);
+    [partitions - 1, partitions].map(|partitions| {
+        let sources = vec![(TOPIC.into(), partitions as i32)];
+        let topology = Topology { sources, parts_partitions, revision, ..Topology::default() };
+        let plan = |states| Plan::new(&settings, &native::components(states), topology.clone());
+        (1..=native::STATES_MAX).map(|states| Arc::new(plan(states).expect("the plan is right"))).collect()
+    })
 }
 
 impl World {
@@ -55,15 +77,9 @@ impl World {
         }
         let partitions = input.partitions.len();
         let parts_partitions = rng.i32(1..=2);
-        let settings = native::settings(Duration::from_secs(100_000));
-        let topology =
-            Topology { sources: vec![(TOPIC.into(), partitions as i32)], parts_partitions, ..Topology::default() };
-        let plan = |states| {
-            let plan = Plan::new(&settings, &native::components(states), topology.clone());
-            Arc::new(plan.expect("the plan is right"))
-        };
-        let plans: Vec<Arc<Plan>> = (1..=native::STATES_MAX).map(plan).collect();
-        let parts_topic = plans[0].parts_topic().expect("aggregates merge").clone();
+        let added = (rng.u8(..4) == 0).then_some((partitions - 1, false));
+        let plans = plans(partitions, parts_partitions, 0);
+        let parts_topic = plans[0][0].parts_topic().expect("aggregates merge").clone();
         World {
             last_version: [0, rng.u8(1..=VERSION_MAX)][rng.usize(..2)],
             chances: chances(&mut rng),
@@ -75,6 +91,9 @@ impl World {
             parts_topic,
             produced: vec![0; partitions],
             next_in_order: 0,
+            added,
+            revision: 0,
+            rewound: vec![EventTime::MIN; partitions],
             parts: vec![Vec::new(); parts_partitions as usize],
             index: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
@@ -94,11 +113,7 @@ impl World {
 
     /// Everything is produced under faults; then, without faults, everything comes to rest.
     pub fn run(&mut self) -> Result<(), Difference> {
-        let sources: Vec<Partition> =
-            (0..self.produced.len()).map(|number| Partition::new(TOPIC, number as i32)).collect();
-        let parts: Vec<Partition> =
-            (0..self.parts.len()).map(|number| Partition::new(&self.parts_topic, number as i32)).collect();
-        self.unowned = sources.into_iter().chain(parts).collect();
+        self.unowned = self.partitions();
         while self.next_in_order < self.input.order.len() || self.rng.u8(..100) > 0 {
             self.random_step()?;
         }
@@ -109,15 +124,24 @@ impl World {
         self.rest()
     }
 
+    /// All that there are, those of the parts topic after the others.
+    pub(super) fn partitions(&self) -> Vec<Partition> {
+        let sources = (0..self.produced.len()).filter(|number| self.added != Some((*number, false)));
+        let parts = (0..self.parts.len()).map(|number| Partition::new(&self.parts_topic, number as i32));
+        sources.map(|number| Partition::new(TOPIC, number as i32)).chain(parts).collect()
+    }
+
     fn begin(&mut self, partition: Partition) -> Result<(), Difference> {
         let resume = match self.committed.get(&partition) {
             Some((offset, metadata)) => Resume::Position { offset: Offset(*offset), metadata: metadata.clone() },
             None if partition.topic == self.parts_topic => Resume::Fresh { offset: Offset(0) },
+            None if self.added == Some((partition.number as usize, true)) => Resume::Fresh { offset: Offset(0) },
             // The start rule was resolved, and committed before the first record.
-            None => Resume::Position { offset: Offset(0), metadata: self.plans[0].initial_metadata() },
+            None => Resume::Position { offset: Offset(0), metadata: self.plans[0][0].initial_metadata() },
         };
         self.say(|| format!("{partition} begins at {resume:?}"));
-        let plan = self.plan(self.states).clone();
+        let knows_all = self.added.is_none_or(|(_, is_there)| is_there);
+        let plan = self.plan(knows_all, self.states);
         let wanted = Lane::wanted(&plan, &partition, &resume).map_err(|error| error.to_string())?;
         if wanted.is_some() && self.store.is_down {
             self.unowned.push(partition);
@@ -129,12 +153,14 @@ impl World {
             self.statistics.damaged += found.damaged.len();
             self.say(|| format!("{partition} goes on with {:?}", found.checkpoint.header()));
         }
-        self.actors.push(Actor::new(&plan, self.states, partition, resume, claimed, self.version)?);
+        let mut actor = Actor::new(&plan, self.states, partition, resume, claimed, self.version)?;
+        actor.knows_all = knows_all;
+        self.actors.push(actor);
         Ok(())
     }
 
-    fn plan(&self, states: u32) -> &Arc<Plan> {
-        &self.plans[states as usize - 1]
+    fn plan(&self, knows_all: bool, states: u32) -> Arc<Plan> {
+        self.plans[usize::from(knows_all)][states as usize - 1].clone()
     }
 
     /// An owner gets the newest version; others may have it, or wait for it.
@@ -145,7 +171,7 @@ impl World {
         }
         self.statistics.deploys += 1;
         self.say(|| format!("{actor} is deployed states {states}"));
-        let plan = self.plan(states).clone();
+        let plan = self.plan(self.actors[actor].knows_all, states);
         self.actors[actor].deploy(&plan, states)
     }
 
@@ -175,6 +201,7 @@ impl World {
             (Step::Idle, Some(actor)) => self.idle(actor)?,
             (Step::Crash, Some(actor)) => self.crash(actor)?,
             (Step::EndZombie, Some(actor)) => self.end_zombie(actor),
+            (Step::Rewind, _) => self.rewind()?,
             (_, None) => {}
         }
         Ok(())
@@ -190,7 +217,14 @@ impl World {
 
     fn produce(&mut self) {
         if let Some(partition) = self.input.order.get(self.next_in_order) {
-            self.produced[*partition] += 1;
+            let partition = *partition;
+            if self.added == Some((partition, false)) {
+                self.say(|| format!("the topic gets the partition {partition}"));
+                self.added = Some((partition, true));
+                self.unowned.push(Partition::new(TOPIC, partition as i32));
+                self.statistics.added += 1;
+            }
+            self.produced[partition] += 1;
             self.next_in_order += 1;
         }
     }
@@ -217,7 +251,7 @@ impl World {
         if partition.topic == self.parts_topic { self.parts[number].len() } else { self.produced[number] }
     }
 
-    fn batch(&self, partition: &Partition, at: usize, take: usize) -> RecordBatch {
+    pub(super) fn batch(&self, partition: &Partition, at: usize, take: usize) -> RecordBatch {
         let number = partition.number as usize;
         let mut builder = BatchBuilder::new(EventTime::from_micros(0));
         for offset in at..at + take {
@@ -280,7 +314,7 @@ impl World {
     }
 
     /// The owner of a partition is replaced, between any two of its effects.
-    fn crash(&mut self, actor: usize) -> Result<(), Difference> {
+    pub(super) fn crash(&mut self, actor: usize) -> Result<(), Difference> {
         if self.actors[actor].zombie {
             return Ok(());
         }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::lane::id::Revision;
 use crate::plugin::{Aggregate, CallError};
 use crate::record::{Accumulated, EventTime, Offset, Slices, StateSchema};
 use crate::window::{Keys, Schemas, TimeWindows};
@@ -23,7 +22,6 @@ const CHUNK_GROUPS: usize = 16;
 #[derive(Clone, Debug)]
 struct Held {
     source: SourceKey,
-    revision: Revision,
     last: Offset,
     state: Arc<[u8]>,
     /// Which of the schemas that followed each other the state is of.
@@ -64,7 +62,6 @@ struct Entry {
 pub(super) struct Incoming<'a> {
     pub group: &'a [u8],
     pub source: SourceKey,
-    pub revision: Revision,
     pub last: Offset,
     pub state: &'a [u8],
 }
@@ -116,7 +113,7 @@ impl Merging {
         self.windows.values().map(|entry| entry.first).min()
     }
 
-    /// Keeps the greatest part by (revision, last source offset that it covers), of equals the first. The group, where the part
+    /// Keeps the greatest part by the last source offset that it covers, of equals the first. The group, where the part
     /// at `offset` is it.
     pub fn keep(&mut self, start: EventTime, offset: Offset, part: &Incoming<'_>) -> Option<u32> {
         let empty = || Entry { window: Arc::default(), first: offset, pending: 0, old: 0..0 };
@@ -126,12 +123,12 @@ impl Merging {
         let known = window.group(position).parts.binary_search_by_key(&part.source, |held| held.source);
         if let Ok(place) = known {
             let known = &window.group(position).parts[place];
-            if (known.revision, known.last) >= (part.revision, part.last) {
+            if known.last >= part.last {
                 return None;
             }
         }
-        let Incoming { source, revision, last, state, .. } = *part;
-        let held = Held { source, revision, last, state: state.into(), turn: self.schemas.turn() };
+        let Incoming { source, last, state, .. } = *part;
+        let held = Held { source, last, state: state.into(), turn: self.schemas.turn() };
         window.states_bytes += state.len();
         let group = window.group_mut(position);
         let replaced = match known {

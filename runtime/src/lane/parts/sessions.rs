@@ -6,7 +6,6 @@ use std::sync::Arc;
 use hashbrown::DefaultHashBuilder;
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
-use crate::lane::id::Revision;
 use crate::plugin::{Aggregate, CallError};
 use crate::record::{Accumulated, EventTime, Offset, Slices, StateSchema};
 use crate::window::{Schemas, SessionWindows, Window};
@@ -19,7 +18,6 @@ use super::sources::SourceKey;
 struct Held {
     window: Window,
     source: SourceKey,
-    revision: Revision,
     last: Offset,
     /// Of the part itself.
     offset: Offset,
@@ -43,7 +41,6 @@ struct Component {
 pub(super) struct IncomingSession<'a> {
     pub group: &'a [u8],
     pub source: SourceKey,
-    pub revision: Revision,
     pub window: Window,
     pub last: Offset,
     pub state: &'a [u8],
@@ -146,19 +143,19 @@ impl MergingSessions {
     }
 
     /// Keeps the part at `offset` in place of those of its source that it overlaps, where it is greater than all of them by
-    /// (revision, last source offset that it covers).
+    /// the last source offset that it covers.
     pub fn keep(&mut self, offset: Offset, part: &IncomingSession<'_>) -> Kept {
         let windows = self.windows;
         let components = self.groups.get(part.group).map(Vec::as_slice).unwrap_or_default();
         let is_replaced = |held: &Held| held.source == part.source && windows.are_one(held.window, part.window);
         let mut replaced = components.iter().flat_map(|component| &component.parts).filter(|held| is_replaced(held));
-        if replaced.any(|held| (held.revision, held.last) >= (part.revision, part.last)) {
+        if replaced.any(|held| held.last >= part.last) {
             return Kept::Known;
         }
         let (touched, mut all): (Vec<Component>, Vec<Component>) =
             components.iter().cloned().partition(|component| windows.are_one(component.window, part.window));
-        let IncomingSession { window, source, revision, last, state, .. } = *part;
-        let held = Held { window, source, revision, last, offset, state: state.into(), turn: self.schemas.turn() };
+        let IncomingSession { window, source, last, state, .. } = *part;
+        let held = Held { window, source, last, offset, state: state.into(), turn: self.schemas.turn() };
         let kept = touched.iter().flat_map(|component| &component.parts).filter(|held| !is_replaced(held)).cloned();
         let mut made = components_of(windows, kept.chain([held]).collect());
         for emitted in touched.iter().filter(|component| component.emitted) {

@@ -25,7 +25,6 @@ impl SourceKey {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct SourceState {
-    revision: Revision,
     watermark: EventTime,
     idle: bool,
 }
@@ -35,6 +34,7 @@ struct SourceState {
 pub(super) struct MarkerWord {
     source: SourceKey,
     partitions: i32,
+    revision: Revision,
     state: SourceState,
 }
 
@@ -43,11 +43,8 @@ impl MarkerWord {
         MarkerWord {
             source: SourceKey::new(marker.topic, marker.partition),
             partitions: marker.partitions,
-            state: SourceState {
-                revision: marker.revision,
-                watermark: EventTime::from_micros(marker.watermark_micros),
-                idle: marker.idle,
-            },
+            revision: marker.revision,
+            state: SourceState { watermark: EventTime::from_micros(marker.watermark_micros), idle: marker.idle },
         }
     }
 }
@@ -55,6 +52,9 @@ impl MarkerWord {
 /// All that markers said, up to some offset.
 #[derive(Clone, Debug)]
 pub(super) struct Sources {
+    /// A rewind waits until nobody is a member of the group. So who writes in an earlier one is no owner any more, and who reads of a
+    /// later one is none.
+    revision: Revision,
     /// How many partitions each topic has; 0 while no marker told.
     topics: BTreeMap<u64, i32>,
     states: BTreeMap<SourceKey, SourceState>,
@@ -64,26 +64,22 @@ pub(super) struct Sources {
 
 impl Sources {
     /// `topics` are those of the pipeline file; one of which no marker is known holds time back.
-    pub fn new<'a>(topics: impl Iterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(revision: Revision, topics: impl Iterator<Item = &'a str>) -> Self {
         let topics = topics.map(|topic| (hash_of(topic), 0)).collect();
-        Sources { topics, states: BTreeMap::new(), time: EventTime::MIN }
+        Sources { revision, topics, states: BTreeMap::new(), time: EventTime::MIN }
     }
 
     pub fn time(&self) -> EventTime {
         self.time
     }
 
-    /// The latest revision that any source wrote.
+    /// Whatever is written in another one does not count.
     pub fn revision(&self) -> Revision {
-        self.states.values().map(|state| state.revision).max().unwrap_or_default()
+        self.revision
     }
 
     pub fn watermark(&self, source: SourceKey) -> EventTime {
         self.states.get(&source).map_or(EventTime::MIN, |state| state.watermark)
-    }
-
-    pub fn revision_of(&self, source: SourceKey) -> Revision {
-        self.states.get(&source).map_or_else(Revision::default, |state| state.revision)
     }
 
     /// Through here no part can change a document any more: every source has passed it, or those that were idle are more
@@ -96,16 +92,15 @@ impl Sources {
 
     pub fn apply(&mut self, word: &MarkerWord) {
         let Some(partitions) = self.topics.get_mut(&word.source.topic) else { return };
+        if word.revision != self.revision {
+            return;
+        }
         *partitions = word.partitions.max(*partitions);
         let known = self.states.entry(word.source).or_insert(word.state);
         let (said, before) = (word.state, *known);
-        if said.revision > before.revision {
-            *known = said;
-        } else if said.revision == before.revision {
-            known.watermark = said.watermark.max(before.watermark);
-            // One that knows less than was said already cannot know that nothing came since.
-            known.idle = said.idle && said.watermark >= before.watermark;
-        }
+        known.watermark = said.watermark.max(before.watermark);
+        // One that knows less than was said already cannot know that nothing came since.
+        known.idle = said.idle && said.watermark >= before.watermark;
         if let Some(smallest) = self.smallest() {
             self.time = self.time.max(smallest);
         }
@@ -154,11 +149,10 @@ impl Sources {
         let known = self.states.values().map(|state| state.watermark).filter(|watermark| *watermark != EventTime::MIN);
         let base = known.max().map_or(0, EventTime::micros);
         metadata.base_micros = base;
-        metadata.revision = self.revision();
+        metadata.revision = self.revision;
         for (topic, partitions) in &self.topics {
             let sources = self.states.iter().filter(|(key, _)| key.topic == *topic).map(|(key, state)| SourceAsOf {
                 partition: key.partition,
-                revision: state.revision,
                 behind_micros: match state.watermark {
                     EventTime::MIN => 0,
                     watermark => base.wrapping_sub(watermark.micros()),
@@ -171,6 +165,7 @@ impl Sources {
     }
 
     pub fn restore(&mut self, metadata: &PartsMetadata) {
+        self.revision = metadata.revision;
         self.time = EventTime::from_micros(metadata.time_micros);
         for saved in &metadata.topics {
             // A topic that is no longer read holds nothing back.
@@ -179,7 +174,7 @@ impl Sources {
             for source in &saved.sources {
                 let micros = metadata.base_micros.wrapping_sub(source.behind_micros);
                 let watermark = if source.known { EventTime::from_micros(micros) } else { EventTime::MIN };
-                let state = SourceState { revision: source.revision, watermark, idle: source.idle };
+                let state = SourceState { watermark, idle: source.idle };
                 self.states.insert(SourceKey { topic: saved.topic, partition: source.partition }, state);
             }
         }
@@ -234,7 +229,7 @@ mod tests {
     }
 
     fn after(words: &[MarkerWord]) -> Sources {
-        let mut sources = Sources::new(["t"].into_iter());
+        let mut sources = Sources::new(Revision(0), ["t"].into_iter());
         words.iter().for_each(|word| sources.apply(word));
         sources
     }
@@ -252,6 +247,16 @@ mod tests {
         assert_eq!(after(&[marker(0, 50, true), marker(1, 10, true)]).time(), EventTime::MIN);
         let finished = |grace| after(&words).finished(Duration::from_micros(grace));
         assert_eq!((finished(5), finished(45)), (EventTime::from_micros(45), EventTime::from_micros(10)));
+    }
+
+    #[test]
+    fn what_is_said_in_another_revision_does_not_count() {
+        let words = [marker(0, 50, false), marker(1, 40, false)];
+        for revision in [0, 2] {
+            let mut sources = Sources::new(Revision(1), ["t"].into_iter());
+            words.iter().for_each(|word| sources.apply(&MarkerWord { revision: Revision(revision), ..*word }));
+            assert_eq!((sources.time(), sources.states.len()), (EventTime::MIN, 0));
+        }
     }
 
     #[test]
@@ -275,7 +280,7 @@ mod tests {
             topics: Vec::new(),
         };
         sources.save(&mut metadata);
-        let mut restored = Sources::new(["t"].into_iter());
+        let mut restored = Sources::new(Revision(0), ["t"].into_iter());
         restored.restore(&metadata);
         assert_eq!((restored.states, restored.topics, restored.time), (sources.states, sources.topics, sources.time));
     }

@@ -33,6 +33,9 @@ impl PartsLane {
         emissions: &mut [Emissions],
         late: &mut Vec<Message>,
     ) -> Result<(), LaneError> {
+        if part.revision != self.sources.now.revision() {
+            return Ok(());
+        }
         let plan = self.plan.clone();
         let found = plan.outputs.iter().position(|output| *output.name == *part.output);
         let Some(place) = found.filter(|place| self.holding[*place].is_some()) else {
@@ -81,9 +84,6 @@ impl Taking<'_> {
             return Ok(());
         }
         self.check_fingerprint()?;
-        if self.is_of_before() {
-            return Ok(());
-        }
         let emitted = window.end <= sources.time();
         if emitted && window.end <= aggregate.finished_by(sources.watermark(self.source())) {
             return Ok(()); // a replay
@@ -94,13 +94,8 @@ impl Taking<'_> {
             return Ok(());
         }
         let state = schema::state(aggregate, part, instances)?;
-        let incoming = Incoming {
-            group: part.group,
-            source: self.source(),
-            revision: part.revision,
-            last: Offset(part.last_offset),
-            state: &state,
-        };
+        let incoming =
+            Incoming { group: part.group, source: self.source(), last: Offset(part.last_offset), state: &state };
         if let Some(group) = merging.keep(window.start, offset, &incoming).filter(|_| emitted) {
             emissions.updated.entry(window.start).or_default().insert(group, offset);
         }
@@ -122,7 +117,7 @@ impl Taking<'_> {
         let window = Window { start, end };
         self.check_fingerprint()?;
         // Its source had told of all that ended by then before.
-        if self.is_of_before() || window.end <= sources.watermark(self.source()) {
+        if window.end <= sources.watermark(self.source()) {
             return Ok(());
         }
         if !self.seen && sessions.may_be_gone(part.group, self.source(), window) {
@@ -133,7 +128,6 @@ impl Taking<'_> {
         let incoming = IncomingSession {
             group: part.group,
             source: self.source(),
-            revision: part.revision,
             window,
             last: Offset(part.last_offset),
             state: &state,
@@ -159,11 +153,6 @@ impl Taking<'_> {
             true => Ok(()),
             false => Err(LaneError::Fingerprint { output: self.part.output.to_owned() }),
         }
-    }
-
-    /// Whether its source has been started afresh since.
-    fn is_of_before(&self) -> bool {
-        self.part.revision < self.sources.revision_of(self.source())
     }
 
     /// A dead letter, unless an earlier owner of the position has written it.

@@ -25,8 +25,8 @@ fn mark(before: &StateSchema, states: &Slices) -> Result<Slices, ()> {
 fn keep(merging: &mut Merging, group: u8, source: i32, last: i64) -> bool {
     let source = SourceKey { topic: 0, partition: source };
     let state = [group, last as u8];
-    let (revision, last) = (Revision::default(), Offset(last));
-    merging.keep(START, Offset(0), &Incoming { group: &[group], source, revision, last, state: &state }).is_some()
+    let last = Offset(last);
+    merging.keep(START, Offset(0), &Incoming { group: &[group], source, last, state: &state }).is_some()
 }
 
 /// The groups and what they merge to.

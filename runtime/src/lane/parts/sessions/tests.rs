@@ -53,8 +53,8 @@ fn parts_of(times: &[i64], first: u8) -> Vec<Part> {
 
 fn keep(merging: &mut MergingSessions, offset: i64, of: i32, part: &Part) -> Kept {
     let (window, last, state) = part;
-    let (revision, last) = (Revision::default(), Offset(*last));
-    let incoming = IncomingSession { group: b"a", source: source(of), revision, window: *window, last, state };
+    let last = Offset(*last);
+    let incoming = IncomingSession { group: b"a", source: source(of), window: *window, last, state };
     merging.keep(Offset(offset), &incoming)
 }
 
