@@ -7,6 +7,7 @@ mod checkpoints;
 mod input;
 mod native;
 mod oracle;
+mod outputs;
 mod perform;
 mod rewinding;
 mod step;
@@ -111,6 +112,7 @@ pub struct Statistics {
     pub outages: usize,
     pub added: usize,
     pub rewinds: usize,
+    pub changes: usize,
     pub documents: usize,
     pub superseded: usize,
     pub dead_letters: usize,
@@ -132,6 +134,7 @@ impl std::ops::AddAssign for Statistics {
         self.outages += other.outages;
         self.added += other.added;
         self.rewinds += other.rewinds;
+        self.changes += other.changes;
         self.documents += other.documents;
         self.superseded += other.superseded;
         self.dead_letters += other.dead_letters;

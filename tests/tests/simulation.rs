@@ -8,8 +8,16 @@ fn the_index_is_the_fold_of_the_input_whatever_happens() {
     let seeds = std::env::var("SEEDS").map_or(2000, |text| text.parse().expect("SEEDS is a number"));
     let total = run_seeds(0..seeds).unwrap_or_else(|(seed, difference)| panic!("seed {seed}: {difference}"));
     let faults = [total.crashes, total.zombies, total.commits, total.idles, total.deploys];
-    let stores =
-        [total.checkpoints, total.restored, total.fenced, total.damaged, total.outages, total.added, total.rewinds];
+    let stores = [
+        total.checkpoints,
+        total.restored,
+        total.fenced,
+        total.damaged,
+        total.outages,
+        total.added,
+        total.rewinds,
+        total.changes,
+    ];
     let counts = faults.into_iter().chain(stores).chain([total.superseded, total.dead_letters]);
     assert!(counts.into_iter().all(|count| count > 0), "a fault never happened: {total:?}");
 }

@@ -97,8 +97,10 @@ impl OpenGroups {
     /// A record of each of so many groups is taken.
     pub fn new(plan: &Arc<Plan>, instances: Instances, groups: u64) -> anyhow::Result<Self> {
         let resume = Resume::Fresh { offset: Offset(0) };
-        let lane = Lane::new(plan.clone(), Self::partition(), resume, &mut Vec::new())?;
+        let mut effects = Vec::new();
+        let lane = Lane::new(plan.clone(), Self::partition(), resume, &mut effects)?;
         let mut open = OpenGroups { lane, instances, saving: None, offset: 0, rng: fastrand::Rng::with_seed(groups) };
+        open.answer(effects)?;
         for first in (0..groups).step_by(ROWS as usize) {
             open.step((first..groups.min(first + ROWS)).collect())?;
         }

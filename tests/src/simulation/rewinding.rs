@@ -4,7 +4,7 @@ use tidegate::lane::{Rewinding, RewoundSource};
 use tidegate::record::{EventTime, Offset, Partition};
 
 use super::input::TOPIC;
-use super::world::{IDLE_GRACE, plans};
+use super::outputs::{IDLE_GRACE, plans};
 use super::{Difference, World, native};
 
 /// More of them leave no time for anything else.
@@ -60,7 +60,7 @@ impl World {
             let position = rewinding.parts(end, revision, &topics).map_err(|error| error.to_string())?;
             self.committed.insert(partition, (position.offset.0, position.metadata));
         }
-        self.plans = plans(self.produced.len(), parts_partitions, revision);
+        self.plans = plans(self.produced.len(), parts_partitions, revision, self.change.as_ref());
         self.store.rewound();
         Ok(())
     }

@@ -15,6 +15,8 @@ pub enum Step {
     Assign,
     EndZombie,
     Rewind,
+    /// The pipeline file has an output more, or less, from here on.
+    ChangeOutputs,
     NewVersion,
     NewStates,
     Deploy,
@@ -28,7 +30,7 @@ pub enum Step {
 }
 
 /// How likely each step is: another mixture for each seed, so that some worlds write slowly, some commit seldom.
-pub fn chances(rng: &mut Rng) -> [(Step, usize); 18] {
+pub fn chances(rng: &mut Rng) -> [(Step, usize); 19] {
     [
         (Step::Produce, rng.usize(5..30)),
         (Step::Read, rng.usize(10..60)),
@@ -40,6 +42,7 @@ pub fn chances(rng: &mut Rng) -> [(Step, usize); 18] {
         (Step::Assign, rng.usize(1..20)),
         (Step::EndZombie, rng.usize(1..10)),
         (Step::Rewind, [0, 0, 1][rng.usize(..3)]),
+        (Step::ChangeOutputs, rng.usize(0..2)),
         (Step::NewVersion, rng.usize(1..8)),
         (Step::NewStates, rng.usize(0..4)),
         (Step::Deploy, rng.usize(1..20)),

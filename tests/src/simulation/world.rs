@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fastrand::Rng;
-use tidegate::lane::{Event, Lane, Plan, Resume, Topology};
+use tidegate::lane::{Event, Lane, Plan, Resume};
 use tidegate::record::{BatchBuilder, EventTime, Offset, Partition, RecordBatch};
 
 use super::actor::Actor;
 use super::checkpoints::Checkpoints;
 use super::input::{Input, TOPIC, VERSION_MAX, pick};
+use super::outputs::{OutputChange, Plans, plans};
 use super::step::{Step, chances};
 use super::{Difference, Statistics, native, oracle};
-
-/// Longer than all event times: what is idle may come back.
-pub(super) const IDLE_GRACE: Duration = Duration::from_secs(100_000);
 
 pub struct World {
     pub(super) rng: Rng,
@@ -34,6 +31,7 @@ pub struct World {
     pub(super) revision: u16,
     /// By which event time windows are not emitted again since the last rewind: of each partition alone.
     pub(super) rewound: Vec<EventTime>,
+    pub(super) change: Option<OutputChange>,
     /// Timestamps do not matter in the parts topic, so its messages are values.
     pub(super) parts: Vec<Vec<Vec<u8>>>,
     /// By index and id.
@@ -44,7 +42,7 @@ pub struct World {
     pub(super) actors: Vec<Actor>,
     /// Partitions that nobody has, because of a crash, or because the group is not complete yet.
     pub(super) unowned: Vec<Partition>,
-    chances: [(Step, usize); 18],
+    chances: [(Step, usize); 19],
     pub(super) store: Checkpoints,
     /// Nothing fails any more.
     pub(super) rests: bool,
@@ -52,20 +50,6 @@ pub struct World {
     version: u8,
     pub last_version: u8,
     pub(super) statistics: Statistics,
-}
-
-/// By the version of the aggregates' states, from 1.
-type Plans = Vec<Arc<Plan>>;
-
-/// For a topic that has not the last partition yet, and for all.
-pub(super) fn plans(partitions: usize, parts_partitions: i32, revision: u16) -> [Plans; 2] {
-    let settings = native::settings(IDLE_GRACE);
-    [partitions - 1, partitions].map(|partitions| {
-        let sources = vec![(TOPIC.into(), partitions as i32)];
-        let topology = Topology { sources, parts_partitions, revision, ..Topology::default() };
-        let plan = |states| Plan::new(&settings, &native::components(states), topology.clone());
-        (1..=native::STATES_MAX).map(|states| Arc::new(plan(states).expect("the plan is right"))).collect()
-    })
 }
 
 impl World {
@@ -78,7 +62,8 @@ impl World {
         let partitions = input.partitions.len();
         let parts_partitions = rng.i32(1..=2);
         let added = (rng.u8(..4) == 0).then_some((partitions - 1, false));
-        let plans = plans(partitions, parts_partitions, 0);
+        let change = OutputChange::draw(&mut rng);
+        let plans = plans(partitions, parts_partitions, 0, change.as_ref());
         let parts_topic = plans[0][0].parts_topic().expect("aggregates merge").clone();
         World {
             last_version: [0, rng.u8(1..=VERSION_MAX)][rng.usize(..2)],
@@ -94,6 +79,7 @@ impl World {
             added,
             revision: 0,
             rewound: vec![EventTime::MIN; partitions],
+            change,
             parts: vec![Vec::new(); parts_partitions as usize],
             index: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
@@ -202,6 +188,7 @@ impl World {
             (Step::Crash, Some(actor)) => self.crash(actor)?,
             (Step::EndZombie, Some(actor)) => self.end_zombie(actor),
             (Step::Rewind, _) => self.rewind()?,
+            (Step::ChangeOutputs, _) => self.change_outputs(),
             (_, None) => {}
         }
         Ok(())

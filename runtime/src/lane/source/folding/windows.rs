@@ -66,8 +66,8 @@ impl WindowFolding {
         let time_windows = plan.windows;
         let began = match (emitted, watermark.largest()) {
             (Some(emitted), _) => (emitted.end(), Duration::from_micros(emitted.update_micros)),
-            (None, EventTime::MIN) => (EventTime::MIN, Duration::ZERO),
-            (None, largest) => (time_windows.last(largest).end, Duration::ZERO),
+            (None, EventTime::MIN) => (EventTime::MIN, plan.update_within),
+            (None, largest) => (time_windows.last(largest).end, plan.update_within),
         };
         let watermark = watermark.current();
         WindowFolding {
