@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -11,7 +11,7 @@ use rdkafka::message::{Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::block_on;
+use crate::{block_on, wait_for};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -56,6 +56,23 @@ impl Kafka {
         for answer in answers {
             answer.unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
         }
+    }
+
+    /// Gives a topic more partitions, so that it has as many as this.
+    pub fn add_partitions(&self, topic: &str, partitions: usize) {
+        let admin: AdminClient<DefaultClientContext> = self.config().create().expect("valid settings");
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        let more = NewPartitions::new(topic, partitions);
+        let answers = block_on(admin.create_partitions([&more], &options)).expect("the broker answers");
+        for answer in answers {
+            answer.unwrap_or_else(|(topic, error)| panic!("topic {topic}: {error}"));
+        }
+        // A producer gives a record up at once where the broker does not know its partition yet.
+        let consumer: BaseConsumer = self.config().create().expect("valid settings");
+        wait_for("the partitions", TIMEOUT, || {
+            let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("the broker answers");
+            (metadata.topics()[0].partitions().len() == partitions).then_some(())
+        });
     }
 
     /// How many members the broker counts in a group.

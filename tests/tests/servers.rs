@@ -10,6 +10,7 @@ use tidegate::pipeline::{Rewind, RewindTo, rewind};
 use tidegate::record::{ErrorKind, HasKind};
 use tidegate_tests::bench::versions::{Changed, version};
 use tidegate_tests::job::{Job, LIMIT};
+use tidegate_tests::kafka::Record;
 use tidegate_tests::load::{Load, check_counted};
 use tidegate_tests::reload::{
     GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, guest, next_guest, number,
@@ -238,5 +239,36 @@ fn a_rewind_to_a_time_and_a_topic_that_is_made_anew() {
     job.produce(0..NUMBERS_PER_WINDOW);
     job.pass_time(NUMBERS_PER_WINDOW);
     wait_until(&[all(2), all(1)]);
+    running.drain();
+}
+
+/// A partition that the topic gets while the pipeline runs is read from its first record on, and counts in the windows that are open. (The
+/// index is the stand-in: this is about partitions.)
+#[test]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
+fn a_partition_that_is_added_while_it_runs_counts() {
+    const MORE: i64 = 100 * GROUPS;
+    let job = Numbers::on(&Servers::get().kafka, "added");
+    job.write(Plugins { documents: false, ..Plugins::default() });
+    let often = "[source.kafka.librdkafka]\n\"topic.metadata.refresh.interval.ms\" = \"1000\"\n[source.decode]";
+    job.rewrite("[source.decode]", often);
+    let running = job.start();
+    job.produce(0..NUMBERS_PER_WINDOW);
+    job.kafka.add_partitions(&job.topic, NUMBERS_PARTITIONS as usize + 1);
+    let in_it = |n: i64| {
+        let (_, timestamp_millis, value) = number(n);
+        Record { partition: NUMBERS_PARTITIONS, timestamp_millis, value: Some(value.into_bytes()), ..Record::default() }
+    };
+    job.kafka.produce(&job.topic, &(0..MORE).map(in_it).collect::<Vec<_>>());
+    wait_for("a position in the added partition", LIMIT, || {
+        let positions = job.kafka.positions(job.group(), &job.topic, NUMBERS_PARTITIONS + 1);
+        positions.iter().any(|(_, partition, _, _)| *partition == NUMBERS_PARTITIONS).then_some(())
+    });
+    job.pass_time(NUMBERS_PER_WINDOW);
+    job.kafka.produce(&job.topic, &[in_it(4 * NUMBERS_PER_WINDOW)]);
+    let tallies = wait_for("the window", LIMIT, || Some(job.tallies()).filter(|found| found.len() >= GROUPS as usize));
+    let expected = (NUMBERS_PER_WINDOW + MORE) / GROUPS;
+    assert!(tallies.values().all(|count| *count == expected), "not {expected}: {tallies:?}");
+    assert_eq!(job.dead_letters(), 0);
     running.drain();
 }

@@ -73,6 +73,8 @@ pub(super) fn admin(kafka: &KafkaSettings) -> ClientConfig {
 /// For a member of the group. `fetch_bytes` bounds what the client reads ahead.
 pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> ClientConfig {
     let mut config = base(kafka);
+    // How soon partitions that a topic gets are read: windows close without them until then.
+    default(&mut config, "topic.metadata.refresh.interval.ms", "30000");
     config
         .set("group.id", &kafka.group)
         .set("group.protocol", "classic")
