@@ -188,7 +188,9 @@ mod tests {
         let instance = KafkaSettings { instance: Some("one".to_owned()), ..kafka("none", "") };
         assert_eq!(consumer(&instance, 1 << 20).get("group.instance.id"), Some("one"));
         assert_eq!(config.get("group.instance.id"), None);
-        let owned = |key: &&str| !matches!(*key, "linger.ms" | "message.max.bytes" | "compression.type" | "none");
+        let defaults =
+            ["linger.ms", "message.max.bytes", "compression.type", "topic.metadata.refresh.interval.ms", "none"];
+        let owned = |key: &&str| !defaults.contains(key);
         let empty = kafka("none", "");
         for config in [consumer(&empty, 1 << 20), producer(&empty, 1 << 20, false)] {
             let unknown: Vec<_> =

@@ -64,7 +64,7 @@ impl Checkpoints {
         self.whole.clear();
     }
 
-    /// With `faults`, some puts fail, some fail and are done nevertheless, now or later, and some are damaged afterwards.
+    /// With `faults`, some puts fail, some fail and are done nevertheless, now or later, and some are damaged, cut short or lost afterwards.
     pub fn save(&mut self, owner: &mut Owner, is_zombie: bool, frozen: &Frozen, faults: Option<&mut Rng>) -> Saved {
         let slot = owner.next_slot();
         if self.is_down {
@@ -80,7 +80,10 @@ impl Checkpoints {
                 return Saved::Kept(None);
             }
             // Where no other is whole nothing could be restored, and nothing would be.
-            2 | 3 if *whole > 0 => object[bit / 8] ^= 1 << (bit % 8),
+            2 if *whole > 0 => object[bit / 8] ^= 1 << (bit % 8),
+            3 if *whole > 0 => object.truncate(bit / 8),
+            // It is kept, and is gone when somebody looks for it.
+            5 if *whole > 0 => return Saved::Kept(Some(CheckpointId { store: STORE, slot: slot.id() })),
             // One of before a rewind is not restored.
             _ => *whole += usize::from(!is_zombie),
         }
