@@ -73,8 +73,6 @@ pub(super) fn admin(kafka: &KafkaSettings) -> ClientConfig {
 /// For a member of the group. `fetch_bytes` bounds what the client reads ahead.
 pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> ClientConfig {
     let mut config = base(kafka);
-    // How soon partitions that a topic gets are read: windows close without them until then.
-    default(&mut config, "topic.metadata.refresh.interval.ms", "30000");
     config
         .set("group.id", &kafka.group)
         .set("group.protocol", "classic")
@@ -188,9 +186,7 @@ mod tests {
         let instance = KafkaSettings { instance: Some("one".to_owned()), ..kafka("none", "") };
         assert_eq!(consumer(&instance, 1 << 20).get("group.instance.id"), Some("one"));
         assert_eq!(config.get("group.instance.id"), None);
-        let defaults =
-            ["linger.ms", "message.max.bytes", "compression.type", "topic.metadata.refresh.interval.ms", "none"];
-        let owned = |key: &&str| !defaults.contains(key);
+        let owned = |key: &&str| !matches!(*key, "linger.ms" | "message.max.bytes" | "compression.type" | "none");
         let empty = kafka("none", "");
         for config in [consumer(&empty, 1 << 20), producer(&empty, 1 << 20, false)] {
             let unknown: Vec<_> =
