@@ -1,6 +1,7 @@
 //! Restarts of a pipeline with checkpoints, on stand-ins: what is read again, and what a restart refuses rather than begin without what a
 //! window held. `kills.rs` has the same on real servers, with several processes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -102,10 +103,12 @@ fn a_damaged_checkpoint_is_passed_over_and_records_are_read_again() {
     let job = Job::new("passed-over");
     let running = job.numbers.start();
     job.numbers.produce(0..HALF / 2);
-    wait_for("a checkpoint of each partition", LIMIT, || {
-        (job.objects(false).len() >= PARTITIONS as usize).then_some(())
+    let older = wait_for("a checkpoint of each partition", LIMIT, || {
+        let found = job.objects(false);
+        // A partition's folder has one for each epoch.
+        let partitions: BTreeSet<_> = found.iter().filter_map(|path| path.parent()?.parent()).collect();
+        (partitions.len() == PARTITIONS as usize).then(|| found.clone())
     });
-    let older = job.objects(false);
     job.numbers.produce(HALF / 2..HALF);
     wait_for("half a window", LIMIT, || (records(&running) == HALF as u64).then_some(()));
     running.drain();
