@@ -83,14 +83,6 @@ impl Folding {
         }
     }
 
-    /// Of sessions: other lanes were told of all that began before it.
-    pub fn told(&self) -> Option<EventTime> {
-        match self {
-            Folding::Windows(_) => None,
-            Folding::Sessions(one) => Some(one.emitted()),
-        }
-    }
-
     /// What is committed of it, where E is this.
     pub fn committed(&self, output: u64, plan: &AggregatePlan, emitted: EventTime) -> Emitted {
         let update_within = match self {

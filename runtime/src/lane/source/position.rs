@@ -90,11 +90,12 @@ impl SourceLane {
                 Some(Folding::new(aggregate, emitted(output.hash), &watermark))
             })
             .collect();
-        // Of the sessions of a checkpoint that began since then, other lanes may not know yet.
+        // Of the sessions of a checkpoint that began since E, other lanes may not know yet.
         let from_checkpoint = metadata.as_ref().is_some_and(|metadata| metadata.checkpoint.is_some());
         let told = plan.outputs.iter().zip(&folding).filter_map(|(output, folding)| {
-            let is_merged = output.aggregate.as_ref()?.merged;
-            folding.as_ref()?.told().filter(|_| is_merged && from_checkpoint)
+            let aggregate = output.aggregate.as_ref()?;
+            let is_told = aggregate.merged && aggregate.sessions.is_some() && from_checkpoint;
+            folding.as_ref().filter(|_| is_told).map(Folding::emitted)
         });
         let vouched = told.fold(watermark.current(), EventTime::min);
         Ok(SourceLane {
