@@ -172,6 +172,7 @@ impl Sessions {
         slots.states = replaced(&slots.states, new);
         let of_turn = |one: Rejection| {
             let bridge = slots.bridges.get(one.row as usize)?;
+            slots.places[bridge.slot as usize].broken = Some(bridge.row);
             Some(Rejection { row: bridge.row, reason: one.reason })
         };
         Ok(merged.rejected.into_iter().filter_map(of_turn).collect())
@@ -308,7 +309,7 @@ impl Sessions {
         let key = slots.turn.keys.get(group);
         let [left, right] = bases.map(|start| start.and_then(|start| self.store.session(key, start)));
         let (slot, turn) = (slots.places.len() as u32, self.schemas.turn());
-        slots.places.push(SlotPlace { group: group as u32, bases, folded: None });
+        slots.places.push(SlotPlace { group: group as u32, bases, folded: None, broken: None });
         slots.states.push(left.map(|session| &*session.state).unwrap_or_default());
         if left.is_some_and(|session| session.is_old(turn)) {
             slots.old.push(slot);

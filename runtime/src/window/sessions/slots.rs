@@ -35,6 +35,8 @@ pub(super) struct SlotPlace {
     pub group: u32,
     pub bases: Bases,
     pub folded: Option<Folded>,
+    /// The row, by its place in the turn, that connects two sessions which cannot be merged: no other one goes on from what they gave.
+    pub broken: Option<u32>,
 }
 
 /// Two sessions that the row at this place of the turn connects.
@@ -129,7 +131,7 @@ impl SessionSlots {
         }
         let mut sound_rows = vec![u32::MAX; turn.keys.len()];
         for (at, ((row, slot), taken)) in (0..).zip(self.rows.iter().zip(&self.groups).zip(taken)) {
-            let SlotPlace { group, bases, .. } = self.places[*slot as usize];
+            let SlotPlace { group, bases, broken, .. } = self.places[*slot as usize];
             let group = group as usize;
             if !suspect[group] || sound_rows[group] != u32::MAX {
                 continue;
@@ -138,7 +140,8 @@ impl SessionSlots {
             let place = place_of(windows, list, time);
             let was_there = matches!(place, Place::Joins(place) if list[place].slot == Some(*slot));
             let is_first = is_untouched(list, place) && bases_at(list, place) == bases && !used[*slot as usize];
-            match was_there || is_first {
+            let follows_broken = broken.is_some_and(|row| row != at);
+            match (was_there || is_first) && !follows_broken {
                 false => sound_rows[group] = at,
                 true if *taken != 0 => {
                     put(windows, list, place, time, *slot);

@@ -329,6 +329,18 @@ fn plain(time: i64, group: u32, offset: i64) -> Row {
 }
 
 #[test]
+fn what_cannot_be_merged_is_not_gone_on_from_by_any_row() {
+    let mut sessions = Sessions::new(windows());
+    let half = MERGED_BYTES_MAX / 2 + 1;
+    let rows: Vec<Row> = (0..2 * half as i64).map(|offset| plain(offset % 2 * 18, 1, offset)).collect();
+    fold(&mut sessions, &rows);
+    let before = sessions.content();
+    assert_eq!(before.len(), 2);
+    assert_eq!(fold(&mut sessions, &[plain(9, 1, 100), plain(9, 1, 101)]), 2, "each is refused by itself");
+    assert_eq!(sessions.content(), before);
+}
+
+#[test]
 fn groups_are_refused_by_the_records_alone() {
     let mut sessions = Sessions::new(windows());
     let mut admit = |time, group: &[u8], watermark| {
