@@ -9,6 +9,7 @@ mod native;
 mod oracle;
 mod outputs;
 mod perform;
+mod promoting;
 mod rewinding;
 mod step;
 mod world;
@@ -110,6 +111,8 @@ pub struct Statistics {
     pub fenced: usize,
     pub damaged: usize,
     pub outages: usize,
+    pub promoted: usize,
+    pub lost_answers: usize,
     pub added: usize,
     pub rewinds: usize,
     pub changes: usize,
@@ -132,6 +135,8 @@ impl std::ops::AddAssign for Statistics {
         self.fenced += other.fenced;
         self.damaged += other.damaged;
         self.outages += other.outages;
+        self.promoted += other.promoted;
+        self.lost_answers += other.lost_answers;
         self.added += other.added;
         self.rewinds += other.rewinds;
         self.changes += other.changes;

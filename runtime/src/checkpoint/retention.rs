@@ -1,4 +1,5 @@
-//! Which checkpoints are kept: the newest ones, and for a day one of each hour.
+//! Which checkpoints are kept: those that no position was committed with yet, the newest of the others, and for a day one of each
+//! hour.
 
 use std::collections::BTreeSet;
 
@@ -6,15 +7,16 @@ use jiff::Timestamp;
 
 use super::SlotId;
 
-/// The newest may be damaged, and the one before it.
+/// That of the position may be damaged, and the one before it.
 const NEWEST: usize = 3;
 
 /// For damage that is noticed late: so far back Kafka has the offsets almost always, and nobody wants to replay more.
 const HOURS: i64 = 24;
 
-/// Those of the slots that go. Hours are those of the clock, not of age: else the one that is kept of an hour would change with every
-/// checkpoint, and none would grow old. The day ends with the newest slot, so that no clock of ours is asked.
-pub(super) fn old(slots: &[(SlotId, Timestamp)]) -> Vec<SlotId> {
+/// Those of the slots that go. Whoever comes next goes on with `committed` or an older one, so what is newer than that does not count.
+/// Hours are those of the clock, not of age: else the one that is kept of an hour would change with every checkpoint, and none would
+/// grow old. The day ends with the newest slot, so that no clock of ours is asked.
+pub(super) fn old(slots: &[(SlotId, Timestamp)], committed: SlotId) -> Vec<SlotId> {
     let mut newest_first: Vec<(SlotId, i64)> =
         slots.iter().map(|(slot, modified)| (*slot, modified.as_second().div_euclid(3600))).collect();
     newest_first.sort_unstable_by(|one, other| other.cmp(one));
@@ -24,7 +26,8 @@ pub(super) fn old(slots: &[(SlotId, Timestamp)]) -> Vec<SlotId> {
         let is_of_hour = hours.insert(*hour) && *hour > last_hour - HOURS;
         (place >= NEWEST && !is_of_hour).then_some(*slot)
     };
-    newest_first.iter().enumerate().filter_map(goes).collect()
+    let candidates = newest_first.iter().filter(|(slot, _)| *slot <= committed);
+    candidates.enumerate().filter_map(goes).collect()
 }
 
 #[cfg(test)]
@@ -46,8 +49,16 @@ mod tests {
     fn the_newest_three_stay_however_old_they_are() {
         let slots =
             [(slot(2, 1), at(0)), (slot(1, 7), at(-90_000)), (slot(1, 6), at(-900_000)), (slot(1, 5), at(-900_001))];
-        assert_eq!(old(&slots), [slot(1, 5)]);
-        assert!(old(&slots[..3]).is_empty() && old(&[]).is_empty());
+        assert_eq!(old(&slots, slot(2, 1)), [slot(1, 5)]);
+        assert!(old(&slots[..3], slot(2, 1)).is_empty() && old(&[], slot(2, 1)).is_empty());
+    }
+
+    #[test]
+    fn what_is_newer_than_the_position_drives_nothing_out() {
+        let slots: Vec<_> = (1..=9).map(|number| (slot(1, number), at(0))).collect();
+        assert_eq!(old(&slots, slot(1, 4)), [slot(1, 1)]);
+        assert_eq!(old(&slots, slot(1, 3)), []);
+        assert_eq!(old(&slots, slot(1, 9)).len(), 6);
     }
 
     #[test]
@@ -55,7 +66,7 @@ mod tests {
         let mut kept: Vec<(SlotId, Timestamp)> = Vec::new();
         for number in 0..3 * 8640 {
             kept.push((slot(1 + number / 5000, 1 + number % 5000), at(i64::from(number) * 10)));
-            let old = old(&kept);
+            let old = old(&kept, kept[kept.len() - 1].0);
             kept.retain(|(slot, _)| !old.contains(slot));
             assert!(kept.len() <= NEWEST + 24, "{}", kept.len());
         }

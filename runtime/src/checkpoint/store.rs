@@ -199,10 +199,11 @@ impl Store {
         contents.map_err(|why| CheckpointError::Unreadable { object: format!("{place}/{slot}"), why })
     }
 
-    /// Deletes all checkpoints of a partition but the three newest ones and, for a day, one of each hour; those that went. Claims stay.
-    pub async fn delete_old(&self, place: &Place) -> Result<Vec<SlotId>, CheckpointError> {
+    /// Deletes all checkpoints of a partition but those that are newer than `committed`, which the group's position names, it and the two
+    /// before it, and for a day one of each hour; those that went. Claims stay.
+    pub async fn delete_old(&self, place: &Place, committed: SlotId) -> Result<Vec<SlotId>, CheckpointError> {
         let kept: Vec<_> = self.list(place).await?.iter().map(|kept| (kept.slot, kept.modified)).collect();
-        let old = retention::old(&kept);
+        let old = retention::old(&kept, committed);
         for slot in &old {
             self.objects.delete(&format!("{place}/{slot}")).await?;
         }

@@ -142,18 +142,19 @@ impl Checkpoints {
         Ok(Begun { owner, found })
     }
 
-    /// Keeps a checkpoint; `done` is told whether it is durable and the partition still ours.
+    /// Keeps a checkpoint of the lane of `slot`; `done` is told whether it is durable and the partition still ours.
     pub fn save(
         self: &Arc<Self>,
-        slot: StoreSlot,
+        slot: &Arc<Slot>,
+        to: StoreSlot,
         frozen: Arc<Frozen>,
         done: impl FnOnce(Result<CheckpointId, CheckpointError>) + Send + 'static,
     ) {
-        let checkpoints = self.clone();
+        let (checkpoints, slot) = (self.clone(), slot.clone());
         self.requests.spawn(async move {
             let begun = Instant::now();
             let place = checkpoints.place(frozen.partition());
-            let saved = checkpoints.put(&place, slot, frozen).await;
+            let saved = checkpoints.put(&place, to, frozen).await;
             match &saved {
                 Ok((_, object)) => {
                     checkpoints.kept.fetch_add(1, Relaxed);
@@ -164,8 +165,10 @@ impl Checkpoints {
             }
             let kept = saved.as_ref().map(|(slot, _)| CheckpointId { store: checkpoints.id, slot: *slot });
             done(kept.map_err(Clone::clone));
-            if let Ok((slot, object)) = saved {
-                checkpoints.after(&place, slot, &object).await;
+            if let Ok((kept, object)) = saved {
+                // Of a position that names none, nothing before this one is needed.
+                let committed = slot.committed_checkpoint().unwrap_or(kept);
+                checkpoints.after(&place, kept, &object, committed).await;
             }
         });
     }
@@ -193,7 +196,7 @@ impl Checkpoints {
     }
 
     /// What need not be done before the position may be committed. What fails here is done by the next checkpoint.
-    async fn after(&self, place: &Place, slot: SlotId, object: &Bytes) {
+    async fn after(&self, place: &Place, slot: SlotId, object: &Bytes, committed: SlotId) {
         let partition = &place.partition;
         for copy in &self.copies {
             let copied = match self.when {
@@ -202,11 +205,11 @@ impl Checkpoints {
             };
             if let Err(error) = copied {
                 tracing::warn!(%partition, %slot, "a checkpoint was not copied: {error}");
-            } else if let Err(error) = copy.store.delete_old(place).await {
+            } else if let Err(error) = copy.store.delete_old(place, committed).await {
                 tracing::warn!(%partition, "old copies of checkpoints were not deleted: {error}");
             }
         }
-        if let Err(error) = self.store.delete_old(place).await {
+        if let Err(error) = self.store.delete_old(place, committed).await {
             tracing::warn!(%partition, "old checkpoints were not deleted: {error}");
         }
     }

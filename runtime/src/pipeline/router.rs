@@ -13,7 +13,7 @@ use restoring::Restoring;
 use super::shared::Shared;
 use super::slot::{LaneKey, Slot};
 use super::worker::{Command, Worker};
-use crate::lane::Event;
+use crate::lane::{Event, Lane};
 use crate::record::{Commitment, Partition, RecordBatch, Resume};
 use crate::source::{Course, Receiver, Refusal, SourceError};
 
@@ -68,11 +68,13 @@ impl Router {
         let worker = self.least_loaded(&partition.topic);
         self.keys += 1;
         let slot = Slot::new(LaneKey(self.keys), partition.clone(), worker);
-        if let Some(old) = self.lanes.remove(&partition) {
-            // The old lane stalled, or was assigned twice without a revocation: it must not go on beside the new one.
-            self.drop_lane(&old);
-        }
-        match self.restore(&slot, &resume) {
+        let old = self.lanes.remove(&partition);
+        // The old lane stalled, or was assigned twice without a revocation: it must not go on beside the new one.
+        old.iter().for_each(|old| self.drop_lane(old));
+        let restoring = self.restore(&slot, &resume);
+        // It may begin at a position that the group has not got yet.
+        old.iter().for_each(|old| slot.commit_checkpoint(old.committed_checkpoint()));
+        match restoring {
             Some(restoring) => drop(self.restoring.insert(partition, restoring)),
             None => {
                 self.tell(&slot, Command::Assign { slot: slot.clone(), resume, restored: None });
@@ -197,6 +199,15 @@ impl Receiver for Router {
             .values()
             .filter_map(|slot| slot.commitment().map(|commitment| (slot.partition.clone(), commitment)))
             .collect()
+    }
+
+    fn committed(&mut self, partition: &Partition, position: &Commitment) {
+        let Some(slot) = self.lanes.get(partition).filter(|slot| slot.has_owner()) else { return };
+        let Commitment { offset, metadata } = position.clone();
+        // What is wrong with a position its lane said already.
+        if let Ok(Some(wanted)) = Lane::wanted(&self.shared.plan, partition, &Resume::Position { offset, metadata }) {
+            slot.commit_checkpoint(wanted.named.map(|named| named.slot));
+        }
     }
 
     fn failed(&mut self, error: SourceError) {

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::checkpoint::{Owner, Slot as StoreSlot};
+use crate::checkpoint::{Owner, Slot as StoreSlot, SlotId};
 use crate::lane::{LaneError, LaneStatus};
 use crate::record::{Commitment, Partition};
 
@@ -28,6 +28,8 @@ pub(crate) struct Slot {
     awake: AtomicBool,
     /// Who may make checkpoints of the partition; none where none are made.
     owner: Mutex<Option<Owner>>,
+    /// The checkpoint that the group's position names, as far as is known.
+    committed: Mutex<Option<SlotId>>,
     published: Mutex<Published>,
 }
 
@@ -53,6 +55,7 @@ impl Slot {
             stalled: AtomicBool::new(false),
             awake: AtomicBool::new(false),
             owner: Mutex::default(),
+            committed: Mutex::default(),
             published: Mutex::default(),
         })
     }
@@ -105,6 +108,15 @@ impl Slot {
     /// Where its next checkpoint goes.
     pub fn next_checkpoint(&self) -> Option<StoreSlot> {
         self.owner.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(Owner::next_slot)
+    }
+
+    /// The group has a position that names this checkpoint, or none.
+    pub fn commit_checkpoint(&self, named: Option<SlotId>) {
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = named;
+    }
+
+    pub fn committed_checkpoint(&self) -> Option<SlotId> {
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The lane goes no further; its position is where it was.

@@ -68,12 +68,14 @@ impl Ledger {
         self.in_flight = Some(commitments);
     }
 
-    /// The group took what was sent.
-    pub(super) fn accepted(&mut self) {
-        for (partition, commitment) in self.in_flight.take().into_iter().flatten() {
-            self.initial.remove(&partition);
-            self.committed.insert(partition, commitment);
+    /// The group took what was sent; what that was.
+    pub(super) fn accepted(&mut self) -> Vec<(Partition, Commitment)> {
+        let accepted = self.in_flight.take().unwrap_or_default();
+        for (partition, commitment) in &accepted {
+            self.initial.remove(partition);
+            self.committed.insert(partition.clone(), commitment.clone());
         }
+        accepted
     }
 
     /// The group did not take it: it is offered again, or the partitions are gone.

@@ -26,6 +26,7 @@ struct Told {
     revoked: Vec<i32>,
     failed: Option<SourceError>,
     commit: Vec<(Partition, Commitment)>,
+    committed: Vec<(Partition, Commitment)>,
     /// What is answered next.
     courses: HashMap<i32, Course>,
     refuse: bool,
@@ -91,6 +92,10 @@ impl Receiver for Recorder {
 
     fn commitments(&mut self) -> Vec<(Partition, Commitment)> {
         self.change(|told| told.commit.clone())
+    }
+
+    fn committed(&mut self, partition: &Partition, position: &Commitment) {
+        self.change(|told| told.committed.push((partition.clone(), position.clone())));
     }
 
     fn failed(&mut self, error: SourceError) {

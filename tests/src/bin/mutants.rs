@@ -17,7 +17,7 @@ struct Mutant {
     to: &'static str,
 }
 
-const MUTANTS: [Mutant; 41] = [
+const MUTANTS: [Mutant; 42] = [
     Mutant {
         name: "latest part instead of greatest",
         file: "runtime/src/lane/parts/merging.rs",
@@ -266,6 +266,12 @@ const MUTANTS: [Mutant; 41] = [
         file: "runtime/src/checkpoint/store.rs",
         from: "Put::Done => return Ok(Owner { place, epoch: next, next: Sequence(1) }),",
         to: "Put::Done => return Ok(Owner { place, epoch: Epoch(next.0.min(1)), next: Sequence(token.0 as u32) }),",
+    },
+    Mutant {
+        name: "the checkpoint of the position deleted when it is old",
+        file: "runtime/src/checkpoint/retention.rs",
+        from: "newest_first.iter().filter(|(slot, _)| *slot <= committed)",
+        to: "newest_first.iter().filter(|_| committed.epoch.0 > 0)",
     },
 ];
 

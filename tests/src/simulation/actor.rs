@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tidegate::checkpoint::{Found, Owner, StoreId};
+use tidegate::checkpoint::{Found, Owner, SlotId, StoreId};
 use tidegate::lane::{Effect, Event, Frozen, Instances, Lane, Plan, Resume, Ticket};
 use tidegate::record::{DocumentBatch, Message, Partition};
 
@@ -32,6 +32,8 @@ pub struct Claimed {
     pub owner: Owner,
     pub store: StoreId,
     pub found: Option<Found>,
+    /// The one of the position.
+    pub named: Option<SlotId>,
 }
 
 pub struct Actor {
@@ -47,6 +49,8 @@ pub struct Actor {
     pub states: u32,
     /// Of a source partition.
     pub owner: Option<Owner>,
+    /// The checkpoint of the newest position that the group is known to have.
+    pub committed: Option<SlotId>,
     /// Its checkpoint was behind the position that its group had committed.
     pub fell_back: bool,
     is_stopped: bool,
@@ -68,6 +72,7 @@ impl Actor {
     ) -> Result<Self, String> {
         let position = resume.offset().0;
         let mut effects = Vec::new();
+        let committed = claimed.as_ref().and_then(|claimed| claimed.named);
         let (owner, found) = claimed.map(|claimed| (claimed.owner, claimed.found.zip(Some(claimed.store)))).unzip();
         let found = found.flatten();
         let mut instances = native::instances(version);
@@ -89,6 +94,7 @@ impl Actor {
             knows_all: true,
             states,
             owner,
+            committed,
             fell_back: read < position,
             is_stopped: false,
             lane,

@@ -5,7 +5,7 @@ use tidegate::record::Message;
 use tidegate::sink::dead_letter;
 
 use super::actor::Pending;
-use super::checkpoints::Saved;
+use super::checkpoints::{Saved, Saving};
 use super::{Difference, World};
 
 /// So many messages wait in a producer for the network; more are not looked at yet.
@@ -21,17 +21,22 @@ impl World {
         // Nothing may depend on the order in which what is under way arrives: not even that of one producer.
         let place = self.rng.usize(..pending);
         let mut taken = self.actors[actor].pending.remove(place);
+        // The answer to it is lost: it is done, and is done again.
+        let is_lost = !self.rests && self.rng.u8(..16) == 0;
+        self.statistics.lost_answers += usize::from(is_lost);
         let answer = match &mut taken {
             Pending::Write { ticket, messages } => {
                 if !messages.is_empty() {
-                    let message = messages.swap_remove(self.rng.usize(..messages.len()));
+                    let place = self.rng.usize(..messages.len());
+                    let message = if is_lost { messages[place].clone() } else { messages.swap_remove(place) };
                     self.append(actor, message);
                 }
                 messages.is_empty().then_some(Event::Written { ticket: *ticket })
             }
             Pending::Index { ticket, documents, left } => {
                 if !left.is_empty() {
-                    let row = left.swap_remove(self.rng.usize(..left.len()));
+                    let place = self.rng.usize(..left.len());
+                    let row = if is_lost { left[place] } else { left.swap_remove(place) };
                     let document = documents.get(row);
                     let body = String::from_utf8_lossy(document.body).into_owned();
                     self.put(actor, document.index, document.id, document.version, body);
@@ -39,10 +44,10 @@ impl World {
                 left.is_empty().then_some(Event::Indexed { ticket: *ticket, rejected: Vec::new() })
             }
             Pending::Save { ticket, frozen } => {
-                let is_zombie = self.actors[actor].zombie;
+                let (is_zombie, committed) = (self.actors[actor].zombie, self.actors[actor].committed);
                 let Some(owner) = &mut self.actors[actor].owner else { return Err("nobody may save".to_owned()) };
                 let faults = (!self.rests).then_some(&mut self.rng);
-                let saved = self.store.save(owner, is_zombie, frozen, faults);
+                let saved = self.store.save(owner, &Saving { frozen, is_zombie, committed }, faults);
                 let (ticket, next) = (*ticket, frozen.next());
                 self.say(|| format!("{actor} saves a checkpoint at {next}: {saved:?}"));
                 let kept = match saved {

@@ -27,10 +27,17 @@ pub enum Step {
     /// The store answers nobody from here on, or again.
     StoreFails,
     StoreAnswers,
+    /// The location with the copies likewise.
+    CopyFails,
+    CopyAnswers,
+    /// The store is lost for good, and the copies take its place.
+    Promote,
 }
 
+pub const STEPS: usize = 22;
+
 /// How likely each step is: another mixture for each seed, so that some worlds write slowly, some commit seldom.
-pub fn chances(rng: &mut Rng) -> [(Step, usize); 19] {
+pub fn chances(rng: &mut Rng) -> [(Step, usize); STEPS] {
     [
         (Step::Produce, rng.usize(5..30)),
         (Step::Read, rng.usize(10..60)),
@@ -51,5 +58,8 @@ pub fn chances(rng: &mut Rng) -> [(Step, usize); 19] {
         (Step::LatePut, rng.usize(0..4)),
         (Step::StoreFails, rng.usize(0..2)),
         (Step::StoreAnswers, rng.usize(1..10)),
+        (Step::CopyFails, rng.usize(0..4)),
+        (Step::CopyAnswers, rng.usize(1..10)),
+        (Step::Promote, [0, 0, 1][rng.usize(..3)]),
     ]
 }

@@ -11,7 +11,7 @@ use super::actor::Actor;
 use super::checkpoints::Checkpoints;
 use super::input::{Input, TOPIC, VERSION_MAX, pick};
 use super::outputs::{OutputChange, Plans, plans};
-use super::step::{Step, chances};
+use super::step::{STEPS, Step, chances};
 use super::{Difference, Statistics, native, oracle};
 
 pub struct World {
@@ -20,7 +20,7 @@ pub struct World {
     /// Of instances that began before the topic had all its partitions, and of the others.
     pub(super) plans: [Plans; 2],
     /// The newest version that is deployed anywhere.
-    states: u32,
+    pub(super) states: u32,
     pub(super) parts_topic: Arc<str>,
     pub input: Input,
     /// How many records of each partition were produced.
@@ -42,7 +42,7 @@ pub struct World {
     pub(super) actors: Vec<Actor>,
     /// Partitions that nobody has, because of a crash, or because the group is not complete yet.
     pub(super) unowned: Vec<Partition>,
-    chances: [(Step, usize); 19],
+    chances: [(Step, usize); STEPS],
     pub(super) store: Checkpoints,
     /// Nothing fails any more.
     pub(super) rests: bool,
@@ -64,6 +64,7 @@ impl World {
         let added = (rng.u8(..4) == 0).then_some((partitions - 1, false));
         let change = OutputChange::draw(&mut rng);
         let plans = plans(partitions, parts_partitions, 0, change.as_ref());
+        let store = Checkpoints::new(rng.bool());
         let parts_topic = plans[0][0].parts_topic().expect("aggregates merge").clone();
         World {
             last_version: [0, rng.u8(1..=VERSION_MAX)][rng.usize(..2)],
@@ -88,7 +89,7 @@ impl World {
             version: 0,
             statistics: Statistics { records: input.order.len(), ..Statistics::default() },
             input,
-            store: Checkpoints::new(),
+            store,
             rests: false,
         }
     }
@@ -103,7 +104,7 @@ impl World {
         while self.next_in_order < self.input.order.len() || self.rng.u8(..100) > 0 {
             self.random_step()?;
         }
-        self.store.is_down = false;
+        (self.store.is_down, self.store.copy_is_down) = (false, false);
         for partition in std::mem::take(&mut self.unowned) {
             self.begin(partition)?;
         }
@@ -145,7 +146,7 @@ impl World {
         Ok(())
     }
 
-    fn plan(&self, knows_all: bool, states: u32) -> Arc<Plan> {
+    pub(super) fn plan(&self, knows_all: bool, states: u32) -> Arc<Plan> {
         self.plans[usize::from(knows_all)][states as usize - 1].clone()
     }
 
@@ -182,6 +183,9 @@ impl World {
                 self.store.is_down = true;
             }
             (Step::StoreAnswers, _) => self.store.is_down = false,
+            (Step::CopyFails, _) => self.store.copy_is_down = true,
+            (Step::CopyAnswers, _) => self.store.copy_is_down = false,
+            (Step::Promote, _) => self.promote()?,
             (Step::Answer, Some(actor)) => self.answer(actor)?,
             (Step::Commit, Some(actor)) => self.commit(actor)?,
             (Step::Idle, Some(actor)) => self.idle(actor)?,
@@ -274,10 +278,19 @@ impl World {
                 // It is not sent before the lane is as far as the group again.
                 true if fell_back => return Ok(()),
                 true => return Err(format!("the position of {partition} went back to {}", commitment.0)),
-                false => drop(self.committed.insert(partition, commitment)),
+                false => self.accept(actor, &partition, commitment)?,
             }
             self.statistics.commits += 1;
         }
+        Ok(())
+    }
+
+    fn accept(&mut self, actor: usize, partition: &Partition, commitment: (i64, String)) -> Result<(), Difference> {
+        let resume = Resume::Position { offset: Offset(commitment.0), metadata: commitment.1.clone() };
+        let plan = self.plan(self.actors[actor].knows_all, self.states);
+        let wanted = Lane::wanted(&plan, partition, &resume).map_err(|error| error.to_string())?;
+        self.actors[actor].committed = wanted.and_then(|wanted| wanted.named).map(|named| named.slot);
+        self.committed.insert(partition.clone(), commitment);
         Ok(())
     }
 

@@ -35,6 +35,7 @@ impl Router {
         let checkpoints = self.shared.checkpoints.as_ref()?;
         // What is wrong with the position the lane says itself.
         let wanted = Lane::wanted(&self.shared.plan, &slot.partition, resume).ok()??;
+        slot.commit_checkpoint(wanted.named.map(|named| named.slot));
         let (tell, begun) = bounded(1);
         checkpoints.begin(slot, wanted, move |begun| drop(tell.send(begun)));
         Some(Restoring { slot: slot.clone(), resume: resume.clone(), begun })

@@ -47,7 +47,9 @@ fn perform(effect: Effect, slot: &Arc<Slot>, shared: &Shared, answers: &Sender<A
                 return answer(None);
             };
             let slot = slot.clone();
-            checkpoints.save(place, frozen, move |saved| answer(saved.map_err(|error| refused(&slot, &error)).ok()));
+            checkpoints.save(&slot.clone(), place, frozen, move |saved| {
+                answer(saved.map_err(|error| refused(&slot, &error)).ok())
+            });
         }
     }
 }

@@ -47,7 +47,9 @@ impl Poller {
         match self.consumer.commit_answer(wait) {
             None => {}
             Some(Ok(())) => {
-                self.ledger.accepted();
+                for (partition, position) in self.ledger.accepted() {
+                    self.receiver.committed(&partition, &position);
+                }
                 self.consumer.broker().up();
             }
             Some(Err(code)) => {

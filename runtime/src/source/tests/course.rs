@@ -19,7 +19,7 @@ fn a_partition_that_stalls_is_read_again_from_where_its_lane_begins_anew() {
 }
 
 #[test]
-fn a_commit_while_running_is_seen_in_the_status() {
+fn a_commit_while_running_is_told_and_seen_in_the_status() {
     let broker = broker(1);
     produce(&broker, 0, 10, b"a");
     let recorder = Recorder::default();
@@ -29,5 +29,6 @@ fn a_commit_while_running_is_seen_in_the_status() {
     let status = wait_for_status(&source, |status| status.partitions.iter().any(|it| it.committed == Some(Offset(4))));
     assert!(status.connected);
     assert_eq!(status.partitions[0].lag(), Some(0));
+    recorder.wait_until("it is told", |told| told.committed.contains(&at(0, 4, "x")));
     close(source);
 }
