@@ -85,6 +85,12 @@ impl Job {
         Program::run_with(&self.pipeline, &self.folder.join(format!("{name}.log")), &self.environment)
     }
 
+    /// More at the end of the pipeline file.
+    pub fn append(&self, text: &str) {
+        let before = fs::read_to_string(&self.pipeline).expect("it was written");
+        fs::write(&self.pipeline, format!("{before}\n{text}")).expect("the scratch folder is writable");
+    }
+
     pub fn produce(&self, records: &[Record]) {
         self.kafka.produce(&self.topic, records);
     }

@@ -79,6 +79,14 @@ impl Program {
         }
     }
 
+    /// The most memory that it has had resident, in bytes: of its own, and of the files that it is mapped from.
+    pub fn peak_resident_bytes(&self) -> u64 {
+        let status = read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let peak: Option<u64> =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        1024 * peak.unwrap_or_else(|| panic!("no peak: {status}"))
+    }
+
     pub fn all_log(&self) -> String {
         read_to_string(&self.log).unwrap_or_default()
     }

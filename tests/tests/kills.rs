@@ -1,7 +1,7 @@
 //! Two to three instances of the click-stream example with checkpoints, on a real Kafka and a real Elasticsearch, while records come: they
 //! are killed, stopped for so long that their partitions go to others, they leave and join; the broker is killed and restarted, and
 //! the store of the checkpoints is away for a while. The index equals a plain fold of the input, and every record that is no part
-//! of a window is a dead letter.
+//! of a window is a dead letter. No instance has more memory than its budget and a little.
 //! `SEED=7` chooses another schedule, `KILLS=200` a longer one, `EVENTS=2000000` more records, `STORE=s3` or `file` the store.
 
 use std::collections::BTreeSet;
@@ -48,6 +48,10 @@ const DECK: [Strike; 10] = [
     Strike::BrokerRestart,
     Strike::StoreOutage,
 ];
+/// The least that may be said.
+const MEMORY_MIB: u64 = 64;
+/// For the program itself, and what no budget counts.
+const BESIDE_MIB: u64 = 64;
 const INSTANCES_MIN: usize = 2;
 const INSTANCES_MAX: usize = 3;
 
@@ -115,6 +119,8 @@ struct Site {
     runtime: tokio::runtime::Runtime,
     programs: Vec<Program>,
     started: usize,
+    /// The most that any has had.
+    peak_mib: u64,
     rng: Rng,
 }
 
@@ -128,8 +134,9 @@ impl Site {
         // A member that is dead is missed after six seconds, the shortest time that brokers allow.
         let group = "librdkafka = { \"session.timeout.ms\" = \"6000\" }\n";
         let text = text.replacen("[source.kafka]\n", &format!("[source.kafka]\n{group}"), 1);
-        let checkpoint = format!("\n[checkpoint]\nlocations = [\"{location}\"]\nevery = \"1s\"\n");
-        fs::write(&job.pipeline, text + &checkpoint).expect("the scratch folder is writable");
+        fs::write(&job.pipeline, text).expect("the scratch folder is writable");
+        job.append(&format!("[checkpoint]\nlocations = [\"{location}\"]\nevery = \"1s\"\n"));
+        job.append(&format!("[limits]\nmemory = \"{MEMORY_MIB}MiB\"\n"));
         if let Place::Folder(folder) = &place {
             fs::create_dir_all(folder).expect("the scratch folder is writable");
         }
@@ -140,6 +147,7 @@ impl Site {
             place,
             programs: Vec::new(),
             started: 0,
+            peak_mib: 0,
             rng: Rng::with_seed(seed),
         }
     }
@@ -166,6 +174,19 @@ impl Site {
         let listed = self.runtime.block_on(self.store.partitions(&self.job.name.as_str().into())).expect("it answers");
         let slots = listed.iter().flat_map(|(place, kept)| kept.iter().map(|one| (place.to_string(), one.slot)));
         slots.collect()
+    }
+
+    /// No instance that runs has had more memory than it may.
+    fn check_memory(&mut self) {
+        for program in &self.programs {
+            let mib = program.peak_resident_bytes() >> 20;
+            assert!(
+                mib <= MEMORY_MIB + BESIDE_MIB,
+                "{mib} MiB resident of a budget of {MEMORY_MIB}: {}",
+                program.log()
+            );
+            self.peak_mib = self.peak_mib.max(mib);
+        }
     }
 
     /// In how many lines of their logs it says so.
@@ -271,13 +292,16 @@ fn kills_and_outages_do_not_show() {
             site.job.produce(piece);
             site.wait("a checkpoint", |site| (!site.checkpoints().is_subset(&before)).then_some(()));
         }
+        site.check_memory();
         site.strike(strike);
     }
     pieces.for_each(|piece| site.job.produce(piece));
     let mut last = site.programs.pop().expect("there are two");
     site.job.wait_until_as_expected(&mut last);
     site.programs.push(last);
-    for program in site.programs {
+    site.check_memory();
+    let (peak_mib, programs) = (site.peak_mib, std::mem::take(&mut site.programs));
+    for program in programs {
         assert_eq!(program.terminate().code(), Some(0), "SIGTERM is a clean end");
     }
     assert_eq!(site.job.differences(), Vec::<String>::new(), "after the end");
@@ -287,6 +311,7 @@ fn kills_and_outages_do_not_show() {
     let expected = &site.job.expected;
     let (documents, dead_letters) = (expected.documents.len(), expected.dead_letters.len());
     println!(
-        "{events} records: the index has the {documents} documents of the fold, and {dead_letters} dead letters are there"
+        "{events} records: the index has the {documents} documents of the fold, and {dead_letters} dead letters are there; \
+         at most {peak_mib} MiB were resident, of a budget of {MEMORY_MIB}"
     );
 }

@@ -98,6 +98,17 @@ fn a_restart_goes_on_with_what_open_windows_hold_and_reads_nothing_again() {
     running.drain();
 }
 
+/// A broker forgets the positions of a group that is away for long: one that it has never heard of is in the same case.
+#[test]
+fn where_the_positions_are_gone_the_checkpoints_take_their_place() {
+    let job = Job::after_half_a_window("expired");
+    job.numbers.rewrite("[source.kafka]", "[source.kafka]\ngroup = \"another\"");
+    let running = job.go_on();
+    let passed = PARTITIONS as u64;
+    assert_eq!(records(&running), NUMBERS_PER_WINDOW as u64 - HALF as u64 + passed);
+    running.drain();
+}
+
 #[test]
 fn a_damaged_checkpoint_is_passed_over_and_records_are_read_again() {
     let job = Job::new("passed-over");

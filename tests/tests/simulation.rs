@@ -14,6 +14,8 @@ fn the_index_is_the_fold_of_the_input_whatever_happens() {
         total.fenced,
         total.damaged,
         total.outages,
+        total.promoted,
+        total.lost_answers,
         total.added,
         total.rewinds,
         total.changes,

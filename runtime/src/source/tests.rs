@@ -137,9 +137,8 @@ fn produce(broker: &StandInBroker, partition: i32, count: usize, value: &[u8]) {
     let producer: BaseProducer =
         rdkafka::ClientConfig::new().set("bootstrap.servers", broker.bootstrap()).create().expect("a producer");
     for _ in 0..count {
-        producer
-            .send(BaseRecord::<(), [u8]>::to(TOPIC).partition(partition).payload(value))
-            .expect("room in the queue");
+        let record = BaseRecord::<(), [u8]>::to(TOPIC).partition(partition).payload(value);
+        producer.send(record).expect("room in the queue");
     }
     producer.flush(PATIENCE).expect("written");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::record::Offset;
 
 /// So many states lie together. A batch that changes one state of a clone copies all of these.
-const CHUNK_STATES: usize = 64;
+const CHUNK_STATES: usize = 16;
 
 /// A larger state lies by itself, so that a chunk is never large.
 const NEAR_BYTES_MAX: usize = 256;

@@ -1,6 +1,6 @@
 //! A lane with many open groups, and batches of records of them: for the benchmarks of what states cost.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,6 +10,8 @@ use tidegate::checkpoint::CheckpointId;
 use tidegate::config::PipelineSettings;
 use tidegate::lane::{Effect, Event, Frozen, Instances, Lane, Plan, Ticket, Topology};
 use tidegate::record::{BatchBuilder, EventTime, Offset, Partition, RecordBatch, Resume};
+
+use tikv_jemallocator::Jemalloc;
 
 use crate::workspace::root;
 
@@ -31,21 +33,21 @@ pub fn live_bytes() -> usize {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE_BYTES.fetch_add(layout.size(), Relaxed);
-        // SAFETY: the caller's contract is the system's.
-        unsafe { System.alloc(layout) }
+        // SAFETY: the caller's contract is the allocator's.
+        unsafe { Jemalloc.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         LIVE_BYTES.fetch_sub(layout.size(), Relaxed);
         // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
+        unsafe { Jemalloc.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         LIVE_BYTES.fetch_add(size, Relaxed);
         LIVE_BYTES.fetch_sub(layout.size(), Relaxed);
         // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
+        unsafe { Jemalloc.realloc(at, layout, size) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What checkpoints cost a lane with many open groups: how long it pauses, what is written, how long a restore takes; and what a record
 //! costs where so many groups are open. The aggregate is linked in and keeps 40 bytes a group. No Kafka, no index, no store.
 //!
-//! `make bench BENCHES=checkpoints` runs it, or `target/release/bench-checkpoints --checkpoints 200 --groups-max 100000 --seconds 30`. It is
+//! `make bench BENCHES=checkpoints` runs it, or `target/release/bench-checkpoints --checkpoints 200 --groups-max 100000 --turns 9`. It is
 //! no test, and fails for no figure.
 
 use std::path::Path;
@@ -76,7 +76,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::read();
     let checkpoints = arguments.number("checkpoints", 200);
     let groups_max = arguments.number("groups-max", 1_000_000);
-    let seconds = arguments.number("seconds", 30);
+    let turns = arguments.number("turns", 9);
     let plan = plan()?;
     println!(
         "checkpoints: batches of {ROWS} records of groups at random, {STATE_BYTES} bytes of state a group; times in ms"
@@ -110,13 +110,9 @@ fn main() -> anyhow::Result<()> {
             millis(restored),
         );
     }
-    println!("throughput with a checkpoint every {EVERY:?}, of that without, {seconds} s each in turn:");
+    println!("throughput with a checkpoint every {EVERY:?}, of that without, {turns} times so long of each in turn:");
     for groups in [100_000, 1_000_000].into_iter().filter(|groups| *groups <= groups_max) {
-        print_ratio(
-            &format!("{groups} groups"),
-            throughput(&plan, groups, Duration::from_secs(seconds))?,
-            "0.97 or more",
-        );
+        print_ratio(&format!("{groups} groups"), throughput(&plan, groups, turns)?, "0.97 or more");
     }
     Ok(())
 }
@@ -198,29 +194,28 @@ fn restore(plan: &Arc<Plan>, object: &Bytes) -> anyhow::Result<Duration> {
     Ok(took)
 }
 
-/// Records in the time with checkpoints by those without, for each turn.
-fn throughput(plan: &Arc<Plan>, groups: u64, turn: Duration) -> anyhow::Result<Spread> {
+/// Records in the time with a checkpoint by those without, for each turn; which of the two comes first changes.
+fn throughput(plan: &Arc<Plan>, groups: u64, turns: usize) -> anyhow::Result<Spread> {
     let mut open = OpenGroups::new(plan, instances(), groups)?;
     let mut ratios = Vec::new();
-    for _ in 0..3 {
-        let without = batches(&mut open, groups, turn, false)?;
-        let with = batches(&mut open, groups, turn, true)?;
-        ratios.push(with / without);
+    for turn in 0..turns {
+        let first = batches(&mut open, groups, turn % 2 == 0)?;
+        let second = batches(&mut open, groups, turn % 2 == 1)?;
+        ratios.push(if turn % 2 == 0 { first / second } else { second / first });
     }
     Ok(Spread::of(ratios))
 }
 
-/// Batches a second of the lane's time.
-fn batches(open: &mut OpenGroups, groups: u64, turn: Duration, checkpoints: bool) -> anyhow::Result<f64> {
+/// Batches a second of the lane's time, with a checkpoint at the beginning or without.
+fn batches(open: &mut OpenGroups, groups: u64, checkpoint: bool) -> anyhow::Result<f64> {
     let (begun, mut busy, mut count) = (Instant::now(), Duration::ZERO, 0.0);
-    let (mut due, mut making) = (begun, None::<thread::JoinHandle<usize>>);
-    while begun.elapsed() < turn {
-        if checkpoints && making.is_none() && Instant::now() >= due {
-            let (took, frozen) = open.freeze()?;
-            due += EVERY;
-            busy += took;
-            making = frozen.map(|frozen| thread::spawn(move || frozen.encode(&"checkpoints".into(), ID.slot).len()));
-        }
+    let mut making = None;
+    if checkpoint {
+        let (took, frozen) = open.freeze()?;
+        busy += took;
+        making = frozen.map(|frozen| thread::spawn(move || frozen.encode(&"checkpoints".into(), ID.slot).len()));
+    }
+    while begun.elapsed() < EVERY {
         busy += open.random_step(groups)?;
         count += 1.0;
         if let Some(made) = making.take_if(|making| making.is_finished()) {

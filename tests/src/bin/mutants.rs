@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use tidegate_tests::workspace;
 
 struct Mutant {
@@ -16,6 +16,9 @@ struct Mutant {
     from: &'static str,
     to: &'static str,
 }
+
+/// Ten times as many as `make test` runs.
+const SEEDS: u64 = 20_000;
 
 const MUTANTS: [Mutant; 42] = [
     Mutant {
@@ -329,21 +332,22 @@ fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 /// None where all seeds pass.
 fn first_failing_seed(copy: &Path, target: &Path) -> anyhow::Result<Option<u64>> {
-    let output = Command::new("cargo")
-        .args(["test", "--quiet", "--workspace", "--test", "simulation"])
+    let built = Command::new("cargo")
+        .args(["build", "--quiet", "--workspace", "--bin", "tidegate-sim"])
         .current_dir(copy)
         .env("CARGO_TARGET_DIR", target)
+        .output()?;
+    ensure!(built.status.success(), "it is not built:\n{}", String::from_utf8_lossy(&built.stderr));
+    let output = Command::new(target.join("debug/tidegate-sim"))
+        .args(["--seeds", &SEEDS.to_string()])
         .env("RUST_BACKTRACE", "0")
         .output()?;
     if output.status.success() {
         return Ok(None);
     }
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
     let seed = text.lines().find_map(|line| line.strip_prefix("seed ")?.split(':').next()?.parse().ok());
-    match seed {
-        Some(seed) => Ok(Some(seed)),
-        None => bail!("the simulation did not run:\n{text}"),
-    }
+    seed.map(Some).with_context(|| format!("the simulation did not run:\n{text}"))
 }
 
 #[cfg(test)]

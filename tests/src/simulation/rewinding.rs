@@ -32,7 +32,7 @@ impl World {
             let to = if from_earliest { 0 } else { self.rng.i64(0..=read) };
             let before = match to {
                 0 => EventTime::MIN,
-                to => rewinding.largest(&partition, self.batch(&partition, 0, to as usize)),
+                to => rewinding.largest(&partition, self.batch(&partition, 0, to as usize, EventTime::MIN)),
             };
             targets.push((partition, to, before));
         }

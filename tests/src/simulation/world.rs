@@ -230,7 +230,9 @@ impl World {
         let take = self.rng.usize(1..=(end - at).min(6));
         let partition = self.actors[actor].partition.clone();
         self.say(|| format!("{actor} {partition} reads {at}..{}", at + take));
-        let batch = self.batch(&partition, at, take);
+        // Clocks are wrong, and jump.
+        let received = EventTime::from_micros(self.rng.i64(..));
+        let batch = self.batch(&partition, at, take, received);
         let actor = &mut self.actors[actor];
         actor.read += take;
         actor.told_idle = false;
@@ -242,9 +244,9 @@ impl World {
         if partition.topic == self.parts_topic { self.parts[number].len() } else { self.produced[number] }
     }
 
-    pub(super) fn batch(&self, partition: &Partition, at: usize, take: usize) -> RecordBatch {
+    pub(super) fn batch(&self, partition: &Partition, at: usize, take: usize, received: EventTime) -> RecordBatch {
         let number = partition.number as usize;
-        let mut builder = BatchBuilder::new(EventTime::from_micros(0));
+        let mut builder = BatchBuilder::new(received);
         for offset in at..at + take {
             if partition.topic == self.parts_topic {
                 builder.push(Offset(offset as i64), None, None, Some(&self.parts[number][offset]));

@@ -97,7 +97,7 @@ fn a_batch_after_a_clone_copies_what_it_touches_and_no_more() {
     fold(&mut windows, &touched, &[1; 4]);
     assert_eq!(unshared(&windows, &clone), 3);
     assert!(windows.convert(1024, mark).expect("it migrates"));
-    assert!(unshared(&windows, &clone) <= 3 + 1024 / 64, "{}", unshared(&windows, &clone));
+    assert!(unshared(&windows, &clone) <= 3 + 1024 / 16, "{}", unshared(&windows, &clone));
 }
 
 /// What is done to windows, at random.
