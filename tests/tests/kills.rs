@@ -48,8 +48,8 @@ const DECK: [Strike; 10] = [
     Strike::BrokerRestart,
     Strike::StoreOutage,
 ];
-/// What a pipeline has that says nothing.
-const MEMORY_MIB: u64 = 512;
+/// The least that may be said.
+const MEMORY_MIB: u64 = 64;
 /// For the program itself, and what no budget counts.
 const BESIDE_MIB: u64 = 64;
 const INSTANCES_MIN: usize = 2;
@@ -136,6 +136,7 @@ impl Site {
         let text = text.replacen("[source.kafka]\n", &format!("[source.kafka]\n{group}"), 1);
         fs::write(&job.pipeline, text).expect("the scratch folder is writable");
         job.append(&format!("[checkpoint]\nlocations = [\"{location}\"]\nevery = \"1s\"\n"));
+        job.append(&format!("[limits]\nmemory = \"{MEMORY_MIB}MiB\"\n"));
         if let Place::Folder(folder) = &place {
             fs::create_dir_all(folder).expect("the scratch folder is writable");
         }

@@ -24,6 +24,12 @@ impl Span {
 /// Records of one partition, offsets ascending. Nothing about a value is judged yet.
 #[derive(Debug)]
 pub struct RecordBatch {
+    records: Arc<Records>,
+    permit: Option<Permit>,
+}
+
+#[derive(Debug)]
+struct Records {
     received: EventTime,
     offsets: Vec<i64>,
     timestamps: Vec<EventTime>,
@@ -33,74 +39,78 @@ pub struct RecordBatch {
     header_starts: Vec<u32>,
     headers: Vec<(Span, Span)>,
     bytes: Vec<u8>,
-    permit: Option<Permit>,
 }
 
 impl RecordBatch {
     pub fn len(&self) -> usize {
-        self.offsets.len()
+        self.records.offsets.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.offsets.is_empty()
+        self.records.offsets.is_empty()
     }
 
     /// The bytes of all keys, values and headers.
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.records.bytes.len()
     }
 
     /// When the runtime got them, by the wall clock (`$received`).
     pub fn received(&self) -> EventTime {
-        self.received
+        self.records.received
     }
 
     pub fn offset(&self, row: usize) -> Offset {
-        Offset(self.offsets[row])
+        Offset(self.records.offsets[row])
     }
 
     pub fn offsets(&self) -> &[i64] {
-        &self.offsets
+        &self.records.offsets
     }
 
     /// Kafka's timestamp; none where the broker has none.
     pub fn timestamp(&self, row: usize) -> Option<EventTime> {
-        Some(self.timestamps[row]).filter(|time| *time != EventTime::MIN)
+        Some(self.records.timestamps[row]).filter(|time| *time != EventTime::MIN)
     }
 
     pub fn key(&self, row: usize) -> Option<&[u8]> {
-        self.keys[row].get(&self.bytes)
+        self.records.keys[row].get(&self.records.bytes)
     }
 
     /// None for a tombstone.
     pub fn value(&self, row: usize) -> Option<&[u8]> {
-        self.values[row].get(&self.bytes)
+        self.records.values[row].get(&self.records.bytes)
     }
 
     /// Names may repeat; a value may be null.
     pub fn headers(&self, row: usize) -> impl DoubleEndedIterator<Item = (&[u8], Option<&[u8]>)> {
-        let range = match self.header_starts.get(row..row + 2) {
+        let range = match self.records.header_starts.get(row..row + 2) {
             Some(bounds) => bounds[0] as usize..bounds[1] as usize,
             None => 0..0,
         };
-        self.headers[range]
+        self.records.headers[range]
             .iter()
-            .map(|(name, value)| (name.get(&self.bytes).unwrap_or_default(), value.get(&self.bytes)))
+            .map(|(name, value)| (name.get(&self.records.bytes).unwrap_or_default(), value.get(&self.records.bytes)))
     }
 
     /// Ties the batch to the memory that it occupies in a budget, until it is dropped.
     pub fn hold(&mut self, permit: Permit) {
         self.permit = Some(permit);
     }
+
+    /// The same records, in no budget.
+    pub fn unbudgeted(&self) -> RecordBatch {
+        RecordBatch { records: self.records.clone(), permit: None }
+    }
 }
 
 /// Collects records of one partition into a batch.
 #[derive(Debug)]
-pub struct BatchBuilder(RecordBatch);
+pub struct BatchBuilder(Records);
 
 impl BatchBuilder {
     pub fn new(received: EventTime) -> Self {
-        BatchBuilder(RecordBatch {
+        BatchBuilder(Records {
             received,
             offsets: Vec::new(),
             timestamps: Vec::new(),
@@ -109,16 +119,15 @@ impl BatchBuilder {
             header_starts: Vec::new(),
             headers: Vec::new(),
             bytes: Vec::new(),
-            permit: None,
         })
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.offsets.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.offsets.is_empty()
     }
 
     pub fn bytes(&self) -> usize {
@@ -167,7 +176,7 @@ impl BatchBuilder {
     }
 
     pub fn finish(self) -> RecordBatch {
-        self.0
+        RecordBatch { records: Arc::new(self.0), permit: None }
     }
 }
 
@@ -229,7 +238,8 @@ mod tests {
         let mut batch = BatchBuilder::new(EventTime::MIN).finish();
         batch.hold(budget.take(10));
         assert_eq!(budget.used_bytes(), 10);
+        let kept = batch.unbudgeted();
         drop(batch);
-        assert_eq!(budget.used_bytes(), 0);
+        assert_eq!((budget.used_bytes(), kept.len()), (0, 0));
     }
 }
