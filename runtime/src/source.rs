@@ -79,7 +79,7 @@ pub trait Receiver: Send {
     /// What may be committed now; asked every second. Partitions of which nothing is known may be left out.
     fn commitments(&mut self) -> Vec<(Partition, Commitment)>;
 
-    /// The group has this position of a partition from here on. Told while the partition is assigned, never of one at which it was.
+    /// The group took this position of a partition, which may have been taken away since.
     fn committed(&mut self, partition: &Partition, position: &Commitment);
 
     /// The source cannot go on: no batch comes any more. It stays in the group, as after [`Source::drain`], until it is closed.

@@ -11,6 +11,9 @@ use crate::workspace::{root, target};
 /// How long the program may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
+/// What a program may have beside its budget: its code, and what no budget counts.
+const BESIDE_MIB: u64 = 64;
+
 /// A running `tidegate run`, killed when dropped.
 pub struct Program {
     child: Child,
@@ -79,12 +82,15 @@ impl Program {
         }
     }
 
-    /// The most memory that it has had resident, in bytes: of its own, and of the files that it is mapped from.
-    pub fn peak_resident_bytes(&self) -> u64 {
+    /// The most memory that it has had resident, of its own and of the files that it is mapped from, in MiB; of a budget of so many it may be
+    /// [`BESIDE_MIB`] more.
+    pub fn assert_within_memory(&self, budget_mib: u64) -> u64 {
         let status = read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let peak: Option<u64> =
             status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        1024 * peak.unwrap_or_else(|| panic!("no peak: {status}"))
+        let mib = peak.unwrap_or_else(|| panic!("no peak: {status}")) >> 10;
+        assert!(mib <= budget_mib + BESIDE_MIB, "{mib} MiB resident of a budget of {budget_mib}: {}", self.log());
+        mib
     }
 
     pub fn all_log(&self) -> String {

@@ -22,16 +22,14 @@ use tidegate_tests::wait_for;
 #[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
 fn undisturbed_the_index_equals_a_plain_fold_and_memory_stays_within_its_budget() {
     const MEMORY_MIB: u64 = 64;
-    const BESIDE_MIB: u64 = 64;
     let job = Job::new("undisturbed", 1);
     job.append(&format!("[limits]\nmemory = \"{MEMORY_MIB}MiB\"\n"));
     // All is there, and is read as fast as it can be.
     job.produce(&job.records);
     let mut program = job.start();
     job.wait_until_as_expected(&mut program);
-    let mib = program.peak_resident_bytes() >> 20;
-    println!("at most {mib} MiB were resident, of a budget of {MEMORY_MIB}");
-    assert!(mib <= MEMORY_MIB + BESIDE_MIB, "{mib} MiB resident of a budget of {MEMORY_MIB}");
+    let peak_mib = program.assert_within_memory(MEMORY_MIB);
+    println!("at most {peak_mib} MiB were resident, of a budget of {MEMORY_MIB}");
     let status = program.terminate();
     assert_eq!(status.code(), Some(0), "SIGTERM is a clean end");
     assert_eq!(job.differences(), Vec::<String>::new(), "after the end");

@@ -10,7 +10,6 @@ use tidegate::checkpoint::CheckpointId;
 use tidegate::config::PipelineSettings;
 use tidegate::lane::{Effect, Event, Frozen, Instances, Lane, Plan, Ticket, Topology};
 use tidegate::record::{BatchBuilder, EventTime, Offset, Partition, RecordBatch, Resume};
-
 use tikv_jemallocator::Jemalloc;
 
 use crate::workspace::root;

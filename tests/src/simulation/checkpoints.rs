@@ -184,7 +184,6 @@ impl Checkpoints {
     pub fn put_late(&mut self, rng: &mut Rng) {
         if !self.late.is_empty() {
             let (slot, object) = self.late.swap_remove(rng.usize(..self.late.len()));
-            // By now another may have claimed the partition: nobody counts on it.
             let _ = now(self.store.put(slot, object));
         }
     }
