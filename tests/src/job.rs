@@ -14,7 +14,7 @@ use crate::servers::Servers;
 use crate::wait_for;
 use crate::workspace::{root, scratch};
 
-const PARTITIONS: i32 = 4;
+pub const PARTITIONS: i32 = 4;
 /// What most tests are content with.
 const RECORDS: u64 = 200_000;
 /// Far above what a slow machine needs.

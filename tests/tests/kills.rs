@@ -9,7 +9,7 @@ use std::fs;
 
 use fastrand::Rng;
 use tidegate::checkpoint::{SlotId, Store};
-use tidegate_tests::job::{Job, LIMIT};
+use tidegate_tests::job::{Job, LIMIT, PARTITIONS};
 use tidegate_tests::program::Program;
 use tidegate_tests::servers::{S3, Server};
 use tidegate_tests::wait_for;
@@ -194,13 +194,10 @@ impl Site {
             }
             Strike::Pause => {
                 let mut struck = self.any();
-                let (has_partitions, before) = (has_partitions(&struck), self.told(is_assignment));
                 struck.pause();
-                if has_partitions {
-                    self.wait("its partitions to be given to another", |site| {
-                        (site.told(is_assignment) > before).then_some(())
-                    });
-                }
+                self.wait("its partitions to be given to others", |site| {
+                    (site.programs.iter().map(partitions).sum::<usize>() == 2 * PARTITIONS as usize).then_some(())
+                });
                 struck.resume();
                 self.programs.push(struck);
             }
@@ -237,19 +234,16 @@ fn has_begun(program: &Program) -> bool {
     program.all_log().contains("partitions were assigned")
 }
 
-fn is_assignment(line: &str) -> bool {
-    line.contains("partitions were assigned") && !line.contains("added=0")
-}
-
 fn is_failure(line: &str) -> bool {
     line.contains("a checkpoint was not kept") || line.contains("the partition waits for its checkpoint")
 }
 
-/// Whether a program has partitions, by its last word about them.
-fn has_partitions(program: &Program) -> bool {
+/// How many partitions a program has, those of the parts topic among them, by its last word about them.
+fn partitions(program: &Program) -> usize {
     let log = program.all_log();
-    let last = log.lines().rfind(|line| line.contains("partitions were")).unwrap_or("partitions=0");
-    !last.ends_with("partitions=0") && !last.contains(" partitions=0 ")
+    let last = log.lines().rfind(|line| line.contains("partitions were"));
+    let count = last.and_then(|line| line.split_once(" partitions=")?.1.split(' ').next()?.parse().ok());
+    count.unwrap_or_default()
 }
 
 #[test]

@@ -28,8 +28,16 @@ pub struct Checkpoints {
     claims: u128,
     /// Given up by those who wrote them, and still under way.
     late: Vec<(Slot, Vec<u8>)>,
-    /// What is in the store of a partition, and whether an owner put it there and it is as it was.
-    there: BTreeMap<Partition, BTreeMap<SlotId, bool>>,
+    /// What is in the store of a partition.
+    there: BTreeMap<Partition, BTreeMap<SlotId, Object>>,
+}
+
+#[derive(Clone, Copy)]
+struct Object {
+    /// It is as it was written.
+    is_whole: bool,
+    /// An owner wrote it, since the last rewind.
+    is_current: bool,
 }
 
 /// A checkpoint on its way.
@@ -84,7 +92,7 @@ impl Checkpoints {
 
     /// From here on nothing can be restored that is there.
     pub fn rewound(&mut self) {
-        self.there.values_mut().flat_map(BTreeMap::values_mut).for_each(|whole| *whole = false);
+        self.there.values_mut().flat_map(BTreeMap::values_mut).for_each(|object| object.is_current = false);
     }
 
     /// With `faults`, some puts fail, some fail and are done nevertheless, now or later, some are damaged, cut short or lost
@@ -101,7 +109,7 @@ impl Checkpoints {
         let (fate, bit, copies) = faults.map_or((u8::MAX, 0, true), draw);
         let there = self.there.entry(frozen.partition().clone()).or_default();
         // Where no other is whole nothing could be restored, and nothing would be; and of the oldest ones nobody knows how long they stay.
-        let may_be_lost = there.values().rev().take(2).any(|whole| *whole);
+        let may_be_lost = there.values().rev().take(2).any(|object| object.is_whole && object.is_current);
         match fate {
             0 => return Saved::Kept(None),
             1 => {
@@ -114,7 +122,7 @@ impl Checkpoints {
             5 if may_be_lost => return Saved::Kept(Some(CheckpointId { store: STORE, slot: id })),
             _ => {}
         }
-        there.insert(id, object == whole && !saving.is_zombie);
+        there.insert(id, Object { is_whole: object == whole, is_current: !saving.is_zombie });
         let place = self.place(frozen.partition());
         let kept = match now(self.store.put(slot, object)) {
             Ok(_) if fate == 4 => return Saved::Kept(None),
@@ -158,11 +166,15 @@ impl Checkpoints {
         }
         let told = |error: CheckpointError| error.to_string();
         let copied = now(self.copy.partitions(&self.pipeline)).map_err(told)?;
-        self.there.clear();
+        let before = std::mem::take(&mut self.there);
         for (place, kept) in copied {
             self.claims += 1;
             now(self.copy.claim_far(place.clone(), ClaimToken(self.claims))).map_err(told)?;
-            self.there.insert(place.partition, kept.iter().map(|kept| (kept.slot, true)).collect());
+            let known = before.get(&place.partition);
+            let is_current = |slot| known.and_then(|known| known.get(slot)).is_some_and(|object| object.is_current);
+            let copies =
+                kept.iter().map(|kept| (kept.slot, Object { is_whole: true, is_current: is_current(&kept.slot) }));
+            self.there.insert(place.partition, copies.collect());
         }
         now(self.copy.promote()).map_err(told)?;
         self.store = std::mem::replace(&mut self.copy, empty());

@@ -35,13 +35,15 @@ pub struct Windowed {
     pub session: Option<(i64, i64)>,
 }
 
-pub const WINDOWED: [Windowed; 6] = [
+pub const WINDOWED: [Windowed; 8] = [
     Windowed { name: "short", length: 10, every: 10, update_within: 0, early: 0, ..Windowed::MERGED },
     Windowed { name: "long", length: 25, every: 10, early: 20, filtered: true, ..Windowed::MERGED },
     Windowed { name: "updated", length: 10, every: 10, update_within: 15, when_quiet: true, ..Windowed::MERGED },
     Windowed { name: "own", update_within: 25, early: 7, when_quiet: true, partitioned: true, ..Windowed::MERGED },
-    Windowed { name: "trips", session: Some((30, 120)), ..Windowed::MERGED },
-    Windowed { name: "visits", session: Some((6, 60)), partitioned: true, ..Windowed::MERGED },
+    Windowed { name: "trips", session: Some((15, 60)), ..Windowed::MERGED },
+    Windowed { name: "journeys", session: Some((30, 120)), ..Windowed::MERGED },
+    Windowed { name: "visits", session: Some((20, 60)), partitioned: true, ..Windowed::MERGED },
+    Windowed { name: "stops", session: Some((6, 60)), partitioned: true, ..Windowed::MERGED },
 ];
 pub const PLAIN: &str = "plain";
 

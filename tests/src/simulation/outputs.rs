@@ -1,4 +1,4 @@
-//! The pipeline file of an instance as a plan; and an output that is not in it from the beginning, or not until the end.
+//! The pipeline file of an instance as a plan: which outputs it has, and one that is not in it from the beginning, or not until the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +16,47 @@ pub(super) const IDLE_GRACE: Duration = Duration::from_secs(100_000);
 /// By the version of the aggregates' states, from 1.
 pub(super) type Plans = Vec<Arc<Plan>>;
 
+/// Which of [`WINDOWED`] a seed has.
+pub(super) struct Outputs {
+    chosen: [bool; WINDOWED.len()],
+    change: Option<OutputChange>,
+}
+
 /// An output that the pipeline file gets, or loses, while no instance runs.
-pub(super) struct OutputChange {
+struct OutputChange {
     /// Its place.
-    pub output: usize,
-    pub is_removal: bool,
+    output: usize,
+    is_removal: bool,
     /// The latest event time of what may have been read before; none as long as nothing has changed.
-    pub after: Option<i64>,
+    after: Option<i64>,
+}
+
+impl Outputs {
+    /// Half of the seeds have all, and others a few: what one output needs may hide what another one does wrong. At least one is merged, from
+    /// the beginning to the end.
+    pub fn draw(rng: &mut Rng) -> Self {
+        let merged: Vec<usize> = (0..WINDOWED.len()).filter(|output| !WINDOWED[*output].partitioned).collect();
+        let lasting = merged[rng.usize(..merged.len())];
+        let (are_all, one_in) = (rng.bool(), rng.u8(2..6));
+        let chosen = std::array::from_fn(|output| are_all || output == lasting || rng.u8(..one_in) == 0);
+        let may_change = |output: &usize| chosen[*output] && *output != lasting && WINDOWED[*output].session.is_none();
+        let changing: Vec<usize> = (0..WINDOWED.len()).filter(may_change).collect();
+        let (is_changing, is_removal) = (rng.u8(..4) == 0, rng.bool());
+        let output = changing.get(rng.usize(..WINDOWED.len()) % changing.len().max(1)).filter(|_| is_changing);
+        Outputs { chosen, change: output.map(|output| OutputChange { output: *output, is_removal, after: None }) }
+    }
+
+    pub fn has(&self, output: usize) -> bool {
+        self.chosen[output]
+    }
+
+    /// Whether an output is, or was, not in the pipeline file for a while.
+    pub fn changes(&self, output: usize) -> bool {
+        self.change.as_ref().is_some_and(|change| change.output == output)
+    }
 }
 
 impl OutputChange {
-    pub fn draw(rng: &mut Rng) -> Option<Self> {
-        let lasting = WINDOWED.iter().take_while(|one| one.session.is_none()).count();
-        let change = OutputChange { output: rng.usize(..lasting), is_removal: rng.bool(), after: None };
-        (rng.u8(..4) == 0).then_some(change)
-    }
-
     /// Whether the pipeline file is without it.
     fn is_absent(&self) -> bool {
         self.is_removal == self.after.is_some()
@@ -43,12 +68,15 @@ pub(super) fn plans(
     partitions: usize,
     parts_partitions: i32,
     revision: u16,
-    change: Option<&OutputChange>,
+    outputs: &Outputs,
 ) -> [Plans; 2] {
     let mut settings = native::settings(IDLE_GRACE);
-    let absent = change.filter(|change| change.is_absent()).map(|change| change.output);
+    let removed = outputs.change.as_ref().filter(|change| change.is_absent()).map(|change| change.output);
+    // The last first, so that the places of the others stay as they are.
+    let absent: Vec<usize> =
+        (0..WINDOWED.len()).rev().filter(|output| !outputs.has(*output) || removed == Some(*output)).collect();
     absent.iter().for_each(|output| drop(settings.outputs.remove(*output)));
-    let accept_removed: Vec<String> = absent.iter().map(|output| WINDOWED[*output].name.to_owned()).collect();
+    let accept_removed: Vec<String> = removed.iter().map(|output| WINDOWED[*output].name.to_owned()).collect();
     [partitions - 1, partitions].map(|partitions| {
         let sources = vec![(TOPIC.into(), partitions as i32)];
         let accept_removed = accept_removed.clone();
@@ -71,12 +99,12 @@ impl World {
             Record::Future { .. } | Record::Poison => None,
         });
         let latest = times.max().unwrap_or(i64::MIN);
-        let Some(change) = self.change.as_mut().filter(|change| change.after.is_none()) else { return };
+        let Some(change) = self.outputs.change.as_mut().filter(|change| change.after.is_none()) else { return };
         change.after = Some(latest);
         self.statistics.changes += 1;
         let Windowed { name, .. } = WINDOWED[change.output];
         let what = if change.is_removal { "removed" } else { "added" };
-        self.plans = plans(self.produced.len(), self.parts.len() as i32, self.revision, self.change.as_ref());
+        self.plans = plans(self.produced.len(), self.parts.len() as i32, self.revision, &self.outputs);
         self.say(|| format!("the output {name} is {what}"));
         self.actors.clear();
         self.unowned = self.partitions();
@@ -84,7 +112,7 @@ impl World {
 
     /// Whether nothing is said of what an output has of a window that starts then.
     pub(super) fn is_partial(&self, output: usize, start: i64) -> bool {
-        let changed = self.change.as_ref().filter(|change| change.output == output);
+        let changed = self.outputs.change.as_ref().filter(|change| change.output == output);
         changed.is_some_and(|change| change.is_removal || change.after.is_none_or(|after| start <= after))
     }
 }

@@ -60,7 +60,7 @@ impl World {
             let position = rewinding.parts(end, revision, &topics).map_err(|error| error.to_string())?;
             self.committed.insert(partition, (position.offset.0, position.metadata));
         }
-        self.plans = plans(self.produced.len(), parts_partitions, revision, self.change.as_ref());
+        self.plans = plans(self.produced.len(), parts_partitions, revision, &self.outputs);
         self.store.rewound();
         Ok(())
     }

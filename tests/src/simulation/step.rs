@@ -55,9 +55,9 @@ pub fn chances(rng: &mut Rng) -> [(Step, usize); STEPS] {
         (Step::Deploy, rng.usize(1..20)),
         (Step::Convert, rng.usize(0..20)),
         // A pipeline may make none: then its positions wait for its windows.
-        (Step::Checkpoint, [0, rng.usize(1..25)][rng.usize(..2)]),
+        (Step::Checkpoint, [0, rng.usize(5..60)][rng.usize(..2)]),
         (Step::LatePut, rng.usize(0..4)),
-        (Step::StoreFails, rng.usize(0..2)),
+        (Step::StoreFails, [0, 0, 1][rng.usize(..3)]),
         (Step::StoreAnswers, rng.usize(1..10)),
         (Step::CopyFails, rng.usize(0..4)),
         (Step::CopyAnswers, rng.usize(1..10)),

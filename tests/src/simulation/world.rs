@@ -10,7 +10,7 @@ use tidegate::record::{BatchBuilder, EventTime, Offset, Partition, RecordBatch};
 use super::actor::Actor;
 use super::checkpoints::Checkpoints;
 use super::input::{Input, TOPIC, VERSION_MAX, pick};
-use super::outputs::{OutputChange, Plans, plans};
+use super::outputs::{Outputs, Plans, plans};
 use super::step::{STEPS, Step, chances};
 use super::{Difference, Statistics, native, oracle};
 
@@ -31,7 +31,7 @@ pub struct World {
     pub(super) revision: u16,
     /// By which event time windows are not emitted again since the last rewind: of each partition alone.
     pub(super) rewound: Vec<EventTime>,
-    pub(super) change: Option<OutputChange>,
+    pub(super) outputs: Outputs,
     /// Timestamps do not matter in the parts topic, so its messages are values.
     pub(super) parts: Vec<Vec<Vec<u8>>>,
     /// By index and id.
@@ -62,8 +62,8 @@ impl World {
         let partitions = input.partitions.len();
         let parts_partitions = rng.i32(1..=2);
         let added = (rng.u8(..4) == 0).then_some((partitions - 1, false));
-        let change = OutputChange::draw(&mut rng);
-        let plans = plans(partitions, parts_partitions, 0, change.as_ref());
+        let outputs = Outputs::draw(&mut rng);
+        let plans = plans(partitions, parts_partitions, 0, &outputs);
         let store = Checkpoints::new(rng.bool());
         let parts_topic = plans[0][0].parts_topic().expect("aggregates merge").clone();
         World {
@@ -80,7 +80,7 @@ impl World {
             added,
             revision: 0,
             rewound: vec![EventTime::MIN; partitions],
-            change,
+            outputs,
             parts: vec![Vec::new(); parts_partitions as usize],
             index: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
