@@ -229,6 +229,35 @@ pub struct ElasticsearchSettings {
     /// How long to wait for an answer before the request is sent again.
     /// Value: a duration from 100ms to 10m. Default: `1m`.
     pub timeout: Duration,
+    /// Rules for what the index refuses, described below.
+    /// Value: a list of tables. Default: none, as [delivery.md](delivery.md) says.
+    pub policy: Vec<PolicyRule>,
+}
+
+/// `[[sink.elasticsearch.policy]]`: what becomes of a document that the index refuses with this status and this error, in place of what
+/// [delivery.md](delivery.md) says. The first rule that fits counts; each has a `status`, a `type` or both.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyRule {
+    /// The HTTP status of the document's own answer.
+    /// Value: 400 to 599. Default: any.
+    pub status: Option<u16>,
+    /// The index's word for the error, such as `document_parsing_exception`.
+    /// Key: `type`.
+    /// Value: a string. Default: any.
+    pub error_type: Option<String>,
+    /// `dead-letter`: it is one, with the index's words. `drop`: it is gone, and counted. `retry`: it is sent again by itself, without
+    /// limit, for what passes. `stall`: it is sent again slowly, and the pipeline is not ready meanwhile, for what somebody has to mend.
+    /// Value: `dead-letter`, `drop`, `retry` or `stall`. Required.
+    pub then: Refusal,
+}
+
+/// What becomes of a document that the index refuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    DeadLetter,
+    Drop,
+    Retry,
+    Stall,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -16,6 +16,7 @@ mod answer;
 mod bulk;
 mod slot;
 mod pace;
+mod concurrency;
 mod client;
 mod request;
 mod batches;
@@ -72,7 +73,8 @@ impl Sink {
         let share = memory_bytes_max / 4 / settings.in_flight_max.max(1);
         let bytes_max = settings.bulk_bytes_max.min(share).clamp(1, BULK_BYTES_LIMIT);
         let fill = Fill { bytes_max, age_max: settings.bulk_age_max };
-        let dispatcher = Dispatcher::new(client, shared.clone(), pace, fill, settings.in_flight_max);
+        let policy = settings.policy.as_slice().into();
+        let dispatcher = Dispatcher::new(client, shared.clone(), pace, fill, settings.in_flight_max, policy);
         let (commands, inbox) = unbounded_channel();
         runtime.spawn(dispatcher.run(inbox));
         Ok(Sink { commands, shared })

@@ -120,6 +120,18 @@ fn index(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
         index.superseded,
     )?;
     counter(encoder, "tidegate_index_rejected", "Documents that the index refused for good", index.rejected)?;
+    counter(
+        encoder,
+        "tidegate_index_dropped",
+        "Documents that the index refused, dropped by the policy",
+        index.dropped,
+    )?;
+    let number = |value: u64| value as f64;
+    let (in_flight, limit) = (number(index.requests_in_flight), number(index.requests_limit));
+    gauge(encoder, "tidegate_index_requests_in_flight", "Bulk requests that are under way", in_flight)?;
+    let help = "How many may be under way, by what the index has shown to bear";
+    gauge(encoder, "tidegate_index_requests_limit", help, limit)?;
+    gauge(encoder, "tidegate_index_bulk_bytes", "The size at which a bulk request is sent", number(index.bulk_bytes))?;
     let unreachable = index.unreachable_for.map_or(0.0, |time| time.as_secs_f64());
     gauge(
         encoder,

@@ -64,6 +64,13 @@ pub struct IndexSnapshot {
     pub retried: u64,
     pub superseded: u64,
     pub rejected: u64,
+    /// Refused, and dropped as the policy says.
+    pub dropped: u64,
+    pub requests_in_flight: u64,
+    /// How many may be, by what it has shown to bear.
+    pub requests_limit: u64,
+    /// The size at which bulks are sent.
+    pub bulk_bytes: u64,
     /// None while it answers.
     pub unreachable_for: Option<Duration>,
 }

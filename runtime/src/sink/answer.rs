@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::config::PolicyRule;
 
 use super::verdict::{Action, ErrorAnswer, ItemAnswer, Verdict, judge_item};
 
@@ -46,15 +48,17 @@ pub(crate) fn said(status: u16, error_type: &str, reason: &str) -> String {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Untrusted(pub String);
 
-/// The faults among `sent` items, in order; all others are settled.
-pub(crate) fn read(body: &[u8], sent: usize) -> Result<Vec<Fault>, Untrusted> {
+/// The faults among `sent` items, in order, as `policy` has them judged; all others are settled.
+pub(crate) fn read(body: &[u8], sent: usize, policy: &[PolicyRule]) -> Result<Vec<Fault>, Untrusted> {
     if plainly_settled(body) == Some(sent) {
         return Ok(Vec::new());
     }
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| Untrusted(error.to_string()))?;
-    match answer.items.count == sent {
-        true => Ok(answer.items.faults),
-        false => Err(Untrusted(format!("the answer has {} items, {sent} were sent", answer.items.count))),
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let judged = Answer { policy }.deserialize(&mut json).and_then(|judged| json.end().map(|()| judged));
+    let judged = judged.map_err(|error| Untrusted(error.to_string()))?;
+    match judged.count == sent {
+        true => Ok(judged.faults),
+        false => Err(Untrusted(format!("the answer has {} items, {sent} were sent", judged.count))),
     }
 }
 
@@ -105,12 +109,9 @@ fn plainly_settled(body: &[u8]) -> Option<usize> {
     }
 }
 
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(rename = "errors")]
-    _errors: bool,
-    #[serde(deserialize_with = "judged")]
-    items: Judged,
+/// The whole answer, judged on the way.
+struct Answer<'p> {
+    policy: &'p [PolicyRule],
 }
 
 struct Judged {
@@ -118,28 +119,67 @@ struct Judged {
     faults: Vec<Fault>,
 }
 
-fn judged<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Judged, D::Error> {
-    struct Items;
-    impl<'de> Visitor<'de> for Items {
-        type Value = Judged;
+impl<'de> DeserializeSeed<'de> for Answer<'_> {
+    type Value = Judged;
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the items of a bulk answer")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Judged, A::Error> {
-            let mut judged = Judged { count: 0, faults: Vec::new() };
-            while items.next_element_seed(Item { judged: &mut judged })?.is_some() {
-                judged.count += 1;
-            }
-            Ok(judged)
-        }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Judged, D::Error> {
+        deserializer.deserialize_map(self)
     }
-    deserializer.deserialize_seq(Items)
+}
+
+impl<'de> Visitor<'de> for Answer<'_> {
+    type Value = Judged;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer of a bulk request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Judged, A::Error> {
+        let (mut errors, mut items) = (None::<bool>, None);
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "errors" if errors.is_none() => errors = Some(map.next_value()?),
+                "items" if items.is_none() => items = Some(map.next_value_seed(Items { policy: self.policy })?),
+                "errors" | "items" => return Err(A::Error::custom(format!("`{key}` twice"))),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        errors.ok_or_else(|| A::Error::missing_field("errors"))?;
+        items.ok_or_else(|| A::Error::missing_field("items"))
+    }
+}
+
+struct Items<'p> {
+    policy: &'p [PolicyRule],
+}
+
+impl<'de> DeserializeSeed<'de> for Items<'_> {
+    type Value = Judged;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Judged, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = Judged;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the items of a bulk answer")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Judged, A::Error> {
+        let mut judged = Judged { count: 0, faults: Vec::new() };
+        while items.next_element_seed(Item { policy: self.policy, judged: &mut judged })?.is_some() {
+            judged.count += 1;
+        }
+        Ok(judged)
+    }
 }
 
 /// `{"index":{"status":…}}`, judged on the way.
 struct Item<'a> {
+    policy: &'a [PolicyRule],
     judged: &'a mut Judged,
 }
 
@@ -159,7 +199,6 @@ impl<'de> Visitor<'de> for Item<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        use serde::de::Error;
         let action: Cow<'de, str> = map.next_key()?.ok_or_else(|| A::Error::custom("an item without an action"))?;
         if action != "index" {
             return Err(A::Error::custom("an item of another action than was sent"));
@@ -170,7 +209,7 @@ impl<'de> Visitor<'de> for Item<'_> {
         }
         let error = item.error.as_ref().map(ErrorJson::as_answer);
         let answer = ItemAnswer { status: item.status, failure_store: item.failure_store.as_deref(), error };
-        let verdict = judge_item(Action::Index, &answer)
+        let verdict = judge_item(Action::Index, &answer, self.policy)
             .ok_or_else(|| A::Error::custom(format!("an item with status {}", item.status)))?;
         if verdict != Verdict::Settled {
             let error = error.unwrap_or_default();

@@ -202,6 +202,7 @@ mod tests {
             bulk_age_max: Duration::from_secs(1),
             in_flight_max: 1,
             timeout: Duration::from_secs(1),
+            policy: Vec::new(),
         }
     }
 

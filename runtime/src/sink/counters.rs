@@ -13,6 +13,8 @@ pub struct SinkCounters {
     pub superseded: u64,
     /// Documents that the index refuses for good.
     pub rejected: u64,
+    /// Documents that it refuses, and of which the policy wants no dead letter.
+    pub dropped: u64,
     /// Of the settled: those that went into a failure store.
     pub failure_store: u64,
     /// Documents that were sent again, each time.
@@ -23,6 +25,8 @@ pub struct SinkCounters {
     /// Time that requests took, added up.
     pub request_time: Duration,
     pub requests_in_flight: u64,
+    /// How many may be, by what the index has shown to bear.
+    pub requests_limit: u64,
     /// The size at which bulks are sent now: the setting, or what the index has shown to take.
     pub bulk_bytes: u64,
     pub last_error: Option<String>,
@@ -35,12 +39,14 @@ pub(crate) struct Shared {
     pub settled: AtomicU64,
     pub superseded: AtomicU64,
     pub rejected: AtomicU64,
+    pub dropped: AtomicU64,
     pub failure_store: AtomicU64,
     pub retried: AtomicU64,
     pub requests: AtomicU64,
     pub bytes: AtomicU64,
     pub request_micros: AtomicU64,
     pub requests_in_flight: AtomicU64,
+    pub requests_limit: AtomicU64,
     pub bulk_bytes: AtomicU64,
     /// Bytes of documents that were submitted and are not judged.
     pub in_flight_bytes: AtomicUsize,
@@ -77,12 +83,14 @@ impl Shared {
             settled: self.settled.load(Relaxed),
             superseded: self.superseded.load(Relaxed),
             rejected: self.rejected.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
             failure_store: self.failure_store.load(Relaxed),
             retried: self.retried.load(Relaxed),
             requests: self.requests.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             request_time: Duration::from_micros(self.request_micros.load(Relaxed)),
             requests_in_flight: self.requests_in_flight.load(Relaxed),
+            requests_limit: self.requests_limit.load(Relaxed),
             bulk_bytes: self.bulk_bytes.load(Relaxed),
             last_error: trouble.last_error,
             unavailable: trouble.unavailable,

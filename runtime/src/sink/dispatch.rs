@@ -14,10 +14,12 @@ use tokio::time::sleep_until;
 use super::batches::{Batches, Done};
 use super::bulk::Bulk;
 use super::client::Client;
+use super::concurrency::Concurrency;
 use super::counters::{Shared, add};
 use super::pace::Pace;
 use super::request::{self, Landing};
 use super::slot::{Fill, Slot};
+use crate::config::PolicyRule;
 use crate::record::{Document, DocumentBatch, RejectedDocument};
 
 mod judge;
@@ -35,14 +37,18 @@ pub(crate) enum Command {
 pub(crate) struct Dispatcher {
     client: Client,
     shared: Arc<Shared>,
+    policy: Arc<[PolicyRule]>,
     pace: Pace,
     fill: Fill,
+    concurrency: Concurrency,
     hasher: DefaultHashBuilder,
     slots: Vec<Slot>,
     batches: Batches,
     requests: JoinSet<(Landing, Duration)>,
-    /// Which slot a request in flight belongs to.
-    in_flight: Vec<(Id, usize)>,
+    /// Which slot a request in flight belongs to, and when it was sent.
+    in_flight: Vec<(Id, usize, Instant)>,
+    /// The slot that is asked first for what to send: when not all may, each has its turn.
+    turn: usize,
     /// Nothing else has been in flight since the newest request was sent.
     alone: bool,
     /// A slot whose next request goes alone, to see whether the index is busy or the bulk too big for it.
@@ -53,18 +59,30 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub fn new(client: Client, shared: Arc<Shared>, pace: Pace, fill: Fill, slots: usize) -> Self {
+    pub fn new(
+        client: Client,
+        shared: Arc<Shared>,
+        pace: Pace,
+        fill: Fill,
+        slots: usize,
+        policy: Arc<[PolicyRule]>,
+    ) -> Self {
+        let concurrency = Concurrency::new(slots);
         shared.bulk_bytes.store(fill.bytes_max as u64, Relaxed);
+        shared.requests_limit.store(concurrency.limit() as u64, Relaxed);
         Dispatcher {
             client,
             shared,
+            policy,
             pace,
             fill,
+            concurrency,
             hasher: DefaultHashBuilder::default(),
             slots: (0..slots.max(1)).map(|_| Slot::default()).collect(),
             batches: Batches::default(),
             requests: JoinSet::new(),
             in_flight: Vec::new(),
+            turn: 0,
             alone: false,
             solo: None,
             said: None,
@@ -112,7 +130,7 @@ impl Dispatcher {
         self.shared.in_flight_bytes.fetch_sub(documents.bytes(), Relaxed);
     }
 
-    /// Sends what is due; false while others wait for one that goes alone.
+    /// Sends what is due; false while nothing more may be sent before an answer comes.
     fn launch(&mut self, now: Instant) -> bool {
         if let Some(solo) = self.solo {
             let due = self.slots[solo].wake(now, self.fill).is_some_and(|due| due <= now);
@@ -123,8 +141,13 @@ impl Dispatcher {
                 return false;
             }
         }
-        (0..self.slots.len()).for_each(|index| self.launch_slot(index, now));
-        true
+        for index in (self.turn..self.slots.len()).chain(0..self.turn) {
+            if self.in_flight.len() >= self.concurrency.limit() {
+                return false;
+            }
+            self.launch_slot(index, now);
+        }
+        self.in_flight.len() < self.concurrency.limit()
     }
 
     fn launch_slot(&mut self, index: usize, now: Instant) {
@@ -132,8 +155,10 @@ impl Dispatcher {
         self.alone = self.in_flight.is_empty();
         add(&self.shared.requests, 1);
         add(&self.shared.bytes, bulk.bytes());
-        let request = request::send(self.client.clone(), bulk.body().clone(), bulk.len());
-        self.in_flight.push((self.requests.spawn(request).id(), index));
+        let request = request::send(self.client.clone(), bulk.body().clone(), bulk.len(), self.policy.clone());
+        self.in_flight.push((self.requests.spawn(request).id(), index, now));
+        self.turn = (index + 1) % self.slots.len();
+        self.concurrency.sent(self.in_flight.len(), now);
         self.shared.requests_in_flight.store(self.in_flight.len() as u64, Relaxed);
     }
 
@@ -145,12 +170,15 @@ impl Dispatcher {
             }
             Err(error) => (error.id(), Landing::Untrusted(error.to_string())),
         };
-        let Some(place) = self.in_flight.iter().position(|(other, _)| *other == id) else { return };
-        let (_, index) = self.in_flight.swap_remove(place);
+        let Some(place) = self.in_flight.iter().position(|(other, ..)| *other == id) else { return };
+        let (_, index, sent) = self.in_flight.swap_remove(place);
+        let now = Instant::now();
+        self.concurrency.landed(landing.load(), sent, now);
+        self.shared.requests_limit.store(self.concurrency.limit() as u64, Relaxed);
         self.shared.requests_in_flight.store(self.in_flight.len() as u64, Relaxed);
         self.solo = self.solo.filter(|solo| *solo != index);
         if let Some(bulk) = self.slot(index).landed() {
-            self.judge(index, bulk, landing, Instant::now());
+            self.judge(index, bulk, landing, now);
         }
     }
 

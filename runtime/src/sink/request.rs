@@ -1,12 +1,16 @@
 //! One bulk request: sent, and its answer read, beside the others.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::config::PolicyRule;
+
 use super::answer::{self, Fault, Untrusted, said};
 use super::client::{BrokenKind, Client};
-use super::verdict::{ErrorAnswer, Outcome};
+use super::concurrency::Load;
+use super::verdict::{ErrorAnswer, Outcome, Verdict};
 
 /// How a request came out, with the words for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,11 +28,11 @@ pub(crate) enum Landing {
     Untrusted(String),
 }
 
-pub(crate) async fn send(client: Client, body: Bytes, items: usize) -> (Landing, Duration) {
+pub(crate) async fn send(client: Client, body: Bytes, items: usize, policy: Arc<[PolicyRule]>) -> (Landing, Duration) {
     let started = Instant::now();
     let landing = match client.bulk(body).await {
         Err(broken) => Landing::Broken { kind: broken.kind, message: broken.message },
-        Ok(reply) if (200..300).contains(&reply.status) => match answer::read(&reply.body, items) {
+        Ok(reply) if (200..300).contains(&reply.status) => match answer::read(&reply.body, items, &policy) {
             Ok(faults) => Landing::Items(faults),
             Err(Untrusted(why)) => Landing::Untrusted(why),
         },
@@ -49,6 +53,19 @@ impl Landing {
             Landing::Broken { kind: BrokenKind::Reset, .. } => Outcome::Reset,
             Landing::Broken { kind: BrokenKind::TimeOut | BrokenKind::Other, .. } => Outcome::Unknown,
             Landing::Untrusted(_) => Outcome::Unknown,
+        }
+    }
+
+    /// What it says about how much the index bears.
+    pub fn load(&self) -> Load {
+        match self {
+            Landing::Items(faults) => {
+                let is_busy = |fault: &Fault| fault.status == 429 && fault.verdict == Verdict::Retry;
+                if faults.iter().any(is_busy) { Load::Busy } else { Load::Answered }
+            }
+            Landing::Status { status: 408 | 429 | 500..=599, .. } => Load::Busy,
+            Landing::Broken { kind: BrokenKind::TimeOut, .. } => Load::Busy,
+            Landing::Status { .. } | Landing::Broken { .. } | Landing::Untrusted(_) => Load::Unknown,
         }
     }
 

@@ -9,10 +9,11 @@ use tokio::sync::oneshot;
 
 use super::pace::Ceiling;
 use super::*;
-use crate::config::Auth;
+use crate::config::{Auth, PolicyRule, Refusal};
 use crate::record::RejectedDocument;
 
 mod faulty;
+mod load;
 
 use faulty::{Asked, Faulty, Reaction};
 
@@ -25,6 +26,7 @@ fn settings(url: &str) -> ElasticsearchSettings {
         bulk_age_max: Duration::from_millis(10),
         in_flight_max: 4,
         timeout: Duration::from_secs(30),
+        policy: Vec::new(),
     }
 }
 
@@ -294,49 +296,30 @@ async fn a_dropped_sink_judges_nothing_more() {
     assert!(told.await.is_err());
 }
 
-/// All faults at once, ids that repeat with rising versions, from a seed.
 #[tokio::test]
-async fn a_storm_of_faults_loses_and_doubles_nothing() {
-    for seed in 0..2 {
-        storm(seed).await;
-    }
-}
-
-async fn storm(seed: u64) {
-    let mut dice = fastrand::Rng::with_seed(seed);
-    let server = Faulty::start(move |asked| match dice.u32(..20) {
-        0 => Reaction::Cut,
-        1 => Reaction::Miscount,
-        2 => Reaction::Reset,
-        3 => Reaction::Refuse(429, "es_rejected_execution_exception"),
-        4 => Reaction::Refuse(503, ""),
-        5 => Reaction::Refuse(403, "cluster_block_exception"),
-        6 if asked.items.len() > 1 => Reaction::Refuse(413, ""),
-        7 if asked.items.len() > 1 => Reaction::Refuse(400, "illegal_argument_exception"),
-        8..13 => {
-            let salt = dice.u8(b'0'..=b'9') as char;
-            Reaction::Items(Box::new(move |id| match id.ends_with(salt) {
-                true if salt < '5' => Some((429, "es_rejected_execution_exception")),
-                true => Some((429, "cluster_block_exception")),
-                false => None,
-            }))
-        }
-        _ => Reaction::Well,
+async fn a_rule_of_the_policy_takes_the_place_of_the_table() {
+    let mut tried = 0;
+    let server = Faulty::start(move |asked| {
+        tried += u32::from(asked.items.iter().any(|(id, _)| id == "a-2"));
+        // Somebody mends the mapping after that.
+        let is_strict = tried <= 3;
+        Reaction::Items(Box::new(move |id| match id {
+            "a-2" if is_strict => Some((400, "strict_dynamic_mapping_exception")),
+            "a-3" => Some((400, "index_closed_exception")),
+            "a-4" => Some((400, "document_parsing_exception")),
+            _ => None,
+        }))
     })
     .await;
+    let rule = |error_type: &str, then| PolicyRule { status: None, error_type: Some(error_type.into()), then };
     let mut settings = settings(&server.url);
-    settings.bulk_bytes_max = 64 * 1024;
+    settings.policy =
+        vec![rule("strict_dynamic_mapping_exception", Refusal::Stall), rule("index_closed_exception", Refusal::Drop)];
     let sink = start(&settings);
-    let mut told = Vec::new();
-    for version in 1..=20 {
-        told.push(submit(&sink, batch((0..1000).map(|n| (format!("id-{n}"), version, n % 200)))));
-    }
-    assert_eq!(judged(told).await, []);
-    let seen = server.seen.lock().unwrap();
-    assert_eq!(seen.stored.len(), 1000);
-    assert!(seen.stored.values().all(|version| *version == 20));
-    assert_eq!(seen.twice, None);
+    let refused = judged(vec![submit(&sink, lane("a", 10))]).await;
+    assert_eq!(refused, [("a-4".into(), Some(400), "document_parsing_exception".into())]);
     let counters = sink.counters();
-    assert_eq!((counters.settled + counters.superseded, counters.rejected), (20_000, 0));
+    assert_eq!((counters.settled, counters.dropped, counters.rejected), (8, 1, 1));
     assert_eq!((sink.in_flight_bytes(), counters.unavailable), (0, None));
+    assert!(server.seen.lock().unwrap().stored.contains_key("a-2"));
 }

@@ -1,5 +1,7 @@
 //! What an answer of the index means: the outcome table as pure functions, from a request's outcome and an item to a
-//! verdict. Nothing is sent, counted or waited for here.
+//! verdict. Nothing is sent, counted or waited for here. `docs/delivery.md` has the table for users.
+
+use crate::config::{PolicyRule, Refusal};
 
 /// What we asked the index to do with a document.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,14 +38,35 @@ pub(crate) enum Verdict {
     Retry,
     /// The index takes nothing until somebody has done something: send it again, slowly.
     Stall,
-    /// Never.
+    /// Never: a dead letter.
     Rejected,
+    /// Never, and the policy wants no dead letter of it.
+    Dropped,
+}
+
+impl From<Refusal> for Verdict {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::DeadLetter => Verdict::Rejected,
+            Refusal::Drop => Verdict::Dropped,
+            Refusal::Retry => Verdict::Retry,
+            Refusal::Stall => Verdict::Stall,
+        }
+    }
+}
+
+/// What the policy says of an error, by the first rule that fits.
+fn ruled(policy: &[PolicyRule], status: u16, error_type: &str) -> Option<Refusal> {
+    let fits = |rule: &&PolicyRule| {
+        rule.status.is_none_or(|it| it == status) && rule.error_type.as_ref().is_none_or(|it| it == error_type)
+    };
+    policy.iter().find(fits).map(|rule| rule.then)
 }
 
 /// `None` for a status that no server gives to an item: the answer cannot be trusted.
-pub(crate) fn judge_item(action: Action, item: &ItemAnswer<'_>) -> Option<Verdict> {
+pub(crate) fn judge_item(action: Action, item: &ItemAnswer<'_>, policy: &[PolicyRule]) -> Option<Verdict> {
     let kind = item.error.map_or("", |error| error.kind);
-    Some(match item.status {
+    let verdict = match item.status {
         200..=299 if item.error.is_some() => return None,
         200..=299 if item.failure_store == Some("used") => Verdict::SettledInFailureStore,
         200..=299 => Verdict::Settled,
@@ -58,6 +81,12 @@ pub(crate) fn judge_item(action: Action, item: &ItemAnswer<'_>) -> Option<Verdic
         500..=599 => Verdict::Retry,
         400..=499 => Verdict::Rejected,
         _ => return None,
+    };
+    Some(match verdict {
+        Verdict::Settled | Verdict::SettledInFailureStore => verdict,
+        Verdict::Superseded | Verdict::Retry | Verdict::Stall | Verdict::Rejected | Verdict::Dropped => {
+            ruled(policy, item.status, kind).map_or(verdict, Verdict::from)
+        }
     })
 }
 
@@ -104,14 +133,23 @@ pub(crate) enum RequestVerdict {
     Isolate,
     /// Its only item is refused.
     Rejected,
+    /// Its only item is refused, and the policy wants no dead letter of it.
+    Dropped,
     /// Nothing is known about any item: send it again.
     Retry,
     /// Send it again, slowly; somebody has to do something.
     Stall,
 }
 
-pub(crate) fn judge_request(outcome: Outcome<'_>, request: Request) -> RequestVerdict {
+pub(crate) fn judge_request(outcome: Outcome<'_>, request: Request, policy: &[PolicyRule]) -> RequestVerdict {
     let several = request.items > 1;
+    let refused =
+        |status, error: Option<ErrorAnswer<'_>>| match ruled(policy, status, error.map_or("", |error| error.kind)) {
+            None | Some(Refusal::DeadLetter) => RequestVerdict::Rejected,
+            Some(Refusal::Drop) => RequestVerdict::Dropped,
+            Some(Refusal::Retry) => RequestVerdict::Retry,
+            Some(Refusal::Stall) => RequestVerdict::Stall,
+        };
     match outcome {
         Outcome::Items => RequestVerdict::Items,
         Outcome::NoConnection => RequestVerdict::Stall,
@@ -119,11 +157,11 @@ pub(crate) fn judge_request(outcome: Outcome<'_>, request: Request) -> RequestVe
         Outcome::Reset | Outcome::Unknown => RequestVerdict::Retry,
         Outcome::Status { status, error } => match status {
             413 if several => RequestVerdict::Halve,
-            413 => RequestVerdict::Rejected,
+            413 => refused(status, error),
             // A 400 in another form than the index's own comes from something in between, which knows no items.
             400 => match error {
                 Some(_) if several => RequestVerdict::Isolate,
-                Some(_) => RequestVerdict::Rejected,
+                Some(_) => refused(status, error),
                 None => RequestVerdict::Stall,
             },
             429 if error.is_some_and(|error| error.kind == "cluster_block_exception") => RequestVerdict::Stall,

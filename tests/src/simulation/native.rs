@@ -261,6 +261,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             bulk_age_max: Duration::ZERO,
             in_flight_max: 0,
             timeout: Duration::ZERO,
+            policy: Vec::new(),
         },
         outputs: WINDOWED.iter().map(|one| output(one.name, Some(one))).chain([output(PLAIN, None)]).collect(),
         dead_letters: DeadLetterSettings { topic: "dead".to_owned() },

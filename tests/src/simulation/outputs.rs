@@ -64,12 +64,7 @@ impl OutputChange {
 }
 
 /// For a topic that has not the last partition yet, and for all.
-pub(super) fn plans(
-    partitions: usize,
-    parts_partitions: i32,
-    revision: u16,
-    outputs: &Outputs,
-) -> [Plans; 2] {
+pub(super) fn plans(partitions: usize, parts_partitions: i32, revision: u16, outputs: &Outputs) -> [Plans; 2] {
     let mut settings = native::settings(IDLE_GRACE);
     let removed = outputs.change.as_ref().filter(|change| change.is_absent()).map(|change| change.output);
     // The last first, so that the places of the others stay as they are.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::config::reader::{Section, Value};
 use crate::config::values::{duration, number, secret, size, string};
-use crate::config::{Auth, ElasticsearchSettings};
+use crate::config::{Auth, ElasticsearchSettings, PolicyRule, Refusal};
 
 /// Elasticsearch's own limit for a request's body.
 const BULK_BYTES_MAX: usize = 100_000_000;
+const VERSION_CONFLICT: &str = "version_conflict_engine_exception";
 
 pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSettings> {
     let urls = section.required("urls", urls);
@@ -18,6 +19,7 @@ pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSet
     let bulk_age_max = section.or("bulk_age_max", seconds(1), duration(Duration::from_millis(10)..=seconds(60)));
     let in_flight_max = section.or("in_flight_max", 4, number(1..=64));
     let timeout = section.or("timeout", seconds(60), duration(Duration::from_millis(100)..=seconds(600)));
+    let policy: Vec<_> = section.tables("policy").into_iter().map(policy_rule).collect();
     section.finish();
     Some(ElasticsearchSettings {
         urls: urls?,
@@ -27,7 +29,38 @@ pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSet
         bulk_age_max: bulk_age_max?,
         in_flight_max: in_flight_max?,
         timeout: timeout?,
+        policy: policy.into_iter().collect::<Option<_>>()?,
     })
+}
+
+fn policy_rule(mut section: Section<'_>) -> Option<PolicyRule> {
+    let status = section.optional("status", |value| u16::try_from(number(400..=599)(value)?).ok());
+    let error_type = section.optional("type", string);
+    let then = section.required("then", |value| {
+        value.word(&[
+            ("dead-letter", Refusal::DeadLetter),
+            ("drop", Refusal::Drop),
+            ("retry", Refusal::Retry),
+            ("stall", Refusal::Stall),
+        ])
+    });
+    let (status, error_type) = (status?, error_type?);
+    if status.is_none() && error_type.is_none() {
+        section.wrong::<()>(
+            "a rule that fits everything",
+            "give it the `status` or the `type` of what it is for, such as `type = \"document_parsing_exception\"`",
+        );
+    }
+    // The index has a newer version, and will have it the next time too.
+    let is_conflict = status == Some(409) || error_type.as_deref() == Some(VERSION_CONFLICT);
+    if is_conflict && matches!(then, Some(Refusal::Retry | Refusal::Stall)) {
+        section.wrong::<()>(
+            "a version conflict never passes",
+            "the index has that version or a newer one already: leave it as it is, or take `dead-letter` or `drop`",
+        );
+    }
+    section.finish();
+    Some(PolicyRule { status, error_type, then: then? })
 }
 
 fn urls(value: &Value<'_>) -> Option<Vec<String>> {

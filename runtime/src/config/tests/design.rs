@@ -49,6 +49,10 @@ plugin = "stamp.wasm"
 urls = ["http://localhost:9200"]
 auth = { api_key = "${PASSWORD}" }
 ca = "ca.pem"
+[[sink.elasticsearch.policy]]
+status = 400
+type = "strict_dynamic_mapping_exception"
+then = "stall"
 
 [[output]]
 name = "counts"
@@ -170,6 +174,17 @@ fn every_key_is_read() {
                 bulk_age_max: 1s,
                 in_flight_max: 4,
                 timeout: 60s,
+                policy: [
+                    PolicyRule {
+                        status: Some(
+                            400,
+                        ),
+                        error_type: Some(
+                            "strict_dynamic_mapping_exception",
+                        ),
+                        then: Stall,
+                    },
+                ],
             },
             outputs: [
                 OutputSettings {
@@ -335,6 +350,7 @@ fn what_is_left_out_has_its_default() {
                 bulk_age_max: 1s,
                 in_flight_max: 4,
                 timeout: 60s,
+                policy: [],
             },
         )
     "#]]

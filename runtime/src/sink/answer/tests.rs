@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn check(body: &str, sent: usize, expected: Expect) {
-    let shown = match read(body.as_bytes(), sent) {
+    let shown = match read(body.as_bytes(), sent, &[]) {
         Ok(faults) => faults
             .iter()
             .map(|fault| {
@@ -159,7 +159,7 @@ proptest! {
             }
             Mutilation::DropItem(_) | Mutilation::RepeatItem(_) => {}
         }
-        if let Ok(faults) = read(&body, done.len()) {
+        if let Ok(faults) = read(&body, done.len(), &[]) {
             for (item, done) in done.iter().enumerate() {
                 let verdict = faults.iter().find(|fault| fault.item as usize == item).map(|fault| fault.verdict);
                 let settled = matches!(verdict, None | Some(Verdict::Settled | Verdict::Superseded));

@@ -32,7 +32,7 @@ impl Dispatcher {
         if matches!(outcome, Outcome::Reset) {
             bulk.resets = bulk.resets.saturating_add(1);
         }
-        match judge_request(outcome, request) {
+        match judge_request(outcome, request, &self.policy) {
             RequestVerdict::Items => {
                 self.slot(index).succeeded();
                 match landing {
@@ -56,6 +56,7 @@ impl Dispatcher {
                 self.slot(index).again_in_halves(bulk);
             }
             RequestVerdict::Rejected => self.refuse_whole(index, &bulk, &landing),
+            RequestVerdict::Dropped => self.drop_whole(index, bulk, &landing, now),
             RequestVerdict::Retry => self.whole_again(index, bulk, &landing, self.pace.retry, now),
             RequestVerdict::Stall => self.whole_again(index, bulk, &landing, self.pace.stall, now),
         }
@@ -92,6 +93,23 @@ impl Dispatcher {
         }
     }
 
+    /// A request whose only item is refused, and of which nobody wants a dead letter.
+    fn drop_whole(&mut self, index: usize, bulk: Bulk, landing: &Landing, now: Instant) {
+        self.slot(index).succeeded();
+        self.dropped(bulk.len(), &landing.message(), now);
+        self.shared.in_flight_bytes.fetch_sub(bulk.bytes(), Relaxed);
+        for run in bulk.runs() {
+            self.batches.settled(run.batch, run.items);
+        }
+    }
+
+    fn dropped(&mut self, documents: usize, message: &str, now: Instant) {
+        add(&self.shared.dropped, documents);
+        if self.may_say(now) {
+            tracing::warn!(documents, "dropped, as the policy says: {message}");
+        }
+    }
+
     fn items(&mut self, index: usize, bulk: &Bulk, faults: Vec<Fault>, now: Instant) {
         let count = |verdict| faults.iter().filter(|fault| fault.verdict == verdict).count();
         let in_failure_store = count(Verdict::SettledInFailureStore);
@@ -105,6 +123,9 @@ impl Dispatcher {
         if let Some(message) = words(Verdict::Rejected) {
             self.shared.error(&message);
         }
+        if let Some(message) = words(Verdict::Dropped) {
+            self.dropped(count(Verdict::Dropped), &message, now);
+        }
         let mut trouble = words(Verdict::Stall);
         let busy = words(Verdict::Retry);
 
@@ -116,7 +137,7 @@ impl Dispatcher {
             let fault = faults.next_if(|fault| fault.item as usize == place);
             let verdict = fault.as_ref().map_or(Verdict::Settled, |fault| fault.verdict);
             match verdict {
-                Verdict::Settled | Verdict::SettledInFailureStore | Verdict::Superseded => {
+                Verdict::Settled | Verdict::SettledInFailureStore | Verdict::Superseded | Verdict::Dropped => {
                     judged_bytes += item.bytes.len();
                     settled.push(item.batch);
                 }

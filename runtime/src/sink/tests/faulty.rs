@@ -15,6 +15,8 @@ pub(super) struct Asked {
     pub bytes: usize,
     /// Counts from 0.
     pub number: usize,
+    /// So many requests are there at once, with this one.
+    pub at_once: usize,
 }
 
 /// Status and error type of an item, by its id; none: it is taken.
@@ -37,6 +39,9 @@ pub(super) enum Reaction {
     Reset,
 }
 
+/// So many turns of others a request takes.
+const OVERLAP: usize = 20;
+
 type Script = Box<dyn FnMut(&Asked) -> Reaction + Send>;
 
 /// What the server holds and has seen.
@@ -47,6 +52,7 @@ pub(super) struct Seen {
     pub requests: usize,
     pub largest_taken: usize,
     in_flight: HashSet<String>,
+    at_once: usize,
     /// An id that was in two requests at once.
     pub twice: Option<String>,
 }
@@ -92,17 +98,21 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
             let mut seen = seen.lock().unwrap();
             let number = seen.requests;
             seen.requests += 1;
+            seen.at_once += 1;
             for id in items.iter().map(|(id, _)| id).collect::<HashSet<_>>() {
                 if !seen.in_flight.insert(id.clone()) {
                     seen.twice = Some(id.clone());
                 }
             }
-            script.lock().unwrap()(&Asked { items: items.clone(), bytes: body.len(), number })
+            script.lock().unwrap()(&Asked { items: items.clone(), bytes: body.len(), number, at_once: seen.at_once })
         };
         // Others get a chance to overlap with this one.
-        tokio::task::yield_now().await;
+        for _ in 0..OVERLAP {
+            tokio::task::yield_now().await;
+        }
         let (status, answer) = {
             let mut seen = seen.lock().unwrap();
+            seen.at_once -= 1;
             for (id, _) in &items {
                 seen.in_flight.remove(id);
             }

@@ -4,7 +4,7 @@ use super::*;
 
 fn item(status: u16, kind: &str) -> Option<Verdict> {
     let error = (!kind.is_empty()).then_some(ErrorAnswer { kind, reason: "as observed" });
-    judge_item(Action::Index, &ItemAnswer { status, failure_store: None, error })
+    judge_item(Action::Index, &ItemAnswer { status, failure_store: None, error }, &[])
 }
 
 #[test]
@@ -52,18 +52,19 @@ fn items_are_judged_by_status_and_type() {
 #[test]
 fn an_item_in_the_failure_store_is_settled_and_told_apart() {
     let used = ItemAnswer { status: 201, failure_store: Some("used"), error: None };
-    assert_eq!(judge_item(Action::Index, &used), Some(Verdict::SettledInFailureStore));
+    assert_eq!(judge_item(Action::Index, &used, &[]), Some(Verdict::SettledInFailureStore));
     let not = ItemAnswer { status: 201, failure_store: Some("not_applicable_or_unknown"), error: None };
-    assert_eq!(judge_item(Action::Index, &not), Some(Verdict::Settled));
+    assert_eq!(judge_item(Action::Index, &not, &[]), Some(Verdict::Settled));
 }
 
 #[test]
 fn deleting_what_is_not_there_is_done() {
     let missing = ItemAnswer { status: 404, ..ItemAnswer::default() };
-    assert_eq!(judge_item(Action::Delete, &missing), Some(Verdict::Settled));
-    assert_eq!(judge_item(Action::Index, &missing), Some(Verdict::Rejected));
+    assert_eq!(judge_item(Action::Delete, &missing, &[]), Some(Verdict::Settled));
+    assert_eq!(judge_item(Action::Index, &missing, &[]), Some(Verdict::Rejected));
     let no_index = ErrorAnswer { kind: "index_not_found_exception", reason: "" };
-    assert_eq!(judge_item(Action::Delete, &ItemAnswer { error: Some(no_index), ..missing }), Some(Verdict::Rejected));
+    let no_index = ItemAnswer { error: Some(no_index), ..missing };
+    assert_eq!(judge_item(Action::Delete, &no_index, &[]), Some(Verdict::Rejected));
 }
 
 #[test]
@@ -79,7 +80,7 @@ const ONE: Request = Request { items: 1, ..BULK };
 
 fn status(status: u16, kind: &str, request: Request) -> RequestVerdict {
     let error = (!kind.is_empty()).then_some(ErrorAnswer { kind, reason: "as observed" });
-    judge_request(Outcome::Status { status, error }, request)
+    judge_request(Outcome::Status { status, error }, request, &[])
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn a_bulk_that_is_refused_alone_again_and_again_is_halved() {
 
 #[test]
 fn a_big_body_whose_connection_breaks_again_is_halved() {
-    let reset = |resets, request| judge_request(Outcome::Reset, Request { resets, ..request });
+    let reset = |resets, request| judge_request(Outcome::Reset, Request { resets, ..request }, &[]);
     assert_eq!(reset(0, BULK), RequestVerdict::Retry);
     assert_eq!(reset(1, BULK), RequestVerdict::Halve);
     assert_eq!(reset(1, ONE), RequestVerdict::Retry);
@@ -136,7 +137,59 @@ fn a_big_body_whose_connection_breaks_again_is_halved() {
 
 #[test]
 fn what_is_not_known_is_sent_again() {
-    assert_eq!(judge_request(Outcome::Unknown, BULK), RequestVerdict::Retry);
-    assert_eq!(judge_request(Outcome::NoConnection, BULK), RequestVerdict::Stall);
-    assert_eq!(judge_request(Outcome::Items, BULK), RequestVerdict::Items);
+    assert_eq!(judge_request(Outcome::Unknown, BULK, &[]), RequestVerdict::Retry);
+    assert_eq!(judge_request(Outcome::NoConnection, BULK, &[]), RequestVerdict::Stall);
+    assert_eq!(judge_request(Outcome::Items, BULK, &[]), RequestVerdict::Items);
+}
+
+fn rule(status: Option<u16>, error_type: Option<&str>, then: Refusal) -> PolicyRule {
+    PolicyRule { status, error_type: error_type.map(Into::into), then }
+}
+
+#[test]
+fn the_first_rule_that_fits_counts() {
+    let policy = [
+        rule(Some(400), Some("strict_dynamic_mapping_exception"), Refusal::Stall),
+        rule(None, Some("document_parsing_exception"), Refusal::Drop),
+        rule(Some(400), None, Refusal::Retry),
+        rule(Some(503), None, Refusal::DeadLetter),
+        rule(Some(409), None, Refusal::DeadLetter),
+    ];
+    let item = |status, kind, action| {
+        let error = Some(ErrorAnswer { kind, reason: "" });
+        judge_item(action, &ItemAnswer { status, failure_store: None, error }, &policy)
+    };
+    let rows = [
+        (400, "strict_dynamic_mapping_exception", Verdict::Stall),
+        (400, "document_parsing_exception", Verdict::Dropped),
+        (400, "index_closed_exception", Verdict::Retry),
+        (503, "unavailable_shards_exception", Verdict::Rejected),
+        (409, "version_conflict_engine_exception", Verdict::Rejected),
+        (404, "index_not_found_exception", Verdict::Rejected),
+        (429, "es_rejected_execution_exception", Verdict::Retry),
+    ];
+    for (status, kind, verdict) in rows {
+        assert_eq!(item(status, kind, Action::Index), Some(verdict), "{status} {kind}");
+    }
+}
+
+#[test]
+fn no_rule_makes_a_success_a_failure() {
+    let policy: Vec<PolicyRule> = [200, 201, 404].map(|status| rule(Some(status), None, Refusal::Drop)).into();
+    let judged = |action, status| judge_item(action, &ItemAnswer { status, ..ItemAnswer::default() }, &policy);
+    assert_eq!(judged(Action::Index, 201), Some(Verdict::Settled));
+    assert_eq!(judged(Action::Delete, 404), Some(Verdict::Settled), "nothing to delete");
+    assert_eq!(judged(Action::Index, 404), Some(Verdict::Dropped));
+}
+
+#[test]
+fn rules_hold_for_a_document_that_spoils_its_request() {
+    let (kind, too_big) = ("action_request_validation_exception", rule(Some(413), None, Refusal::Drop));
+    let policy = [rule(None, Some(kind), Refusal::Stall), too_big];
+    let judged = |status, error, request| judge_request(Outcome::Status { status, error }, request, &policy);
+    let error = Some(ErrorAnswer { kind, reason: "" });
+    assert_eq!(judged(400, error, BULK), RequestVerdict::Isolate);
+    assert_eq!(judged(400, error, ONE), RequestVerdict::Stall);
+    assert_eq!(judged(413, None, BULK), RequestVerdict::Halve);
+    assert_eq!(judged(413, None, ONE), RequestVerdict::Dropped);
 }
