@@ -27,7 +27,7 @@ pub use output::{
 };
 pub use plugin::{OnBreaker, OnTrap, PluginLimits, PluginSettings};
 pub(crate) use reader::nearest;
-pub use secret::Secret;
+pub use secret::{Credential, Secret};
 pub use values::{show_duration, show_size};
 
 /// Places of every pipeline, for `tidegate tap`: no transform is called so.
@@ -211,7 +211,8 @@ pub struct ElasticsearchSettings {
     /// The nodes that requests are spread over. No user or password in them: see `auth`.
     /// Value: a list of `http://…` or `https://…`, at least one. Required.
     pub urls: Vec<String>,
-    /// How we are let in: `{ user = "…", password = "…" }`, `{ api_key = "…" }` or `{ bearer = "…" }`.
+    /// How we are let in: `{ user = "…", password = "…" }`, `{ api_key = "…" }` or `{ bearer = "…" }`. In place of a secret itself may be
+    /// `{ file = "…" }`: its text without the last line break, read again when it changes, so that it may be rotated while the pipeline runs.
     /// Value: a table. Default: nothing is sent.
     pub auth: Auth,
     /// A PEM file with certificate authorities to trust besides the system's, starting at the folder of the file.
@@ -226,6 +227,10 @@ pub struct ElasticsearchSettings {
     /// How many bulk requests may be under way at once. Fewer are, while the server is slow or refuses some.
     /// Value: 1 to 64. Default: 4.
     pub in_flight_max: usize,
+    /// Requests are sent compressed. That saves the network, and costs both sides CPU time; `bulk_bytes_max` and the index's own limit
+    /// are of the size before.
+    /// Value: true or false. Default: false.
+    pub gzip: bool,
     /// How long to wait for an answer before the request is sent again.
     /// Value: a duration from 100ms to 10m. Default: `1m`.
     pub timeout: Duration,
@@ -263,9 +268,9 @@ pub enum Refusal {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Auth {
     None,
-    Basic { user: String, password: Secret },
-    ApiKey(Secret),
-    Bearer(Secret),
+    Basic { user: String, password: Credential },
+    ApiKey(Credential),
+    Bearer(Credential),
 }
 
 /// `[dead_letters]`: records that cannot be processed or indexed, with the reason in their headers. Where the topic is missing it is

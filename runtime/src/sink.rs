@@ -17,6 +17,7 @@ mod bulk;
 mod slot;
 mod pace;
 mod concurrency;
+mod credentials;
 mod client;
 mod request;
 mod batches;
@@ -120,6 +121,8 @@ pub enum SinkError {
     Ca { path: PathBuf, error: String },
     #[error("the credential {name} is empty or has characters that no header takes: look for a line break in it")]
     Credential { name: &'static str },
+    #[error("the secret for the index cannot be read path=`{}`: {error}", path.display())]
+    Secret { path: PathBuf, error: String },
     #[error("the client of the index does not start: {0}")]
     Client(String),
     #[error(
@@ -142,6 +145,7 @@ impl HasKind for SinkError {
             | SinkError::Url { .. }
             | SinkError::Ca { .. }
             | SinkError::Credential { .. }
+            | SinkError::Secret { .. }
             | SinkError::Client(_)
             | SinkError::Answer { .. } => ErrorKind::Config,
             SinkError::Unreachable { .. } | SinkError::Unauthorised { .. } => ErrorKind::Unavailable,

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use super::secret::text_of;
+
 /// What a string became.
 #[derive(Debug)]
 pub(crate) struct Interpolated<'a> {
@@ -17,9 +19,6 @@ pub(crate) struct Unresolved {
     pub message: String,
     pub hint: &'static str,
 }
-
-/// A file that `${file:…}` names may be this large: it is a secret, not a table.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Replaces each `${NAME}` and `${file:PATH}`; `$${` stands for `${`. What was put in is not looked at again.
 pub(crate) fn interpolate<'a>(
@@ -58,7 +57,7 @@ pub(crate) fn interpolate<'a>(
 
 fn resolve(name: &str, folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, Unresolved> {
     if let Some(path) = name.strip_prefix("file:") {
-        return read(&folder.join(path)).map_err(|why| Unresolved {
+        return text_of(&folder.join(path)).map_err(|why| Unresolved {
             message: format!("cannot read the file of `${{{name}}}`: {why}"),
             hint: "a path that is not absolute is looked up beside the pipeline file",
         });
@@ -75,21 +74,6 @@ fn resolve(name: &str, folder: &Path, environment: &dyn Fn(&str) -> Option<Strin
         message: format!("`${{{name}}}` is not set"),
         hint: "set it in the environment that starts tidegate, or name a file with `${file:PATH}`",
     })
-}
-
-fn read(path: &Path) -> std::io::Result<String> {
-    let length = std::fs::metadata(path)?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!("it has {length} bytes, at most {FILE_BYTES_MAX} are taken")));
-    }
-    let mut text = std::fs::read_to_string(path)?;
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

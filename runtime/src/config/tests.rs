@@ -5,6 +5,7 @@ mod design;
 mod outputs;
 mod reference;
 mod secrets;
+mod sink;
 mod wrong;
 
 use std::path::{Path, PathBuf};

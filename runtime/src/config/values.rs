@@ -3,8 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use super::reader::{Text, Value};
-use super::secret::Secret;
+use super::secret::{Credential, Secret};
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// No duration of a pipeline is longer.
@@ -24,6 +26,24 @@ pub(crate) fn string(value: &Value<'_>) -> Option<String> {
 
 pub(crate) fn secret(value: &Value<'_>) -> Option<Secret> {
     string(value).map(Secret::new)
+}
+
+/// A secret, or `{ file = "…" }`, which is there already.
+pub(crate) fn credential(value: &Value<'_>) -> Option<Credential> {
+    let DeValue::Table(_) = value.value else { return secret(value).map(Credential::Fixed) };
+    let mut section = value.section();
+    let path = section.required("file", |value| {
+        let path = value.reader.folder.join(string(value)?);
+        match Credential::File(path.clone()).read() {
+            Ok(_) => Some(path),
+            Err(why) => value.wrong(
+                format!("cannot read the secret: file=`{}`: {why}", path.display()),
+                "a path that is not absolute is looked up beside the pipeline file",
+            ),
+        }
+    });
+    section.finish();
+    path.map(Credential::File)
 }
 
 /// The name of a pipeline, a transform or an output.

@@ -4,10 +4,10 @@
 use std::error::Error as _;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use elasticsearch::auth::Credentials;
 use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, TransportBuilder};
@@ -15,12 +15,14 @@ use elasticsearch::http::{Method, Url};
 
 use super::SinkError;
 use super::answer::BULK_PATH;
-use crate::config::{Auth, ElasticsearchSettings, Secret};
+use super::credentials::CurrentCredentials;
+use crate::config::ElasticsearchSettings;
 
 /// Sends requests to whichever node is next.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     transport: Transport,
+    auth: Option<Arc<CurrentCredentials>>,
     timeout: Duration,
 }
 
@@ -57,18 +59,11 @@ impl Client {
         let local = urls.iter().all(is_loopback);
         let mut builder = TransportBuilder::new(MultiNodeConnectionPool::round_robin(urls, None))
             .enable_meta_header(false)
+            .request_body_compression(settings.gzip)
             .timeout(settings.timeout);
         if local {
             builder = builder.disable_proxy();
         }
-        builder = match &settings.auth {
-            Auth::None => builder,
-            Auth::Basic { user, password } => {
-                builder.auth(Credentials::Basic(user.clone(), password.expose().to_string()))
-            }
-            Auth::ApiKey(key) => builder.auth(Credentials::EncodedApiKey(for_header(key, "api_key")?)),
-            Auth::Bearer(token) => builder.auth(Credentials::Bearer(for_header(token, "bearer")?)),
-        };
         if let Some(path) = &settings.ca {
             let refused = |error: String| SinkError::Ca { path: path.clone(), error };
             let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
@@ -76,7 +71,11 @@ impl Client {
             builder = builder.cert_validation(CertificateValidation::Full(certificate));
         }
         let transport = builder.build().map_err(|error| SinkError::Client(error.to_string()))?;
-        Ok(Client { transport, timeout: settings.timeout })
+        let auth = CurrentCredentials::new(&settings.auth)?.map(|(auth, credentials)| {
+            transport.set_auth(credentials);
+            Arc::new(auth)
+        });
+        Ok(Client { transport, auth, timeout: settings.timeout })
     }
 
     /// How long a server may wait for a shard before it says so: well before we stop waiting for it.
@@ -98,6 +97,9 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<(&'static str, Bytes)>) -> Result<Reply, Broken> {
+        if let Some(credentials) = self.auth.as_ref().and_then(|auth| auth.changed()) {
+            self.transport.set_auth(credentials);
+        }
         let mut headers = HeaderMap::new();
         // Answers are short and mostly the same: packing them costs both sides more than it saves.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -134,15 +136,6 @@ fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// The transport takes for granted that a credential can stand in a header.
-fn for_header(secret: &Secret, name: &'static str) -> Result<String, SinkError> {
-    let text = secret.expose();
-    match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(text.to_string()),
-        false => Err(SinkError::Credential { name }),
-    }
 }
 
 fn broken(error: &elasticsearch::Error) -> Broken {
@@ -192,6 +185,7 @@ fn kind_of(error: &(dyn std::error::Error + 'static), text: &str) -> BrokenKind 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Auth, Credential, Secret};
 
     fn settings(url: &str, auth: Auth) -> ElasticsearchSettings {
         ElasticsearchSettings {
@@ -201,6 +195,7 @@ mod tests {
             bulk_bytes_max: 1,
             bulk_age_max: Duration::from_secs(1),
             in_flight_max: 1,
+            gzip: false,
             timeout: Duration::from_secs(1),
             policy: Vec::new(),
         }
@@ -221,7 +216,7 @@ mod tests {
             "not an address of an index url=`es:9200`: it does not begin with http:// or https:// and a host"
         );
         assert_eq!(
-            refused("http://es:9200", Auth::ApiKey(Secret::new("a\nb"))),
+            refused("http://es:9200", Auth::ApiKey(Credential::Fixed(Secret::new("a\nb")))),
             "the credential api_key is empty or has characters that no header takes: look for a line break in it"
         );
     }

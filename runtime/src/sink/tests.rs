@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::pace::Ceiling;
 use super::*;
-use crate::config::{Auth, PolicyRule, Refusal};
+use crate::config::{Auth, Credential, PolicyRule, Refusal};
 use crate::record::RejectedDocument;
 
 mod faulty;
@@ -25,6 +25,7 @@ fn settings(url: &str) -> ElasticsearchSettings {
         bulk_bytes_max: 8 << 20,
         bulk_age_max: Duration::from_millis(10),
         in_flight_max: 4,
+        gzip: false,
         timeout: Duration::from_secs(30),
         policy: Vec::new(),
     }
@@ -322,4 +323,44 @@ async fn a_rule_of_the_policy_takes_the_place_of_the_table() {
     assert_eq!((counters.settled, counters.dropped, counters.rejected), (8, 1, 1));
     assert_eq!((sink.in_flight_bytes(), counters.unavailable), (0, None));
     assert!(server.seen.lock().unwrap().stored.contains_key("a-2"));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_rotated_is_taken_while_it_runs() {
+    let folder = std::env::temp_dir().join(format!("tidegate-rotated-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("key");
+    std::fs::write(&file, "old\n").unwrap();
+    let server = Faulty::start(|asked| match asked.authorization.as_str() {
+        "ApiKey bmV3" => Reaction::Well,
+        _ => Reaction::Refuse(401, "security_exception"),
+    })
+    .await;
+    let mut settings = settings(&server.url);
+    settings.auth = Auth::ApiKey(Credential::File(file.clone()));
+    let sink = start(&settings);
+    let told = submit(&sink, lane("a", 10));
+    while sink.counters().unavailable.is_none() {
+        tokio::task::yield_now().await;
+    }
+    // One that no header takes changes nothing.
+    std::fs::write(&file, "").unwrap();
+    std::fs::write(&file, "bmV3").unwrap();
+    assert_eq!(judged(vec![told]).await, []);
+    assert_eq!(sink.counters().unavailable, None);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test]
+async fn requests_are_compressed_where_that_is_wanted() {
+    let server = Faulty::start(|asked| {
+        assert!(asked.is_gzip);
+        Reaction::Well
+    })
+    .await;
+    let mut settings = settings(&server.url);
+    settings.gzip = true;
+    let sink = start(&settings);
+    assert_eq!(judged(vec![submit(&sink, lane("a", 100))]).await, []);
+    assert_eq!(server.seen.lock().unwrap().stored.len(), 100);
 }

@@ -260,6 +260,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             bulk_bytes_max: 0,
             bulk_age_max: Duration::ZERO,
             in_flight_max: 0,
+            gzip: false,
             timeout: Duration::ZERO,
             policy: Vec::new(),
         },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::reader::{Section, Value};
-use crate::config::values::{duration, number, secret, size, string};
+use crate::config::values::{credential, duration, number, size, string};
 use crate::config::{Auth, ElasticsearchSettings, PolicyRule, Refusal};
 
 /// Elasticsearch's own limit for a request's body.
@@ -18,6 +18,7 @@ pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSet
     let bulk_bytes_max = section.or("bulk_bytes_max", 8 << 20, size(1024..=BULK_BYTES_MAX));
     let bulk_age_max = section.or("bulk_age_max", seconds(1), duration(Duration::from_millis(10)..=seconds(60)));
     let in_flight_max = section.or("in_flight_max", 4, number(1..=64));
+    let gzip = section.or("gzip", false, Value::boolean);
     let timeout = section.or("timeout", seconds(60), duration(Duration::from_millis(100)..=seconds(600)));
     let policy: Vec<_> = section.tables("policy").into_iter().map(policy_rule).collect();
     section.finish();
@@ -28,6 +29,7 @@ pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSet
         bulk_bytes_max: bulk_bytes_max?,
         bulk_age_max: bulk_age_max?,
         in_flight_max: in_flight_max?,
+        gzip: gzip?,
         timeout: timeout?,
         policy: policy.into_iter().collect::<Option<_>>()?,
     })
@@ -87,9 +89,9 @@ fn auth(value: &Value<'_>) -> Option<Auth> {
     const HINT: &str = "{ user, password }, { api_key } or { bearer }";
     let mut section = value.section();
     let user = section.optional("user", string);
-    let password = section.optional("password", secret);
-    let api_key = section.optional("api_key", secret);
-    let bearer = section.optional("bearer", secret);
+    let password = section.optional("password", credential);
+    let api_key = section.optional("api_key", credential);
+    let bearer = section.optional("bearer", credential);
     let empty = section.is_empty();
     section.finish();
     match (user?, password?, api_key?, bearer?) {

@@ -165,7 +165,9 @@ fn every_key_is_read() {
                     "http://localhost:9200",
                 ],
                 auth: ApiKey(
-                    (secret),
+                    Fixed(
+                        (secret),
+                    ),
                 ),
                 ca: Some(
                     "/etc/tidegate/ca.pem",
@@ -173,6 +175,7 @@ fn every_key_is_read() {
                 bulk_bytes_max: 8388608,
                 bulk_age_max: 1s,
                 in_flight_max: 4,
+                gzip: false,
                 timeout: 60s,
                 policy: [
                     PolicyRule {
@@ -349,6 +352,7 @@ fn what_is_left_out_has_its_default() {
                 bulk_bytes_max: 8388608,
                 bulk_age_max: 1s,
                 in_flight_max: 4,
+                gzip: false,
                 timeout: 60s,
                 policy: [],
             },
@@ -366,20 +370,6 @@ fn a_start_may_be_a_time() {
         let settings = With { kafka, ..With::default() }.right();
         assert_eq!(settings.kafka.start, Start::Timestamp { millis: 1_769_817_600_000 }, "{kafka}");
     }
-}
-
-#[test]
-fn settings_take_files_from_beside_the_pipeline() {
-    let folder = Folder::new("settings");
-    folder.write("countries.csv", "de,Germany\n");
-    let file = With {
-        root: "[[transform]]\nplugin = \"lookup.wasm\"\nsettings = { table = \"@countries.csv\", at = \"@@x\", \
-               deep = [\"@countries.csv\"], key = \"${PASSWORD}\" }",
-        ..With::default()
-    };
-    let settings = parse_in(&folder.0, &file.file()).unwrap_or_else(|errors| panic!("{errors}"));
-    expect![[r#"{"at":"@x","deep":["de,Germany\n"],"key":"hunter2","table":"de,Germany\n"}"#]]
-        .assert_eq(&settings.transforms[0].plugin.settings);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What comes from outside the file is never shown.
 
+use expect_test::expect;
+
 use super::*;
+use crate::config::Auth;
 
 const SECRETS: [&str; 2] = ["hunter2", "hunter3"];
 
@@ -56,4 +59,34 @@ fn no_error_shows_a_value_from_outside() {
 fn an_address_with_a_password_is_refused_unseen() {
     let file = With::default().file().replace("http://e:9200", "http://u:hunter2@e:9200");
     hides(&parse(&file).unwrap_err().to_string());
+}
+
+#[test]
+fn a_secret_may_be_in_a_file_of_its_own() {
+    let folder = Folder::new("secret");
+    let file = |name: &str| {
+        let auth = format!("auth = {{ api_key = {{ file = \"{}\" }} }}", folder.0.join(name).display());
+        With::default().file().replace("urls = [\"http://e:9200\"]", &format!("urls = [\"http://e:9200\"]\n{auth}"))
+    };
+    folder.write("key", "hunter2\n");
+    let settings = parse(&file("key")).unwrap();
+    hides(&format!("{settings:?}"));
+    let Auth::ApiKey(credential) = &settings.elasticsearch.auth else { panic!("{:?}", settings.elasticsearch.auth) };
+    assert_eq!(credential.read().unwrap().expose(), "hunter2");
+    let errors = parse(&file("missing")).unwrap_err().to_string();
+    assert!(errors.contains("cannot read the secret: file=") && errors.contains("No such file"), "{errors}");
+}
+
+#[test]
+fn settings_take_files_from_beside_the_pipeline() {
+    let folder = Folder::new("settings");
+    folder.write("countries.csv", "de,Germany\n");
+    let file = With {
+        root: "[[transform]]\nplugin = \"lookup.wasm\"\nsettings = { table = \"@countries.csv\", at = \"@@x\", \
+               deep = [\"@countries.csv\"], key = \"${PASSWORD}\" }",
+        ..With::default()
+    };
+    let settings = parse_in(&folder.0, &file.file()).unwrap_or_else(|errors| panic!("{errors}"));
+    expect![[r#"{"at":"@x","deep":["de,Germany\n"],"key":"hunter2","table":"de,Germany\n"}"#]]
+        .assert_eq(&settings.transforms[0].plugin.settings);
 }

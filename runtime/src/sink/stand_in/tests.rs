@@ -20,6 +20,7 @@ fn settings(index: &StandInIndex) -> ElasticsearchSettings {
         bulk_bytes_max: 1 << 20,
         bulk_age_max: Duration::from_millis(10),
         in_flight_max: 2,
+        gzip: false,
         timeout: Duration::from_secs(10),
         policy: Vec::new(),
     }

@@ -1,7 +1,7 @@
 //! A server that speaks bulk requests and misbehaves as told, down to the bytes on the connection.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
+use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -17,6 +17,9 @@ pub(super) struct Asked {
     pub number: usize,
     /// So many requests are there at once, with this one.
     pub at_once: usize,
+    /// The header; empty where there is none.
+    pub authorization: String,
+    pub is_gzip: bool,
 }
 
 /// Status and error type of an item, by its id; none: it is taken.
@@ -92,7 +95,10 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
     loop {
-        let Some(body) = request(&mut stream, &mut buffer).await? else { return Ok(()) };
+        let Some((head, body)) = request(&mut stream, &mut buffer).await? else { return Ok(()) };
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+        let is_gzip = header("content-encoding: ") == "gzip";
+        let body = if is_gzip { inflated(&body) } else { body };
         let items = items(&body);
         let reaction = {
             let mut seen = seen.lock().unwrap();
@@ -104,7 +110,15 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
                     seen.twice = Some(id.clone());
                 }
             }
-            script.lock().unwrap()(&Asked { items: items.clone(), bytes: body.len(), number, at_once: seen.at_once })
+            let asked = Asked {
+                items: items.clone(),
+                bytes: body.len(),
+                number,
+                at_once: seen.at_once,
+                authorization: header("authorization: "),
+                is_gzip,
+            };
+            script.lock().unwrap()(&asked)
         };
         // Others get a chance to overlap with this one.
         for _ in 0..OVERLAP {
@@ -141,12 +155,18 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
     }
 }
 
-/// The body of the next request; none when the client has gone.
-async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+fn inflated(body: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(body).read_to_end(&mut text).expect("it is gzip");
+    text
+}
+
+/// Head and body of the next request; none when the client has gone. The names of headers are in lower case.
+async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<(String, Vec<u8>)>> {
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
-            assert!(head.starts_with("post /_bulk?filter_path="), "{head}");
+            let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+            assert!(head.starts_with("POST /_bulk?filter_path="), "{head}");
             assert!(head.contains("content-type: application/x-ndjson\r\n"), "{head}");
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
             let total = end + 4 + length.trim().parse::<usize>().expect("a number");
@@ -157,7 +177,7 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Opt
             }
             let rest = buffer.split_off(total);
             let body = std::mem::replace(buffer, rest).split_off(end + 4);
-            return Ok(Some(body));
+            return Ok(Some((head, body)));
         }
         if stream.read_buf(buffer).await? == 0 {
             return Ok(None);
