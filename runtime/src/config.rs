@@ -23,7 +23,8 @@ pub use code_cache::code_cache;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{Environment, Places};
 pub use output::{
-    AggregateSettings, EmitSettings, IdSettings, IndexPart, IndexPattern, OnLate, OutputSettings, WindowSettings,
+    AggregateSettings, EmitSettings, IdSettings, IndexPart, IndexPattern, OnLate, OutputSettings, Tombstones,
+    WindowSettings,
 };
 pub use plugin::{OnBreaker, OnTrap, PluginLimits, PluginSettings};
 pub(crate) use reader::nearest;

@@ -20,8 +20,22 @@ pub struct OutputSettings {
     /// version wins, a whole number from 0. Not supported yet with an aggregate.
     /// Value: `"$key"`, or a table. Default: an id for each record.
     pub id: Option<IdSettings>,
+    /// What a record without a value does. `skip`: nothing, it is counted. `delete`: it deletes the document that its key names, as
+    /// the topic's own compaction does; that wants `id = "$key"` and an index that is the same for all records. Not supported with an
+    /// aggregate.
+    /// Value: `skip` or `delete`. Default: `skip`.
+    pub tombstones: Tombstones,
     pub transforms: Vec<TransformSettings>,
     pub aggregate: Option<AggregateSettings>,
+}
+
+/// What a record without a value does.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Tombstones {
+    #[default]
+    Skip,
+    /// Deletes the document that its key names.
+    Delete,
 }
 
 /// An index name: literal text and functions of the input.

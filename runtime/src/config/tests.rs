@@ -93,3 +93,11 @@ impl With {
         parse(&self.file()).unwrap_or_else(|errors| panic!("{errors}"))
     }
 }
+
+#[test]
+fn the_plugin_directory_can_be_told() {
+    let text = With::default().file();
+    let (settings, _) =
+        PipelineSettings::parse(&text, Path::new("p.toml"), &environment, Some(Path::new("/x"))).unwrap();
+    assert_eq!(settings.plugins, Path::new("/x"));
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::config::{OutputSettings, PipelineSettings, TransformSettings, WatermarkSettings};
+use crate::config::{OutputSettings, PipelineSettings, Tombstones, TransformSettings, WatermarkSettings};
 use crate::decode::{Decoder, Reads, Writes};
 use crate::plugin::{Aggregate, Instance};
 use crate::record::{Field, Partition, Ports, StateSchema};
@@ -169,6 +169,8 @@ pub(super) struct OutputPlan {
     pub hash: u64,
     pub index: IndexNames,
     pub id: IdPlan,
+    /// A record without a value deletes the document that its key names.
+    pub deletes: bool,
     pub transforms: Vec<Step>,
     pub aggregate: Option<AggregatePlan>,
 }
@@ -202,6 +204,7 @@ impl Plan {
                 hash: hash_of(&output.name),
                 index: IndexNames::new(&decoder, &output.index)?,
                 id: IdPlan::new(&decoder, output.id.as_ref())?,
+                deletes: output.tombstones == Tombstones::Delete,
                 transforms: steps(&output.transforms, &described.transforms)?,
                 aggregate,
             });

@@ -192,7 +192,8 @@ impl SourceLane {
         let mut work = BatchWork::default();
         let mut decoded = plan.decoder.decode(&self.partition, batch.clone());
         work.departed.reject(None, std::mem::take(&mut decoded.rejected));
-        self.tally.tombstones += decoded.tombstones.len() as u64;
+        let tombstones = std::mem::take(&mut decoded.tombstones);
+        self.tally.tombstones += tombstones.len() as u64;
         let (departed, lateness) = (&mut work.departed, &mut self.tally.lateness);
         let watermarks = time::pass(&plan.watermark, &mut self.watermark, &mut decoded, departed, lateness);
         let mut table = decoded.table;
@@ -217,7 +218,7 @@ impl SourceLane {
                         tap.folded(&output.name, before, &self.partition, &batch, &work.departed, ended);
                     }
                 }
-                (None, _) | (_, None) => self.index_records(place, table, &mut work, effects),
+                (None, _) | (_, None) => self.index_records(place, table, &tombstones, &mut work, effects),
             }
             self.write_off(Some(&output.name), &batch, &mut work);
         }

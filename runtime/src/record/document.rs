@@ -4,19 +4,30 @@ use std::sync::Arc;
 
 use super::{Reason, Slices};
 
+/// What is done with a document.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Operation {
+    #[default]
+    Index,
+    /// It is taken out of the index.
+    Delete,
+}
+
 /// One document, borrowed from its batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Document<'a> {
+    pub operation: Operation,
     pub index: &'a str,
     pub id: &'a str,
     pub version: u64,
-    /// A JSON object without a line break.
+    /// A JSON object without a line break; nothing where it is deleted.
     pub body: &'a [u8],
 }
 
 /// Documents of one lane, in order.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct DocumentBatch {
+    operations: Vec<Operation>,
     indices: Vec<Arc<str>>,
     ids: Slices,
     versions: Vec<u64>,
@@ -38,14 +49,26 @@ impl DocumentBatch {
 
     /// Adds a document whose body `write` appends. Ids are built from text, so they are UTF-8.
     pub fn push(&mut self, index: &Arc<str>, id: &str, version: u64, write: impl FnOnce(&mut Vec<u8>)) {
+        self.head(Operation::Index, index, id, version);
+        self.bodies.push_with(write);
+    }
+
+    /// Adds a document that is to be deleted.
+    pub fn push_delete(&mut self, index: &Arc<str>, id: &str, version: u64) {
+        self.head(Operation::Delete, index, id, version);
+        self.bodies.push(b"");
+    }
+
+    fn head(&mut self, operation: Operation, index: &Arc<str>, id: &str, version: u64) {
+        self.operations.push(operation);
         self.indices.push(index.clone());
         self.ids.push(id.as_bytes());
         self.versions.push(version);
-        self.bodies.push_with(write);
     }
 
     pub fn get(&self, row: usize) -> Document<'_> {
         Document {
+            operation: self.operations[row],
             index: &self.indices[row],
             id: std::str::from_utf8(self.ids.get(row)).expect("push takes ids as text"),
             version: self.versions[row],
@@ -71,5 +94,6 @@ pub struct RejectedDocument {
     pub error_type: String,
     pub index: String,
     pub id: String,
+    /// Empty where it was to be deleted.
     pub body: Vec<u8>,
 }

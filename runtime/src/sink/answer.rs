@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::config::PolicyRule;
+use crate::record::Operation;
 
-use super::verdict::{Action, ErrorAnswer, ItemAnswer, Verdict, judge_item};
+use super::verdict::{ErrorAnswer, ItemAnswer, Verdict, judge_item};
 
 /// Asks for what is judged, and no more. (`items.*.error` alone would leave the good items out, and shift the others.)
 pub(crate) const BULK_PATH: &str = "_bulk?filter_path=errors,took,items.*.status,items.*.failure_store,\
@@ -48,17 +50,26 @@ pub(crate) fn said(status: u16, error_type: &str, reason: &str) -> String {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Untrusted(pub String);
 
-/// The faults among `sent` items, in order, as `policy` has them judged; all others are settled.
-pub(crate) fn read(body: &[u8], sent: usize, policy: &[PolicyRule]) -> Result<Vec<Fault>, Untrusted> {
-    if plainly_settled(body) == Some(sent) {
+/// What was sent, and how what comes back is judged.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub items: usize,
+    /// What was to be done with each; empty where all are indexed.
+    pub operations: Vec<Operation>,
+    pub policy: Arc<[PolicyRule]>,
+}
+
+/// The faults among the items that were sent, in order; all others are settled.
+pub(crate) fn read(body: &[u8], sent: &Sent) -> Result<Vec<Fault>, Untrusted> {
+    if sent.operations.is_empty() && plainly_settled(body) == Some(sent.items) {
         return Ok(Vec::new());
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let judged = Answer { policy }.deserialize(&mut json).and_then(|judged| json.end().map(|()| judged));
+    let judged = Answer { sent }.deserialize(&mut json).and_then(|judged| json.end().map(|()| judged));
     let judged = judged.map_err(|error| Untrusted(error.to_string()))?;
-    match judged.count == sent {
+    match judged.count == sent.items {
         true => Ok(judged.faults),
-        false => Err(Untrusted(format!("the answer has {} items, {sent} were sent", judged.count))),
+        false => Err(Untrusted(format!("the answer has {} items, {} were sent", judged.count, sent.items))),
     }
 }
 
@@ -110,8 +121,8 @@ fn plainly_settled(body: &[u8]) -> Option<usize> {
 }
 
 /// The whole answer, judged on the way.
-struct Answer<'p> {
-    policy: &'p [PolicyRule],
+struct Answer<'s> {
+    sent: &'s Sent,
 }
 
 struct Judged {
@@ -139,7 +150,7 @@ impl<'de> Visitor<'de> for Answer<'_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match &*key {
                 "errors" if errors.is_none() => errors = Some(map.next_value()?),
-                "items" if items.is_none() => items = Some(map.next_value_seed(Items { policy: self.policy })?),
+                "items" if items.is_none() => items = Some(map.next_value_seed(Items { sent: self.sent })?),
                 "errors" | "items" => return Err(A::Error::custom(format!("`{key}` twice"))),
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -149,8 +160,8 @@ impl<'de> Visitor<'de> for Answer<'_> {
     }
 }
 
-struct Items<'p> {
-    policy: &'p [PolicyRule],
+struct Items<'s> {
+    sent: &'s Sent,
 }
 
 impl<'de> DeserializeSeed<'de> for Items<'_> {
@@ -170,7 +181,7 @@ impl<'de> Visitor<'de> for Items<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Judged, A::Error> {
         let mut judged = Judged { count: 0, faults: Vec::new() };
-        while items.next_element_seed(Item { policy: self.policy, judged: &mut judged })?.is_some() {
+        while items.next_element_seed(Item { sent: self.sent, judged: &mut judged })?.is_some() {
             judged.count += 1;
         }
         Ok(judged)
@@ -179,7 +190,7 @@ impl<'de> Visitor<'de> for Items<'_> {
 
 /// `{"index":{"status":…}}`, judged on the way.
 struct Item<'a> {
-    policy: &'a [PolicyRule],
+    sent: &'a Sent,
     judged: &'a mut Judged,
 }
 
@@ -200,7 +211,12 @@ impl<'de> Visitor<'de> for Item<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let action: Cow<'de, str> = map.next_key()?.ok_or_else(|| A::Error::custom("an item without an action"))?;
-        if action != "index" {
+        let operation = self.sent.operations.get(self.judged.count).copied().unwrap_or_default();
+        let asked = match operation {
+            Operation::Index => "index",
+            Operation::Delete => "delete",
+        };
+        if action != asked {
             return Err(A::Error::custom("an item of another action than was sent"));
         }
         let item: ItemJson<'de> = map.next_value()?;
@@ -209,7 +225,7 @@ impl<'de> Visitor<'de> for Item<'_> {
         }
         let error = item.error.as_ref().map(ErrorJson::as_answer);
         let answer = ItemAnswer { status: item.status, failure_store: item.failure_store.as_deref(), error };
-        let verdict = judge_item(Action::Index, &answer, self.policy)
+        let verdict = judge_item(operation, &answer, &self.sent.policy)
             .ok_or_else(|| A::Error::custom(format!("an item with status {}", item.status)))?;
         if verdict != Verdict::Settled {
             let error = error.unwrap_or_default();

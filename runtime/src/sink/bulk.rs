@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::record::Document;
+use crate::record::{Document, Operation};
 
 /// Where an item ends in its body, and which document of its batch it is.
 #[derive(Clone, Copy, Debug)]
 struct Item {
     end: u32,
     row: u32,
+    operation: Operation,
 }
 
 /// The key of a submitted batch among those that are not judged yet.
@@ -31,7 +32,8 @@ pub(crate) struct ItemView<'a> {
     pub batch: BatchKey,
     pub row: u32,
     pub attempt: u16,
-    /// Action line and document, each with its line break.
+    pub operation: Operation,
+    /// Action line and document, where there is one, each with its line break.
     pub bytes: &'a [u8],
 }
 
@@ -61,6 +63,14 @@ impl Bulk {
         self.items.len()
     }
 
+    /// What is done with each; empty where all are indexed.
+    pub fn operations(&self) -> Vec<Operation> {
+        match self.items.iter().all(|item| item.operation == Operation::Index) {
+            true => Vec::new(),
+            false => self.items.iter().map(|item| item.operation).collect(),
+        }
+    }
+
     pub fn runs(&self) -> &[Run] {
         &self.runs
     }
@@ -72,6 +82,7 @@ impl Bulk {
             batch: run.batch,
             row: item.row,
             attempt: run.attempt,
+            operation: item.operation,
             bytes: self.body.get(start..item.end as usize).unwrap_or_default(),
         })
     }
@@ -140,31 +151,36 @@ impl BulkBuilder {
 
     pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>) {
         let body = &mut self.body;
-        body.extend_from_slice(br#"{"index":{"_index":""#);
+        body.extend_from_slice(match document.operation {
+            Operation::Index => br#"{"index":{"_index":""#,
+            Operation::Delete => br#"{"delete":{"_index":""#,
+        });
         escape(body, document.index);
         body.extend_from_slice(br#"","_id":""#);
         escape(body, document.id);
         body.extend_from_slice(br#"","version":"#);
         decimal(body, document.version);
         body.extend_from_slice(b",\"version_type\":\"external\"}}\n");
-        let start = body.len();
-        body.extend_from_slice(document.body);
-        // A line break can stand only between the tokens of valid JSON, and would end the item here.
-        if memchr::memchr2(b'\n', b'\r', document.body).is_some() {
-            body[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+        if document.operation == Operation::Index {
+            let start = body.len();
+            body.extend_from_slice(document.body);
+            // A line break can stand only between the tokens of valid JSON, and would end the item here.
+            if memchr::memchr2(b'\n', b'\r', document.body).is_some() {
+                body[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+            }
+            body.push(b'\n');
         }
-        body.push(b'\n');
-        self.add(batch, row, 0);
+        self.add(batch, row, document.operation, 0);
     }
 
     /// Takes an item over as it was sent before.
     pub fn push_again(&mut self, item: &ItemView<'_>, attempt: u16) {
         self.body.extend_from_slice(item.bytes);
-        self.add(item.batch, item.row, attempt);
+        self.add(item.batch, item.row, item.operation, attempt);
     }
 
-    fn add(&mut self, batch: BatchKey, row: u32, attempt: u16) {
-        self.items.push(Item { end: self.body.len() as u32, row });
+    fn add(&mut self, batch: BatchKey, row: u32, operation: Operation, attempt: u16) {
+        self.items.push(Item { end: self.body.len() as u32, row, operation });
         match self.runs.last_mut() {
             Some(run) if run.batch == batch && run.attempt == attempt => run.items += 1,
             _ => self.runs.push(Run { batch, attempt, items: 1 }),
@@ -178,11 +194,14 @@ impl BulkBuilder {
     }
 }
 
-/// Index and id of an item, from its action line; and its document.
+/// Index and id of an item, from its action line; and its document, which is empty where it is deleted.
 pub(crate) fn take_apart(item: &[u8]) -> Option<(String, String, Vec<u8>)> {
     #[derive(serde::Deserialize)]
-    struct Line {
-        index: Names,
+    enum Line {
+        #[serde(rename = "index")]
+        Index(Names),
+        #[serde(rename = "delete")]
+        Delete(Names),
     }
     #[derive(serde::Deserialize)]
     struct Names {
@@ -190,9 +209,9 @@ pub(crate) fn take_apart(item: &[u8]) -> Option<(String, String, Vec<u8>)> {
         _id: String,
     }
     let end = memchr::memchr(b'\n', item)?;
-    let line: Line = serde_json::from_slice(item.get(..end)?).ok()?;
+    let (Line::Index(names) | Line::Delete(names)) = serde_json::from_slice(item.get(..end)?).ok()?;
     let body = item.get(end + 1..)?;
-    Some((line.index._index, line.index._id, body.strip_suffix(b"\n").unwrap_or(body).to_vec()))
+    Some((names._index, names._id, body.strip_suffix(b"\n").unwrap_or(body).to_vec()))
 }
 
 fn escape(to: &mut Vec<u8>, text: &str) {
@@ -229,7 +248,7 @@ mod tests {
     use super::*;
 
     fn document<'a>(id: &'a str, body: &'a str) -> Document<'a> {
-        Document { index: "i", id, version: 7, body: body.as_bytes() }
+        Document { operation: Operation::Index, index: "i", id, version: 7, body: body.as_bytes() }
     }
 
     fn text(bulk: &Bulk) -> Vec<String> {
@@ -252,12 +271,31 @@ mod tests {
     #[test]
     fn items_are_written_as_bulk_lines() {
         let mut builder = BulkBuilder::default();
-        builder.push(1, 0, &Document { index: "ev-1", id: "a\"\\\n€", version: u64::MAX, body: b"{\"a\":\n1}" });
+        let document = document("a\"\\\n€", "{\"a\":\n1}");
+        builder.push(1, 0, &Document { index: "ev-1", version: u64::MAX, ..document });
         assert_eq!(
             std::str::from_utf8(builder.finish().body()).unwrap(),
             "{\"index\":{\"_index\":\"ev-1\",\"_id\":\"a\\\"\\\\\\u000a€\",\"version\":18446744073709551615,\
              \"version_type\":\"external\"}}\n{\"a\": 1}\n"
         );
+    }
+
+    #[test]
+    fn what_is_deleted_has_no_document() {
+        let mut builder = BulkBuilder::default();
+        builder.push(1, 0, &document("a", "{}"));
+        builder.push(1, 1, &Document { operation: Operation::Delete, ..document("b", "") });
+        builder.push(1, 2, &document("c", "{}"));
+        let bulk = builder.finish();
+        assert_eq!(text(&bulk), ["1/0/0 a {}", "1/1/0 b ", "1/2/0 c {}"]);
+        assert_eq!(bulk.operations(), [Operation::Index, Operation::Delete, Operation::Index]);
+        let lines = bulk.iter().map(|item| String::from_utf8_lossy(item.bytes).into_owned()).nth(1);
+        let expected = "{\"delete\":{\"_index\":\"i\",\"_id\":\"b\",\"version\":7,\"version_type\":\"external\"}}\n";
+        assert_eq!(lines.as_deref(), Some(expected));
+        let mut again = BulkBuilder::default();
+        bulk.iter().filter(|item| item.row == 1).for_each(|item| again.push_again(&item, 1));
+        assert_eq!(again.finish().operations(), [Operation::Delete]);
+        assert_eq!(three().operations(), []);
     }
 
     #[test]

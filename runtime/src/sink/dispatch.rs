@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep_until;
 
+use super::answer::Sent;
 use super::batches::{Batches, Done};
 use super::bulk::Bulk;
 use super::client::Client;
@@ -20,7 +21,7 @@ use super::pace::Pace;
 use super::request::{self, Landing};
 use super::slot::{Fill, Slot};
 use crate::config::PolicyRule;
-use crate::record::{Document, DocumentBatch, RejectedDocument};
+use crate::record::{Document, DocumentBatch, Operation, RejectedDocument};
 
 mod judge;
 
@@ -155,7 +156,8 @@ impl Dispatcher {
         self.alone = self.in_flight.is_empty();
         add(&self.shared.requests, 1);
         add(&self.shared.bytes, bulk.bytes());
-        let request = request::send(self.client.clone(), bulk.body().clone(), bulk.len(), self.policy.clone());
+        let sent = Sent { items: bulk.len(), operations: bulk.operations(), policy: self.policy.clone() };
+        let request = request::send(self.client.clone(), bulk.body().clone(), sent);
         self.in_flight.push((self.requests.spawn(request).id(), index, now));
         self.turn = (index + 1) % self.slots.len();
         self.concurrency.sent(self.in_flight.len(), now);
@@ -237,7 +239,7 @@ fn unfit(document: &Document<'_>) -> Option<String> {
             Some(format!("the id is too long bytes=`{length}`: an index takes at most {ID_BYTES_MAX}"))
         }
         _ if i64::try_from(document.version).is_err() => Some("the version does not fit 63 bits".into()),
-        _ if document.body.is_empty() => Some("the document is empty".into()),
+        _ if document.operation == Operation::Index && document.body.is_empty() => Some("the document is empty".into()),
         _ if document.index.is_empty() => Some("the index name is empty".into()),
         _ => None,
     }

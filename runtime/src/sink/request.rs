@@ -1,13 +1,10 @@
 //! One bulk request: sent, and its answer read, beside the others.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::config::PolicyRule;
-
-use super::answer::{self, Fault, Untrusted, said};
+use super::answer::{self, Fault, Sent, Untrusted, said};
 use super::client::{BrokenKind, Client};
 use super::concurrency::Load;
 use super::verdict::{ErrorAnswer, Outcome, Verdict};
@@ -28,11 +25,11 @@ pub(crate) enum Landing {
     Untrusted(String),
 }
 
-pub(crate) async fn send(client: Client, body: Bytes, items: usize, policy: Arc<[PolicyRule]>) -> (Landing, Duration) {
+pub(crate) async fn send(client: Client, body: Bytes, sent: Sent) -> (Landing, Duration) {
     let started = Instant::now();
     let landing = match client.bulk(body).await {
         Err(broken) => Landing::Broken { kind: broken.kind, message: broken.message },
-        Ok(reply) if (200..300).contains(&reply.status) => match answer::read(&reply.body, items, &policy) {
+        Ok(reply) if (200..300).contains(&reply.status) => match answer::read(&reply.body, &sent) {
             Ok(faults) => Landing::Items(faults),
             Err(Untrusted(why)) => Landing::Untrusted(why),
         },

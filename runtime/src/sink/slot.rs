@@ -197,11 +197,18 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Operation;
 
     const FILL: Fill = Fill { bytes_max: 260, age_max: Duration::from_secs(1) };
 
     fn put(slot: &mut Slot, row: u32, now: Instant) {
-        slot.push(0, row, &Document { index: "i", id: "a", version: 1, body: b"{}" }, now, FILL);
+        slot.push(
+            0,
+            row,
+            &Document { operation: Operation::Index, index: "i", id: "a", version: 1, body: b"{}" },
+            now,
+            FILL,
+        );
     }
 
     fn rows(bulk: Option<&Bulk>) -> Vec<u32> {

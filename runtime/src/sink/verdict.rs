@@ -2,14 +2,7 @@
 //! verdict. Nothing is sent, counted or waited for here. `docs/delivery.md` has the table for users.
 
 use crate::config::{PolicyRule, Refusal};
-
-/// What we asked the index to do with a document.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Action {
-    Index,
-    /// Where a window that had a document gives none any more.
-    Delete,
-}
+use crate::record::Operation;
 
 /// One item of a bulk answer.
 #[derive(Clone, Copy, Default, Debug)]
@@ -64,13 +57,13 @@ fn ruled(policy: &[PolicyRule], status: u16, error_type: &str) -> Option<Refusal
 }
 
 /// `None` for a status that no server gives to an item: the answer cannot be trusted.
-pub(crate) fn judge_item(action: Action, item: &ItemAnswer<'_>, policy: &[PolicyRule]) -> Option<Verdict> {
+pub(crate) fn judge_item(operation: Operation, item: &ItemAnswer<'_>, policy: &[PolicyRule]) -> Option<Verdict> {
     let kind = item.error.map_or("", |error| error.kind);
     let verdict = match item.status {
         200..=299 if item.error.is_some() => return None,
         200..=299 if item.failure_store == Some("used") => Verdict::SettledInFailureStore,
         200..=299 => Verdict::Settled,
-        404 if action == Action::Delete && item.error.is_none() => Verdict::Settled,
+        404 if operation == Operation::Delete && item.error.is_none() => Verdict::Settled,
         409 if kind == "version_conflict_engine_exception" => Verdict::Superseded,
         // Whatever else conflicts passes, and must not be taken for "already there".
         409 => Verdict::Retry,

@@ -7,7 +7,7 @@ use tidegate::config::{
     AggregateSettings, Auth, DeadLetterSettings, DecodeSettings, ElasticsearchSettings, EmitSettings, Format,
     IndexPart, IndexPattern, KafkaSettings, LimitSettings, OnBreaker, OnDataLoss, OnFuture, OnLate, OnTrap,
     OnWrongType, OutputSettings, PipelineSettings, PluginLimits, PluginSettings, ReloadSettings, Start, TimestampUnit,
-    TransformSettings, WatermarkSettings, WindowSettings,
+    Tombstones, TransformSettings, WatermarkSettings, WindowSettings,
 };
 use tidegate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
 use tidegate::plugin::{Aggregate, CallError, Filter, Instance};
@@ -218,7 +218,7 @@ fn output(name: &str, windowed: Option<&Windowed>) -> OutputSettings {
     let index = IndexPattern(vec![IndexPart::Literal(name.to_owned())]);
     let is_filtered = windowed.is_some_and(|output| output.filtered);
     let transforms = is_filtered.then(|| transform("own")).into_iter().collect();
-    OutputSettings { name: name.to_owned(), index, id: None, transforms, aggregate }
+    OutputSettings { name: name.to_owned(), index, id: None, tombstones: Tombstones::Skip, transforms, aggregate }
 }
 
 pub fn settings(idle_grace: Duration) -> PipelineSettings {

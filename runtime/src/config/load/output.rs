@@ -8,7 +8,9 @@ use toml::de::DeValue;
 use crate::config::index::index;
 use crate::config::reader::{Section, Text, Value};
 use crate::config::values::{DURATION_MAX, duration, field_path, number};
-use crate::config::{AggregateSettings, EmitSettings, IdSettings, OnLate, OutputSettings, WindowSettings};
+use crate::config::{
+    AggregateSettings, EmitSettings, IdSettings, IndexPart, OnLate, OutputSettings, Tombstones, WindowSettings,
+};
 
 use super::Names;
 use super::transform::{plugin, transforms};
@@ -48,6 +50,19 @@ fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Nam
         true => value.not_yet("a window's id is made of the output, the window and the group; remove it"),
         false => id(value),
     });
+    let by_key = matches!(&id, Some(Some(IdSettings { field, version: None })) if field == "$key");
+    let is_fixed = index.as_ref().is_some_and(|index| matches!(index.0.as_slice(), [IndexPart::Literal(_)]));
+    let tombstones = section.or("tombstones", Tombstones::Skip, |value| {
+        let tombstones = value.word(&[("skip", Tombstones::Skip), ("delete", Tombstones::Delete)])?;
+        match tombstones {
+            // What is wrong with `id` and `index` is reported there.
+            Tombstones::Delete if id.is_some() && index.is_some() && (windows || !by_key || !is_fixed) => value.wrong(
+                "nothing says which document a record without a value deletes",
+                "it has a key alone: take `id = \"$key\"`, an index without `{…}` in its name, and no aggregate",
+            ),
+            Tombstones::Delete | Tombstones::Skip => Some(tombstones),
+        }
+    });
     let transforms = transforms(&mut section, transform_names);
     let aggregate = section.optional_table("aggregate").map(aggregate);
     section.finish();
@@ -55,6 +70,7 @@ fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Nam
         name: name?,
         index: index?,
         id: id?,
+        tombstones: tombstones?,
         transforms: transforms?,
         aggregate: match aggregate {
             Some(aggregate) => Some(aggregate?),

@@ -200,6 +200,7 @@ fn every_key_is_read() {
                         ],
                     ),
                     id: None,
+                    tombstones: Skip,
                     transforms: [],
                     aggregate: Some(
                         AggregateSettings {
@@ -243,6 +244,7 @@ fn every_key_is_read() {
                             ),
                         },
                     ),
+                    tombstones: Skip,
                     transforms: [
                         TransformSettings {
                             name: "where",
@@ -370,14 +372,6 @@ fn a_start_may_be_a_time() {
         let settings = With { kafka, ..With::default() }.right();
         assert_eq!(settings.kafka.start, Start::Timestamp { millis: 1_769_817_600_000 }, "{kafka}");
     }
-}
-
-#[test]
-fn the_plugin_directory_can_be_told() {
-    let text = With::default().file();
-    let (settings, _) =
-        PipelineSettings::parse(&text, Path::new("p.toml"), &environment, Some(Path::new("/x"))).unwrap();
-    assert_eq!(settings.plugins, Path::new("/x"));
 }
 
 #[test]

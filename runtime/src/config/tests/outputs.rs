@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 
 use super::*;
-use crate::config::{EmitSettings, OnLate, WindowSettings};
+use crate::config::{EmitSettings, OnLate, Tombstones, WindowSettings};
 
 #[test]
 fn index_names_and_ids() {
@@ -184,4 +184,36 @@ fn windows_that_slide() {
     window("window = { tumbling = \"5m\", every = \"1m\" }").wrong(expect![[r#"
         p.toml:20:29: unknown key `every` in [output.aggregate.window]
             known here: tumbling"#]]);
+}
+
+#[test]
+fn what_a_record_without_a_value_may_delete() {
+    let file = |output| With { output, ..With::default() }.file();
+    let right = parse(&file("id = \"$key\"\ntombstones = \"delete\"")).unwrap();
+    assert_eq!(right.outputs[0].tombstones, Tombstones::Delete);
+    check_wrong(
+        &file("tombstones = \"delete\""),
+        expect![[r#"
+        p.toml:17:14: nothing says which document a record without a value deletes
+            it has a key alone: take `id = "$key"`, an index without `{…}` in its name, and no aggregate"#]],
+    );
+    check_wrong(
+        &file("id = { field = \"$key\", version = \"v\" }\ntombstones = \"delete\""),
+        expect![[r#"
+        p.toml:18:14: nothing says which document a record without a value deletes
+            it has a key alone: take `id = "$key"`, an index without `{…}` in its name, and no aggregate"#]],
+    );
+    let by_field = file("id = \"$key\"\ntombstones = \"delete\"").replace("\"i\"", "\"i-{country}\"");
+    check_wrong(
+        &by_field,
+        expect![[r#"
+        p.toml:18:14: nothing says which document a record without a value deletes
+            it has a key alone: take `id = "$key"`, an index without `{…}` in its name, and no aggregate"#]],
+    );
+    check_wrong(
+        &file("id = \"$key\"\ntombstones = \"deleted\""),
+        expect![[r#"
+        p.toml:18:14: no such choice: tombstones=`deleted`
+            did you mean `delete`?"#]],
+    );
 }

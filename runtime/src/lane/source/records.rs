@@ -4,7 +4,7 @@ use crate::decode::{Rejected, Table};
 use crate::lane::index::{IdPlan, text_of};
 use crate::lane::plan::OutputPlan;
 use crate::lane::{Effect, id};
-use crate::record::{Batch, DocumentBatch, Reason, ReasonKind, Values};
+use crate::record::{Batch, DocumentBatch, EventTime, Reason, ReasonKind, RecordBatch, Values};
 
 use super::{BatchWork, InFlight, SourceLane};
 
@@ -16,11 +16,13 @@ pub(super) struct Sent {
 }
 
 impl SourceLane {
-    /// Sends a document for each row, except for records that an earlier owner of the position had settled.
+    /// Sends a document for each row, and where the output wants it a deletion for each record without a value; except for records that an
+    /// earlier owner of the position had settled.
     pub(super) fn index_records(
         &mut self,
         output: usize,
         mut table: Table,
+        tombstones: &[u32],
         work: &mut BatchWork,
         effects: &mut Vec<Effect>,
     ) {
@@ -61,6 +63,24 @@ impl SourceLane {
                 }
             }
         }
+        for record in tombstones.iter().filter(|_| output_plan.deletes) {
+            let offset = batch.offset(*record as usize);
+            if offset < self.settled {
+                continue;
+            }
+            // The index is the same for all.
+            let index = output_plan.index.name(&Batch::default(), 0, EventTime::MIN, &mut self.names);
+            match index.and_then(|index| Ok((index, key_of(&batch, *record as usize)?))) {
+                Ok((index, id)) => {
+                    documents.push_delete(&index, id, id::version(self.revision, offset));
+                    sent.push(Sent { record: *record, ordinal: 0 });
+                }
+                Err(message) => {
+                    let reason = Reason::new(ReasonKind::Document, message);
+                    work.departed.rejected.push((None, Rejected { record: *record, ordinal: 0, reason }));
+                }
+            }
+        }
         if !documents.is_empty() {
             self.tally.documents += documents.len() as u64;
             let ticket = self.in_flight.open(InFlight::Documents { output, batch, sent });
@@ -85,13 +105,24 @@ fn read_names(output: &OutputPlan, table: &mut Table, index: &mut Batch, ids: &m
     }
 }
 
+/// The document that the key of a record without a value names.
+fn key_of(batch: &RecordBatch, record: usize) -> Result<&str, String> {
+    let key = batch.key(record).ok_or("a record without key and value names no document to delete")?;
+    let id = std::str::from_utf8(key);
+    checked(id.map_err(|_| "a key that is not UTF-8 names no document to delete")?)
+}
+
+fn checked(id: &str) -> Result<&str, String> {
+    match id.len() {
+        1..=512 => Ok(id),
+        bytes => Err(format!("an id has 1 to 512 bytes, this one has {bytes}")),
+    }
+}
+
 /// The id that a field names, and its version: a field too, or `offset`, which is one of the record.
 fn named(columns: &Batch, row: usize, versioned: bool, offset: u64, id: &mut String) -> Result<u64, String> {
     id.clear();
-    id.push_str(columns.columns.first().map_or("", |column| text_of(column, row)));
-    if id.is_empty() || id.len() > 512 {
-        return Err(format!("an id has 1 to 512 bytes, this one has {}", id.len()));
-    }
+    id.push_str(checked(columns.columns.first().map_or("", |column| text_of(column, row)))?);
     if !versioned {
         return Ok(offset);
     }

@@ -53,7 +53,11 @@ fn names(outputs: &[OutputSettings]) -> Vec<&str> {
 }
 
 fn output(running: &OutputSettings, wanted: &OutputSettings) -> Option<&'static str> {
-    let keys = [("index", running.index == wanted.index), ("id", running.id == wanted.id)];
+    let keys = [
+        ("index", running.index == wanted.index),
+        ("id", running.id == wanted.id),
+        ("tombstones", running.tombstones == wanted.tombstones),
+    ];
     let plain = keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key);
     plain.or_else(|| match (&running.aggregate, &wanted.aggregate) {
         (None, None) => None,

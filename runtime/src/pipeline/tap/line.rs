@@ -63,13 +63,15 @@ pub(super) struct Document {
     index: String,
     id: String,
     version: u64,
-    body: Vec<u8>,
+    /// None where it is deleted.
+    body: Option<Vec<u8>>,
 }
 
 impl Document {
     pub fn of(document: &record::Document<'_>) -> Document {
-        let record::Document { index, id, version, body } = *document;
-        Document { index: index.to_owned(), id: id.to_owned(), version, body: body.to_vec() }
+        let record::Document { operation, index, id, version, body } = *document;
+        let body = (operation == record::Operation::Index).then(|| body.to_vec());
+        Document { index: index.to_owned(), id: id.to_owned(), version, body }
     }
 }
 
@@ -108,11 +110,15 @@ pub(super) fn of_document(document: &Document, rejected: Option<&RejectedDocumen
         index: Some(&document.index),
         id: Some(&document.id),
         version: Some(document.version),
-        verdict: if rejected.is_some() { "rejected" } else { "indexed" },
+        verdict: match (rejected, &document.body) {
+            (Some(_), _) => "rejected",
+            (None, Some(_)) => "indexed",
+            (None, None) => "deleted",
+        },
         reason: rejected.map(|rejected| rejected.error_type.as_str()),
         message: rejected.map(|rejected| rejected.reason.message.as_str()),
         status: rejected.and_then(|rejected| rejected.status),
-        document: Some(shown(&document.body)),
+        document: document.body.as_deref().map(shown),
         missed,
         ..Line::default()
     };

@@ -5,8 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn indexed(items: usize) -> Sent {
+    Sent { items, operations: Vec::new(), policy: Arc::new([]) }
+}
+
 fn check(body: &str, sent: usize, expected: Expect) {
-    let shown = match read(body.as_bytes(), sent, &[]) {
+    let shown = match read(body.as_bytes(), &indexed(sent)) {
         Ok(faults) => faults
             .iter()
             .map(|fault| {
@@ -71,6 +75,18 @@ fn an_answer_that_does_not_name_every_item_is_not_trusted() {
         1,
         expect!["untrusted: an item with status 20 at line 1 column 48\n"],
     );
+}
+
+#[test]
+fn each_item_is_of_the_operation_that_was_asked_for() {
+    let operations = vec![Operation::Index, Operation::Delete, Operation::Delete];
+    let sent = Sent { operations, ..indexed(3) };
+    let answer = |second: &str| {
+        let items = format!(r#"{{"index":{{"status":201}}}},{second},{{"delete":{{"status":404}}}}"#);
+        read(format!(r#"{{"errors":false,"items":[{items}]}}"#).as_bytes(), &sent)
+    };
+    assert_eq!(answer(r#"{"delete":{"status":200}}"#), Ok(Vec::new()));
+    assert!(matches!(answer(r#"{"index":{"status":201}}"#), Err(Untrusted(why)) if why.contains("another action")));
 }
 
 #[test]
@@ -159,7 +175,7 @@ proptest! {
             }
             Mutilation::DropItem(_) | Mutilation::RepeatItem(_) => {}
         }
-        if let Ok(faults) = read(&body, done.len(), &[]) {
+        if let Ok(faults) = read(&body, &indexed(done.len())) {
             for (item, done) in done.iter().enumerate() {
                 let verdict = faults.iter().find(|fault| fault.item as usize == item).map(|fault| fault.verdict);
                 let settled = matches!(verdict, None | Some(Verdict::Settled | Verdict::Superseded));

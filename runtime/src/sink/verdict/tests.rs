@@ -4,7 +4,7 @@ use super::*;
 
 fn item(status: u16, kind: &str) -> Option<Verdict> {
     let error = (!kind.is_empty()).then_some(ErrorAnswer { kind, reason: "as observed" });
-    judge_item(Action::Index, &ItemAnswer { status, failure_store: None, error }, &[])
+    judge_item(Operation::Index, &ItemAnswer { status, failure_store: None, error }, &[])
 }
 
 #[test]
@@ -52,19 +52,19 @@ fn items_are_judged_by_status_and_type() {
 #[test]
 fn an_item_in_the_failure_store_is_settled_and_told_apart() {
     let used = ItemAnswer { status: 201, failure_store: Some("used"), error: None };
-    assert_eq!(judge_item(Action::Index, &used, &[]), Some(Verdict::SettledInFailureStore));
+    assert_eq!(judge_item(Operation::Index, &used, &[]), Some(Verdict::SettledInFailureStore));
     let not = ItemAnswer { status: 201, failure_store: Some("not_applicable_or_unknown"), error: None };
-    assert_eq!(judge_item(Action::Index, &not, &[]), Some(Verdict::Settled));
+    assert_eq!(judge_item(Operation::Index, &not, &[]), Some(Verdict::Settled));
 }
 
 #[test]
 fn deleting_what_is_not_there_is_done() {
     let missing = ItemAnswer { status: 404, ..ItemAnswer::default() };
-    assert_eq!(judge_item(Action::Delete, &missing, &[]), Some(Verdict::Settled));
-    assert_eq!(judge_item(Action::Index, &missing, &[]), Some(Verdict::Rejected));
+    assert_eq!(judge_item(Operation::Delete, &missing, &[]), Some(Verdict::Settled));
+    assert_eq!(judge_item(Operation::Index, &missing, &[]), Some(Verdict::Rejected));
     let no_index = ErrorAnswer { kind: "index_not_found_exception", reason: "" };
     let no_index = ItemAnswer { error: Some(no_index), ..missing };
-    assert_eq!(judge_item(Action::Delete, &no_index, &[]), Some(Verdict::Rejected));
+    assert_eq!(judge_item(Operation::Delete, &no_index, &[]), Some(Verdict::Rejected));
 }
 
 #[test]
@@ -155,9 +155,9 @@ fn the_first_rule_that_fits_counts() {
         rule(Some(503), None, Refusal::DeadLetter),
         rule(Some(409), None, Refusal::DeadLetter),
     ];
-    let item = |status, kind, action| {
+    let item = |status, kind, operation| {
         let error = Some(ErrorAnswer { kind, reason: "" });
-        judge_item(action, &ItemAnswer { status, failure_store: None, error }, &policy)
+        judge_item(operation, &ItemAnswer { status, failure_store: None, error }, &policy)
     };
     let rows = [
         (400, "strict_dynamic_mapping_exception", Verdict::Stall),
@@ -169,17 +169,17 @@ fn the_first_rule_that_fits_counts() {
         (429, "es_rejected_execution_exception", Verdict::Retry),
     ];
     for (status, kind, verdict) in rows {
-        assert_eq!(item(status, kind, Action::Index), Some(verdict), "{status} {kind}");
+        assert_eq!(item(status, kind, Operation::Index), Some(verdict), "{status} {kind}");
     }
 }
 
 #[test]
 fn no_rule_makes_a_success_a_failure() {
     let policy: Vec<PolicyRule> = [200, 201, 404].map(|status| rule(Some(status), None, Refusal::Drop)).into();
-    let judged = |action, status| judge_item(action, &ItemAnswer { status, ..ItemAnswer::default() }, &policy);
-    assert_eq!(judged(Action::Index, 201), Some(Verdict::Settled));
-    assert_eq!(judged(Action::Delete, 404), Some(Verdict::Settled), "nothing to delete");
-    assert_eq!(judged(Action::Index, 404), Some(Verdict::Dropped));
+    let judged = |operation, status| judge_item(operation, &ItemAnswer { status, ..ItemAnswer::default() }, &policy);
+    assert_eq!(judged(Operation::Index, 201), Some(Verdict::Settled));
+    assert_eq!(judged(Operation::Delete, 404), Some(Verdict::Settled), "nothing to delete");
+    assert_eq!(judged(Operation::Index, 404), Some(Verdict::Dropped));
 }
 
 #[test]
