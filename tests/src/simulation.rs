@@ -24,6 +24,7 @@ use tidegate::lane::{Lane, Plan, Resume, Topology};
 use tidegate::record::{Offset, Partition};
 
 use input::TOPIC;
+pub use native::WINDOWED;
 pub use world::World;
 
 /// What a run saw: as text for people, in case of a difference.

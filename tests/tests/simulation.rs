@@ -1,7 +1,7 @@
 //! Two thousand seeds of the simulated protocol. A failing one is printed, and `tidegate-sim --seed N` replays it with a trace.
 //! `SEEDS=N` runs more or fewer.
 
-use tidegate_tests::simulation::{resume_without_windows, run_seeds};
+use tidegate_tests::simulation::{WINDOWED, resume_without_windows, run_seeds};
 
 #[test]
 fn the_index_is_the_fold_of_the_input_whatever_happens() {
@@ -30,5 +30,5 @@ fn windows_of_outputs_that_are_gone_are_given_up_by_name_only() {
         let error = resume_without_windows(given_up).expect_err("their open windows would be lost");
         assert!(error.contains("--accept-removed"), "{error}");
     }
-    resume_without_windows(&["short", "long", "updated", "own", "trips", "visits"]).expect("goes on");
+    resume_without_windows(&WINDOWED.map(|output| output.name)).expect("goes on");
 }
