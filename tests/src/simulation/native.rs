@@ -42,7 +42,7 @@ pub const WINDOWED: [Windowed; 8] = [
     Windowed { name: "own", update_within: 25, early: 7, when_quiet: true, partitioned: true, ..Windowed::MERGED },
     Windowed { name: "trips", session: Some((15, 60)), ..Windowed::MERGED },
     Windowed { name: "journeys", session: Some((30, 120)), ..Windowed::MERGED },
-    Windowed { name: "visits", session: Some((20, 60)), partitioned: true, ..Windowed::MERGED },
+    Windowed { name: "visits", session: Some((40, 120)), partitioned: true, ..Windowed::MERGED },
     Windowed { name: "stops", session: Some((6, 60)), partitioned: true, ..Windowed::MERGED },
 ];
 pub const PLAIN: &str = "plain";
