@@ -121,8 +121,8 @@ pub enum SinkError {
     Ca { path: PathBuf, error: String },
     #[error("the credential {name} is empty or has characters that no header takes: look for a line break in it")]
     Credential { name: &'static str },
-    #[error("the secret for the index cannot be read path=`{}`: {error}", path.display())]
-    Secret { path: PathBuf, error: String },
+    #[error("the secret for the index cannot be read: {0}")]
+    Secret(String),
     #[error("the client of the index does not start: {0}")]
     Client(String),
     #[error(
@@ -145,7 +145,7 @@ impl HasKind for SinkError {
             | SinkError::Url { .. }
             | SinkError::Ca { .. }
             | SinkError::Credential { .. }
-            | SinkError::Secret { .. }
+            | SinkError::Secret(_)
             | SinkError::Client(_)
             | SinkError::Answer { .. } => ErrorKind::Config,
             SinkError::Unreachable { .. } | SinkError::Unauthorised { .. } => ErrorKind::Unavailable,

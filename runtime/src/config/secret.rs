@@ -35,11 +35,14 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// As it is now.
+    /// As it is now; an error names the file.
     pub fn read(&self) -> io::Result<Secret> {
         match self {
             Credential::Fixed(secret) => Ok(secret.clone()),
-            Credential::File(path) => text_of(path).map(Secret),
+            Credential::File(path) => match text_of(path) {
+                Ok(text) => Ok(Secret(text)),
+                Err(error) => Err(io::Error::new(error.kind(), format!("file=`{}`: {error}", path.display()))),
+            },
         }
     }
 }

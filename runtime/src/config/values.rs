@@ -32,18 +32,18 @@ pub(crate) fn secret(value: &Value<'_>) -> Option<Secret> {
 pub(crate) fn credential(value: &Value<'_>) -> Option<Credential> {
     let DeValue::Table(_) = value.value else { return secret(value).map(Credential::Fixed) };
     let mut section = value.section();
-    let path = section.required("file", |value| {
-        let path = value.reader.folder.join(string(value)?);
-        match Credential::File(path.clone()).read() {
-            Ok(_) => Some(path),
+    let credential = section.required("file", |value| {
+        let credential = Credential::File(value.reader.folder.join(string(value)?));
+        match credential.read() {
+            Ok(_) => Some(credential),
             Err(why) => value.wrong(
-                format!("cannot read the secret: file=`{}`: {why}", path.display()),
+                format!("cannot read the secret: {why}"),
                 "a path that is not absolute is looked up beside the pipeline file",
             ),
         }
     });
     section.finish();
-    path.map(Credential::File)
+    credential
 }
 
 /// The name of a pipeline, a transform or an output.

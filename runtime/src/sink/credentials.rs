@@ -68,12 +68,7 @@ fn secret_of(auth: &Auth) -> Option<&Credential> {
 }
 
 fn read(secret: &Credential) -> Result<Secret, SinkError> {
-    match secret {
-        Credential::Fixed(secret) => Ok(secret.clone()),
-        Credential::File(path) => {
-            secret.read().map_err(|error| SinkError::Secret { path: path.clone(), error: error.to_string() })
-        }
-    }
+    secret.read().map_err(|error| SinkError::Secret(error.to_string()))
 }
 
 fn credentials(auth: &Auth, secret: &Secret) -> Result<Option<Credentials>, SinkError> {

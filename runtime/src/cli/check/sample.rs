@@ -169,7 +169,7 @@ impl Sample {
             (true, None) => out.push_str("  none with an event time\n"),
         }
         if self.tombstones > 0 {
-            out.push_str(&format!("  {} without a value, which are passed by\n", self.tombstones));
+            out.push_str(&format!("  {} without a value, which no transform sees\n", self.tombstones));
         }
         for (kind, (times, first)) in &self.rejected {
             out.push_str(&format!("  {} ({kind}), the first is {first}\n", count(*times, "dead letter")));

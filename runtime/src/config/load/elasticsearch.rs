@@ -46,15 +46,16 @@ fn policy_rule(mut section: Section<'_>) -> Option<PolicyRule> {
             ("stall", Refusal::Stall),
         ])
     });
-    let (status, error_type) = (status?, error_type?);
-    if status.is_none() && error_type.is_none() {
+    let (any_status, any_type) = (matches!(status, Some(None)), matches!(error_type, Some(None)));
+    if any_status && any_type {
         section.wrong::<()>(
             "a rule that fits everything",
             "give it the `status` or the `type` of what it is for, such as `type = \"document_parsing_exception\"`",
         );
     }
     // The index has a newer version, and will have it the next time too.
-    let is_conflict = status == Some(409) || error_type.as_deref() == Some(VERSION_CONFLICT);
+    let is_conflict = (any_type && status == Some(Some(409)))
+        || error_type.as_ref().is_some_and(|kind| kind.as_deref() == Some(VERSION_CONFLICT));
     if is_conflict && matches!(then, Some(Refusal::Retry | Refusal::Stall)) {
         section.wrong::<()>(
             "a version conflict never passes",
@@ -62,7 +63,7 @@ fn policy_rule(mut section: Section<'_>) -> Option<PolicyRule> {
         );
     }
     section.finish();
-    Some(PolicyRule { status, error_type, then: then? })
+    Some(PolicyRule { status: status?, error_type: error_type?, then: then? })
 }
 
 fn urls(value: &Value<'_>) -> Option<Vec<String>> {

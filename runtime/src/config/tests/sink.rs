@@ -22,7 +22,8 @@ fn ways_in() {
 fn rules_of_the_policy() {
     let elasticsearch = "[[sink.elasticsearch.policy]]\nthen = \"drop\"\n[[sink.elasticsearch.policy]]\nstatus = 409\nthen = \"retry\"\n\
                          [[sink.elasticsearch.policy]]\nstatus = 200\ntype = \"\"\nthen = \"dead_letter\"\n\
-                         [[sink.elasticsearch.policy]]\ntype = \"a\"\nkind = \"b\"";
+                         [[sink.elasticsearch.policy]]\ntype = \"a\"\nkind = \"b\"\n\
+                         [[sink.elasticsearch.policy]]\nstatus = 1\nthen = \"drop\"\nwhen = 1";
     With { elasticsearch, ..With::default() }.wrong(expect![[r#"
         p.toml:13:1: a rule that fits everything
             give it the `status` or the `type` of what it is for, such as `type = "document_parsing_exception"`
@@ -35,5 +36,9 @@ fn rules_of_the_policy() {
             did you mean `dead-letter`?
         p.toml:22:1: `then` is missing in [[sink.elasticsearch.policy]]
         p.toml:24:1: unknown key `kind` in [[sink.elasticsearch.policy]]
-            known here: status, type, then"#]]);
+            known here: status, type, then
+        p.toml:26:10: out of bounds: status=`1`
+            from 400 to 599
+        p.toml:28:1: unknown key `when` in [[sink.elasticsearch.policy]]
+            did you mean `then`?"#]]);
 }

@@ -63,21 +63,19 @@ impl SourceLane {
                 }
             }
         }
-        for record in tombstones.iter().filter(|_| output_plan.deletes) {
-            let offset = batch.offset(*record as usize);
-            if offset < self.settled {
-                continue;
-            }
+        let deleting = if output_plan.deletes { tombstones } else { &[] };
+        for record in deleting.iter().copied().filter(|record| batch.offset(*record as usize) >= self.settled) {
+            let version = id::version(self.revision, batch.offset(record as usize));
             // The index is the same for all.
             let index = output_plan.index.name(&Batch::default(), 0, EventTime::MIN, &mut self.names);
-            match index.and_then(|index| Ok((index, key_of(&batch, *record as usize)?))) {
+            match index.and_then(|index| Ok((index, key_of(&batch, record as usize)?))) {
                 Ok((index, id)) => {
-                    documents.push_delete(&index, id, id::version(self.revision, offset));
-                    sent.push(Sent { record: *record, ordinal: 0 });
+                    documents.push_delete(&index, id, version);
+                    sent.push(Sent { record, ordinal: 0 });
                 }
                 Err(message) => {
                     let reason = Reason::new(ReasonKind::Document, message);
-                    work.departed.rejected.push((None, Rejected { record: *record, ordinal: 0, reason }));
+                    work.departed.rejected.push((None, Rejected { record, ordinal: 0, reason }));
                 }
             }
         }

@@ -48,28 +48,29 @@ async fn carries(what: &str, script: impl FnMut(&Asked) -> Reaction + Send + 'st
 }
 
 /// One request in so many, by chance.
-fn one_in(many: u32, reaction: impl Fn() -> Reaction + Send) -> impl FnMut(&Asked) -> Reaction + Send {
+fn one_in(many: u32, reaction: impl Fn(&Asked) -> Reaction + Send) -> impl FnMut(&Asked) -> Reaction + Send {
     let mut dice = fastrand::Rng::with_seed(u64::from(many));
-    move |_| if dice.u32(..many) == 0 { reaction() } else { Reaction::Well }
+    move |asked| if dice.u32(..many) == 0 { reaction(asked) } else { Reaction::Well }
 }
 
-fn items_refused(status: u16, kind: &'static str) -> impl Fn() -> Reaction + Send {
-    move || {
-        let salt = fastrand::u8(b'0'..=b'9') as char;
-        Reaction::Items(Box::new(move |id| id.ends_with(salt).then_some((status, kind))))
+/// A tenth of them, another one each time.
+fn items_refused(status: u16, kind: &'static str) -> impl Fn(&Asked) -> Reaction + Send {
+    move |asked| {
+        let tenth = (asked.number % 10).to_string();
+        Reaction::Items(Box::new(move |id| id.ends_with(&tenth).then_some((status, kind))))
     }
 }
 
 #[tokio::test]
 async fn each_fault_alone() {
     carries("well", |_| Reaction::Well).await;
-    carries("cut short", one_in(4, || Reaction::Cut)).await;
-    carries("an item too few", one_in(4, || Reaction::Miscount)).await;
-    carries("reset", one_in(4, || Reaction::Reset)).await;
-    carries("no answer", one_in(50, || Reaction::Silence)).await;
-    carries("busy", one_in(4, || Reaction::Refuse(429, "es_rejected_execution_exception"))).await;
-    carries("unavailable", one_in(4, || Reaction::Refuse(503, ""))).await;
-    carries("not let in", one_in(10, || Reaction::Refuse(401, "security_exception"))).await;
+    carries("cut short", one_in(4, |_| Reaction::Cut)).await;
+    carries("an item too few", one_in(4, |_| Reaction::Miscount)).await;
+    carries("reset", one_in(4, |_| Reaction::Reset)).await;
+    carries("no answer", one_in(50, |_| Reaction::Silence)).await;
+    carries("busy", one_in(4, |_| Reaction::Refuse(429, "es_rejected_execution_exception"))).await;
+    carries("unavailable", one_in(4, |_| Reaction::Refuse(503, ""))).await;
+    carries("not let in", one_in(10, |_| Reaction::Refuse(401, "security_exception"))).await;
     carries("busy items", one_in(2, items_refused(429, "es_rejected_execution_exception"))).await;
     carries("flood stage", one_in(4, items_refused(429, "cluster_block_exception"))).await;
     carries("too large", |asked| match asked.bytes > BULK_BYTES / 3 {
@@ -93,8 +94,8 @@ async fn all_faults_together() {
             60..63 if asked.items.len() > 1 => Reaction::Refuse(413, ""),
             63..66 if asked.items.len() > 1 => Reaction::Refuse(400, "illegal_argument_exception"),
             66..68 => Reaction::Silence,
-            70..90 => items_refused(429, "es_rejected_execution_exception")(),
-            90..100 => items_refused(429, "cluster_block_exception")(),
+            70..90 => items_refused(429, "es_rejected_execution_exception")(asked),
+            90..100 => items_refused(429, "cluster_block_exception")(asked),
             _ => Reaction::Well,
         };
         carries(&format!("seed {seed}"), script).await;
