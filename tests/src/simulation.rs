@@ -4,6 +4,7 @@
 
 mod actor;
 mod checkpoints;
+mod histories;
 mod input;
 mod native;
 mod oracle;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use tidegate::lane::{Lane, Plan, Resume, Topology};
 use tidegate::record::{Offset, Partition};
 
+pub use histories::run_histories;
 use input::TOPIC;
 pub use native::WINDOWED;
 pub use world::World;

@@ -1,7 +1,7 @@
 //! Two thousand seeds of the simulated protocol. A failing one is printed, and `tidegate-sim --seed N` replays it with a trace.
 //! `SEEDS=N` runs more or fewer.
 
-use tidegate_tests::simulation::{WINDOWED, resume_without_windows, run_seeds};
+use tidegate_tests::simulation::{WINDOWED, resume_without_windows, run_histories, run_seeds};
 
 #[test]
 fn the_index_is_the_fold_of_the_input_whatever_happens() {
@@ -22,6 +22,11 @@ fn the_index_is_the_fold_of_the_input_whatever_happens() {
     ];
     let counts = faults.into_iter().chain(stores).chain([total.superseded, total.dead_letters]);
     assert!(counts.into_iter().all(|count| count > 0), "a fault never happened: {total:?}");
+}
+
+#[test]
+fn histories_that_seeds_hardly_draw_end_well() {
+    run_histories().unwrap_or_else(|(history, difference)| panic!("{history}: {difference}"));
 }
 
 #[test]

@@ -10,6 +10,13 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, ensure};
 use tidegate_tests::workspace;
 
+/// What of the simulation fails.
+enum Failing {
+    Seed(u64),
+    /// One that is told by hand.
+    History,
+}
+
 struct Mutant {
     name: &'static str,
     file: &'static str,
@@ -291,8 +298,9 @@ fn main() -> anyhow::Result<ExitCode> {
         let places = text.matches(mutant.from).count();
         ensure!(places == 1, "mutant `{}`: its text is in {} {places} times, not once", mutant.name, mutant.file);
         fs::write(&file, text.replace(mutant.from, mutant.to))?;
-        match first_failing_seed(&copy, &target)? {
-            Some(seed) => println!("found within {:4} seeds: {}", seed + 1, mutant.name),
+        match first_failing(&copy, &target)? {
+            Some(Failing::Seed(seed)) => println!("found within {:4} seeds: {}", seed + 1, mutant.name),
+            Some(Failing::History) => println!("found by a history   : {}", mutant.name),
             None => {
                 println!("NOT FOUND: {}", mutant.name);
                 survivors += 1;
@@ -330,8 +338,8 @@ fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// None where all seeds pass.
-fn first_failing_seed(copy: &Path, target: &Path) -> anyhow::Result<Option<u64>> {
+/// None where all pass.
+fn first_failing(copy: &Path, target: &Path) -> anyhow::Result<Option<Failing>> {
     let built = Command::new("cargo")
         .args(["build", "--quiet", "--workspace", "--bin", "tidegate-sim"])
         .current_dir(copy)
@@ -346,7 +354,11 @@ fn first_failing_seed(copy: &Path, target: &Path) -> anyhow::Result<Option<u64>>
         return Ok(None);
     }
     let text = String::from_utf8_lossy(&output.stdout);
+    if text.starts_with("history: ") {
+        return Ok(Some(Failing::History));
+    }
     let seed = text.lines().find_map(|line| line.strip_prefix("seed ")?.split(':').next()?.parse().ok());
+    let seed = seed.map(Failing::Seed);
     seed.map(Some).with_context(|| format!("the simulation did not run:\n{text}"))
 }
 

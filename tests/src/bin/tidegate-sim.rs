@@ -1,10 +1,10 @@
-//! The simulation: one seed with a trace, so many seeds, or one after the other until it is stopped. A seed that fails is
-//! printed, and `--seed` replays it.
+//! The simulation: one seed with a trace, or the histories that are told by hand, and so many seeds, or one after the other until it
+//! is stopped. A seed that fails is printed, and `--seed` replays it.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use tidegate_tests::simulation::{run, run_seeds};
+use tidegate_tests::simulation::{run, run_histories, run_seeds};
 
 #[derive(Parser)]
 #[command(
@@ -27,6 +27,12 @@ const ROUND: u64 = 5000;
 
 fn main() -> ExitCode {
     let Arguments { seed, seeds, from } = Arguments::parse();
+    if seed.is_none()
+        && let Err((history, difference)) = run_histories()
+    {
+        println!("history: {history}: {difference}");
+        return ExitCode::FAILURE;
+    }
     let failed = match seed {
         Some(seed) => run(seed, true).err().map(|difference| (seed, difference)),
         None => {
