@@ -24,7 +24,7 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use load::{Environment, Places};
 pub use output::{
     AggregateSettings, EmitSettings, IdSettings, IndexPart, IndexPattern, OnLate, OutputSettings, Tombstones,
-    WindowSettings,
+    WindowSettings, WriteOperation,
 };
 pub use plugin::{OnBreaker, OnTrap, PluginLimits, PluginSettings};
 pub(crate) use reader::nearest;
@@ -232,6 +232,10 @@ pub struct ElasticsearchSettings {
     /// are of the size before.
     /// Value: true or false. Default: false.
     pub gzip: bool,
+    /// So many indices are written to at once, at most: those to which something was written in the last hour. A document for another one is a
+    /// dead letter. It holds off a field with many values in an index's name: index servers stop to work before they say no.
+    /// Value: a number from 1 to 100000. Default: 500.
+    pub indices_max: usize,
     /// How long to wait for an answer before the request is sent again.
     /// Value: a duration from 100ms to 10m. Default: `1m`.
     pub timeout: Duration,

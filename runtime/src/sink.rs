@@ -13,6 +13,7 @@ use crate::record::{DocumentBatch, ErrorKind, HasKind};
 
 mod verdict;
 mod answer;
+mod lines;
 mod bulk;
 mod slot;
 mod pace;
@@ -25,6 +26,8 @@ mod counters;
 mod dispatch;
 mod probe;
 mod documents;
+mod merged;
+mod names;
 pub mod dead_letter;
 pub mod stand_in;
 
@@ -32,11 +35,13 @@ pub use batches::Done;
 pub use counters::SinkCounters;
 pub use dead_letter::{DeadLetters, GivenUpBy, LatePart};
 pub use documents::documents;
-pub use probe::{IndexReport, IndexState, ProbeReport, Product, probe};
+pub use merged::merged;
+pub use probe::{IndexReport, IndexState, ProbeReport, Product, install_template, probe};
 
 use client::Client;
 use counters::Shared;
 use dispatch::{Command, Dispatcher};
+use names::LiveNames;
 use pace::Pace;
 use slot::Fill;
 
@@ -75,7 +80,8 @@ impl Sink {
         let bytes_max = settings.bulk_bytes_max.min(share).clamp(1, BULK_BYTES_LIMIT);
         let fill = Fill { bytes_max, age_max: settings.bulk_age_max };
         let policy = settings.policy.as_slice().into();
-        let dispatcher = Dispatcher::new(client, shared.clone(), pace, fill, settings.in_flight_max, policy);
+        let names = LiveNames::new(settings.indices_max);
+        let dispatcher = Dispatcher::new(client, shared.clone(), pace, fill, settings.in_flight_max, policy, names);
         let (commands, inbox) = unbounded_channel();
         runtime.spawn(dispatcher.run(inbox));
         Ok(Sink { commands, shared })
@@ -130,6 +136,8 @@ pub enum SinkError {
          its certificate is not one of a public authority?"
     )]
     Unreachable { urls: String, error: String },
+    #[error("the index does not take the template name=`{name}`: {error}")]
+    Template { name: String, error: String },
     #[error("the index does not let us in status=`{status}`: {error}; look at auth")]
     Unauthorised { status: u16, error: String },
     #[error(
@@ -147,6 +155,7 @@ impl HasKind for SinkError {
             | SinkError::Credential { .. }
             | SinkError::Secret(_)
             | SinkError::Client(_)
+            | SinkError::Template { .. }
             | SinkError::Answer { .. } => ErrorKind::Config,
             SinkError::Unreachable { .. } | SinkError::Unauthorised { .. } => ErrorKind::Unavailable,
         }

@@ -1,5 +1,6 @@
 //! `[[output]]` and `[output.aggregate]`: what becomes of the records that are left.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{PluginSettings, TransformSettings};
@@ -15,11 +16,29 @@ pub struct OutputSettings {
     /// the input only. Formats are strftime's, in UTC.
     /// Value: an index name after Elasticsearch's rules. Required.
     pub index: IndexPattern,
+    /// What is done with a document. `index`: it replaces what has its id, unless that is newer. `create`: it is written where there is
+    /// nothing with its id, which is what data streams take. `update`: what has its id takes over its fields, and where there is nothing
+    /// it is written; that wants an `id`. `{ script = "…" }`: what has its id goes through a script in Painless, to which the document
+    /// is `params.document`. docs/delivery.md says what each of them promises. With an aggregate: `index` alone.
+    /// Value: `index`, `create`, `update`, or a table. Default: `index`.
+    pub operation: WriteOperation,
     /// The field that names a document, in place of an id made of topic, partition and offset. `"$key"`: the record's
     /// key, whose newest record wins. `{ field = "order.id", version = "revision" }`: the document with the greatest
-    /// version wins, a whole number from 0. Not supported yet with an aggregate.
-    /// Value: `"$key"`, or a table. Default: an id for each record.
+    /// version wins, a whole number from 0. Where `operation` is `create` or an update: any field, without a version. Not supported yet
+    /// with an aggregate.
+    /// Value: a field's path, or a table. Default: an id for each record.
     pub id: Option<IdSettings>,
+    /// The field whose text decides which shard a document is on, in place of its id. All records of one id must have the same. Not
+    /// supported with an aggregate, nor together with `tombstones = "delete"`.
+    /// Value: a field's path, or `$key`. Default: none.
+    pub routing: Option<String>,
+    /// A file with an index template in JSON, as `PUT _index_template` takes it. It is installed at each start, named after the pipeline and the
+    /// output, in place of one with that name.
+    /// Value: a path, seen from the pipeline file. Default: none, nothing is installed.
+    pub template: Option<PathBuf>,
+    /// The index's own ingest pipeline that documents go through.
+    /// Value: its name. Default: none, or what the index is set to.
+    pub pipeline: Option<String>,
     /// What a record without a value does. `skip`: nothing, it is counted. `delete`: it deletes the document that its key names, as
     /// the topic's own compaction does; that wants `id = "$key"` and an index that is the same for all records. Not supported with an
     /// aggregate.
@@ -27,6 +46,20 @@ pub struct OutputSettings {
     pub tombstones: Tombstones,
     pub transforms: Vec<TransformSettings>,
     pub aggregate: Option<AggregateSettings>,
+}
+
+/// What is done with a document.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub enum WriteOperation {
+    /// The greatest version of an id stays.
+    #[default]
+    Index,
+    /// The first of an id stays.
+    Create,
+    /// The fields of all of an id, each from the last that has it.
+    Update,
+    /// The source of a script.
+    Script(String),
 }
 
 /// What a record without a value does.

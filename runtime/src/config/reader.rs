@@ -290,10 +290,10 @@ impl<'a> Value<'a> {
     }
 
     /// One of a few words.
-    pub fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+    pub fn word<T: Clone>(&self, words: &[(&'static str, T)]) -> Option<T> {
         let text = self.text()?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == &*text) {
-            return Some(*value);
+            return Some(value.clone());
         }
         let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         let hint = match nearest(&text, &names) {

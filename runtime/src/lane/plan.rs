@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::config::{OutputSettings, PipelineSettings, Tombstones, TransformSettings, WatermarkSettings};
+use crate::config::{
+    OutputSettings, PipelineSettings, Tombstones, TransformSettings, WatermarkSettings, WriteOperation,
+};
 use crate::decode::{Decoder, Reads, Writes};
 use crate::plugin::{Aggregate, Instance};
-use crate::record::{Field, Partition, Ports, StateSchema};
+use crate::record::{Field, Kind, Operation, Partition, Ports, StateSchema, Way};
 use crate::sink::{DeadLetters, GivenUpBy};
 
 use super::LaneError;
@@ -169,6 +171,11 @@ pub(super) struct OutputPlan {
     pub hash: u64,
     pub index: IndexNames,
     pub id: IdPlan,
+    /// What is done with documents of records.
+    pub operation: Operation,
+    pub way: Arc<Way>,
+    /// The field that says on which shard a document is.
+    pub routing: Option<Reads>,
     /// A record without a value deletes the document that its key names.
     pub deletes: bool,
     pub transforms: Vec<Step>,
@@ -204,6 +211,19 @@ impl Plan {
                 hash: hash_of(&output.name),
                 index: IndexNames::new(&decoder, &output.index)?,
                 id: IdPlan::new(&decoder, output.id.as_ref())?,
+                operation: match output.operation {
+                    WriteOperation::Index => Operation::Index,
+                    WriteOperation::Create => Operation::Create,
+                    WriteOperation::Update | WriteOperation::Script(_) => Operation::Update,
+                },
+                way: Arc::new(Way {
+                    pipeline: output.pipeline.clone(),
+                    script: match &output.operation {
+                        WriteOperation::Script(script) => Some(script.clone()),
+                        WriteOperation::Index | WriteOperation::Create | WriteOperation::Update => None,
+                    },
+                }),
+                routing: output.routing.as_deref().map(|path| routing(&decoder, path)).transpose()?,
                 deletes: output.tombstones == Tombstones::Delete,
                 transforms: steps(&output.transforms, &described.transforms)?,
                 aggregate,
@@ -285,6 +305,11 @@ fn plan_error(error: impl std::fmt::Display) -> LaneError {
     LaneError::Plan(error.to_string())
 }
 
+fn routing(decoder: &Decoder, path: &str) -> Result<Reads, LaneError> {
+    let field = Field { path: path.to_owned(), kind: Kind::Text, required: true };
+    decoder.reads(&[field]).map_err(plan_error)
+}
+
 /// Every path that anybody reads or writes, so that the decoder looks for them and nothing else.
 fn paths(settings: &PipelineSettings, components: &Components) -> Vec<String> {
     fn add(paths: &mut Vec<String>, described: &Described) {
@@ -301,6 +326,7 @@ fn paths(settings: &PipelineSettings, components: &Components) -> Vec<String> {
     for output in &settings.outputs {
         paths.extend(output.aggregate.iter().flat_map(|aggregate| aggregate.group_by.iter().cloned()));
         paths.extend(IndexNames::paths(&output.index));
+        paths.extend(output.routing.clone());
         paths.extend(output.id.iter().flat_map(|id| std::iter::once(&id.field).chain(&id.version)).cloned());
     }
     paths

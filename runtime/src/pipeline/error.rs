@@ -1,6 +1,7 @@
 //! What stops a pipeline, or keeps it from starting.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -34,6 +35,8 @@ pub enum PipelineError {
     Store(#[from] Box<CheckpointError>),
     #[error(transparent)]
     Write(#[from] WriteError),
+    #[error("the index template cannot be read path=`{}`: {error}", path.display())]
+    Template { path: PathBuf, error: io::Error },
     #[error("nothing was changed: {0}")]
     Rewind(String),
     #[error(
@@ -62,6 +65,7 @@ impl HasKind for PipelineError {
             PipelineError::Plugin { cause, .. } => cause.kind(),
             PipelineError::Misplaced { .. }
             | PipelineError::Fixed { .. }
+            | PipelineError::Template { .. }
             | PipelineError::Windows { .. }
             | PipelineError::Rewind(_) => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),

@@ -9,8 +9,21 @@ use super::{Reason, Slices};
 pub enum Operation {
     #[default]
     Index,
+    /// It is written where there is none with its id.
+    Create,
+    /// What is there takes over its fields, or goes through the batch's script; where nothing is there, it is written.
+    Update,
     /// It is taken out of the index.
     Delete,
+}
+
+/// How documents are written, besides what each of them says.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Way {
+    /// The index's own pipeline that they go through.
+    pub pipeline: Option<String>,
+    /// The source of the script by which documents are updated; `params.document` is the document.
+    pub script: Option<String>,
 }
 
 /// One document, borrowed from its batch.
@@ -19,9 +32,24 @@ pub struct Document<'a> {
     pub operation: Operation,
     pub index: &'a str,
     pub id: &'a str,
-    pub version: u64,
+    /// The greater one wins. None: the one that is written last.
+    pub version: Option<u64>,
+    /// What decides about its shard in place of the id.
+    pub routing: Option<&'a str>,
     /// A JSON object without a line break; nothing where it is deleted.
     pub body: &'a [u8],
+    pub way: &'a Way,
+}
+
+impl Document<'_> {
+    /// Whether those with one id must be written one after the other, in their order.
+    pub fn is_ordered(&self) -> bool {
+        match self.operation {
+            Operation::Index | Operation::Delete => self.version.is_none(),
+            Operation::Update => true,
+            Operation::Create => false,
+        }
+    }
 }
 
 /// Documents of one lane, in order.
@@ -30,11 +58,19 @@ pub struct DocumentBatch {
     operations: Vec<Operation>,
     indices: Vec<Arc<str>>,
     ids: Slices,
-    versions: Vec<u64>,
+    versions: Vec<Option<u64>>,
+    /// Of each, or of none.
+    routings: Slices,
     bodies: Slices,
+    way: Arc<Way>,
 }
 
 impl DocumentBatch {
+    /// All its documents are written in this way.
+    pub fn write_in(&mut self, way: &Arc<Way>) {
+        self.way = way.clone();
+    }
+
     pub fn len(&self) -> usize {
         self.versions.len()
     }
@@ -44,26 +80,34 @@ impl DocumentBatch {
     }
 
     pub fn bytes(&self) -> usize {
-        self.ids.bytes.len() + self.bodies.bytes.len()
+        self.ids.bytes.len() + self.routings.bytes.len() + self.bodies.bytes.len()
     }
 
-    /// Adds a document whose body `write` appends. Ids are built from text, so they are UTF-8.
+    /// Adds a document that is indexed, and whose body `write` appends. Ids are built from text, so they are UTF-8.
     pub fn push(&mut self, index: &Arc<str>, id: &str, version: u64, write: impl FnOnce(&mut Vec<u8>)) {
-        self.head(Operation::Index, index, id, version);
-        self.bodies.push_with(write);
+        self.push_as(Operation::Index, index, id, Some(version), write);
     }
 
-    /// Adds a document that is to be deleted.
-    pub fn push_delete(&mut self, index: &Arc<str>, id: &str, version: u64) {
-        self.head(Operation::Delete, index, id, version);
-        self.bodies.push(b"");
-    }
-
-    fn head(&mut self, operation: Operation, index: &Arc<str>, id: &str, version: u64) {
+    /// Adds a document, with what is done with it.
+    pub fn push_as(
+        &mut self,
+        operation: Operation,
+        index: &Arc<str>,
+        id: &str,
+        version: Option<u64>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         self.operations.push(operation);
+        self.bodies.push_with(write);
         self.indices.push(index.clone());
         self.ids.push(id.as_bytes());
         self.versions.push(version);
+    }
+
+    /// Of the document that was added last: each has one, or none has.
+    pub fn route(&mut self, routing: &str) {
+        self.routings.push(routing.as_bytes());
+        debug_assert_eq!(self.routings.len(), self.len(), "all documents of a batch have a routing, or none has");
     }
 
     pub fn get(&self, row: usize) -> Document<'_> {
@@ -72,7 +116,10 @@ impl DocumentBatch {
             index: &self.indices[row],
             id: std::str::from_utf8(self.ids.get(row)).expect("push takes ids as text"),
             version: self.versions[row],
+            routing: (!self.routings.is_empty())
+                .then(|| std::str::from_utf8(self.routings.get(row)).expect("route takes text")),
             body: self.bodies.get(row),
+            way: &self.way,
         }
     }
 

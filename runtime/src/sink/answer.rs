@@ -54,14 +54,42 @@ pub(crate) struct Untrusted(pub String);
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub items: usize,
-    /// What was to be done with each; empty where all are indexed.
-    pub operations: Vec<Operation>,
+    pub operations: Operations,
     pub policy: Arc<[PolicyRule]>,
+}
+
+/// What was to be done with the items.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Operations {
+    All(Operation),
+    Each(Vec<Operation>),
+}
+
+impl Operations {
+    /// None where there are not so many items.
+    fn of(&self, item: usize) -> Option<Operation> {
+        match self {
+            Operations::All(operation) => Some(*operation),
+            Operations::Each(operations) => operations.get(item).copied(),
+        }
+    }
+}
+
+/// As actions are called in requests and answers.
+fn name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Index => "index",
+        Operation::Create => "create",
+        Operation::Update => "update",
+        Operation::Delete => "delete",
+    }
 }
 
 /// The faults among the items that were sent, in order; all others are settled.
 pub(crate) fn read(body: &[u8], sent: &Sent) -> Result<Vec<Fault>, Untrusted> {
-    if sent.operations.is_empty() && plainly_settled(body) == Some(sent.items) {
+    if let Operations::All(operation) = sent.operations
+        && plainly_settled(body, name(operation)) == Some(sent.items)
+    {
         return Ok(Vec::new());
     }
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -85,11 +113,9 @@ pub(crate) fn read_error(body: &[u8]) -> Option<(String, String)> {
     Some((error.kind.into(), error.reason.into()))
 }
 
-const ITEM_SETTLED: &[u8] = br#"{"index":{"status":20"#;
-
 /// The number of items where the answer is, byte for byte, what servers write when all is well. Most answers are, and
 /// this costs a tenth of parsing them.
-fn plainly_settled(body: &[u8]) -> Option<usize> {
+fn plainly_settled(body: &[u8], action: &str) -> Option<usize> {
     let digits = |rest: &[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut rest = body.strip_prefix(b"{")?;
     // Elasticsearch and OpenSearch differ in the order.
@@ -109,7 +135,7 @@ fn plainly_settled(body: &[u8]) -> Option<usize> {
     let mut items = 0;
     loop {
         // 200 or 201
-        rest = rest.strip_prefix(ITEM_SETTLED)?;
+        rest = rest.strip_prefix(b"{\"")?.strip_prefix(action.as_bytes())?.strip_prefix(br#"":{"status":20"#)?;
         rest = rest.strip_prefix(b"1}}").or_else(|| rest.strip_prefix(b"0}}"))?;
         items += 1;
         match rest {
@@ -211,12 +237,8 @@ impl<'de> Visitor<'de> for Item<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let action: Cow<'de, str> = map.next_key()?.ok_or_else(|| A::Error::custom("an item without an action"))?;
-        let operation = self.sent.operations.get(self.judged.count).copied().unwrap_or_default();
-        let asked = match operation {
-            Operation::Index => "index",
-            Operation::Delete => "delete",
-        };
-        if action != asked {
+        let operation = self.sent.operations.of(self.judged.count).unwrap_or_default();
+        if action != name(operation) {
             return Err(A::Error::custom("an item of another action than was sent"));
         }
         let item: ItemJson<'de> = map.next_value()?;

@@ -1,10 +1,14 @@
 //! Bulk bodies: documents written once into the bytes that are sent, with the place of each, so that any of them can be
 //! sent again from there.
 
+use std::hash::BuildHasher;
 use std::time::Instant;
 
 use bytes::Bytes;
+use hashbrown::HashSet;
 
+use super::answer::Operations;
+use super::lines;
 use crate::record::{Document, Operation};
 
 /// Where an item ends in its body, and which document of its batch it is.
@@ -13,6 +17,8 @@ struct Item {
     end: u32,
     row: u32,
     operation: Operation,
+    /// See [`Document::is_ordered`].
+    is_ordered: bool,
 }
 
 /// The key of a submitted batch among those that are not judged yet.
@@ -33,6 +39,7 @@ pub(crate) struct ItemView<'a> {
     pub row: u32,
     pub attempt: u16,
     pub operation: Operation,
+    pub is_ordered: bool,
     /// Action line and document, where there is one, each with its line break.
     pub bytes: &'a [u8],
 }
@@ -63,12 +70,17 @@ impl Bulk {
         self.items.len()
     }
 
-    /// What is done with each; empty where all are indexed.
-    pub fn operations(&self) -> Vec<Operation> {
-        match self.items.iter().all(|item| item.operation == Operation::Index) {
-            true => Vec::new(),
-            false => self.items.iter().map(|item| item.operation).collect(),
+    pub fn operations(&self) -> Operations {
+        let first = self.items.first().map(|item| item.operation).unwrap_or_default();
+        match self.items.iter().all(|item| item.operation == first) {
+            true => Operations::All(first),
+            false => Operations::Each(self.items.iter().map(|item| item.operation).collect()),
         }
+    }
+
+    /// Whether what comes after it has to wait until it is judged.
+    pub fn is_ordered(&self) -> bool {
+        self.items.iter().any(|item| item.is_ordered)
     }
 
     pub fn runs(&self) -> &[Run] {
@@ -83,6 +95,7 @@ impl Bulk {
             row: item.row,
             attempt: run.attempt,
             operation: item.operation,
+            is_ordered: item.is_ordered,
             bytes: self.body.get(start..item.end as usize).unwrap_or_default(),
         })
     }
@@ -129,6 +142,9 @@ pub(crate) struct BulkBuilder {
     body: Vec<u8>,
     items: Vec<Item>,
     runs: Vec<Run>,
+    /// Index and id of those whose order counts, as a hash: none of them twice in a bulk, where one may be refused for now and the next
+    /// one taken.
+    ordered: HashSet<u64>,
     /// When its oldest item came.
     pub since: Option<Instant>,
 }
@@ -149,38 +165,32 @@ impl BulkBuilder {
         }
     }
 
+    /// Whether a document must not be in it, because it has to wait for one that is.
+    pub fn has_before(&self, document: &Document<'_>) -> bool {
+        !self.ordered.is_empty() && document.is_ordered() && self.ordered.contains(&self.place(document))
+    }
+
+    fn place(&self, document: &Document<'_>) -> u64 {
+        self.ordered.hasher().hash_one((document.index, document.id))
+    }
+
     pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>) {
-        let body = &mut self.body;
-        body.extend_from_slice(match document.operation {
-            Operation::Index => br#"{"index":{"_index":""#,
-            Operation::Delete => br#"{"delete":{"_index":""#,
-        });
-        escape(body, document.index);
-        body.extend_from_slice(br#"","_id":""#);
-        escape(body, document.id);
-        body.extend_from_slice(br#"","version":"#);
-        decimal(body, document.version);
-        body.extend_from_slice(b",\"version_type\":\"external\"}}\n");
-        if document.operation == Operation::Index {
-            let start = body.len();
-            body.extend_from_slice(document.body);
-            // A line break can stand only between the tokens of valid JSON, and would end the item here.
-            if memchr::memchr2(b'\n', b'\r', document.body).is_some() {
-                body[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
-            }
-            body.push(b'\n');
+        if document.is_ordered() {
+            let place = self.place(document);
+            self.ordered.insert(place);
         }
-        self.add(batch, row, document.operation, 0);
+        lines::write(document, &mut self.body);
+        self.add(batch, row, document.operation, document.is_ordered(), 0);
     }
 
     /// Takes an item over as it was sent before.
     pub fn push_again(&mut self, item: &ItemView<'_>, attempt: u16) {
         self.body.extend_from_slice(item.bytes);
-        self.add(item.batch, item.row, item.operation, attempt);
+        self.add(item.batch, item.row, item.operation, item.is_ordered, attempt);
     }
 
-    fn add(&mut self, batch: BatchKey, row: u32, operation: Operation, attempt: u16) {
-        self.items.push(Item { end: self.body.len() as u32, row, operation });
+    fn add(&mut self, batch: BatchKey, row: u32, operation: Operation, is_ordered: bool, attempt: u16) {
+        self.items.push(Item { end: self.body.len() as u32, row, operation, is_ordered });
         match self.runs.last_mut() {
             Some(run) if run.batch == batch && run.attempt == attempt => run.items += 1,
             _ => self.runs.push(Run { batch, attempt, items: 1 }),
@@ -194,61 +204,16 @@ impl BulkBuilder {
     }
 }
 
-/// Index and id of an item, from its action line; and its document, which is empty where it is deleted.
-pub(crate) fn take_apart(item: &[u8]) -> Option<(String, String, Vec<u8>)> {
-    #[derive(serde::Deserialize)]
-    enum Line {
-        #[serde(rename = "index")]
-        Index(Names),
-        #[serde(rename = "delete")]
-        Delete(Names),
-    }
-    #[derive(serde::Deserialize)]
-    struct Names {
-        _index: String,
-        _id: String,
-    }
-    let end = memchr::memchr(b'\n', item)?;
-    let (Line::Index(names) | Line::Delete(names)) = serde_json::from_slice(item.get(..end)?).ok()?;
-    let body = item.get(end + 1..)?;
-    Some((names._index, names._id, body.strip_suffix(b"\n").unwrap_or(body).to_vec()))
-}
-
-fn escape(to: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        to.extend_from_slice(text.as_bytes());
-        return;
-    }
-    for char in text.chars() {
-        match char {
-            '"' => to.extend_from_slice(b"\\\""),
-            '\\' => to.extend_from_slice(b"\\\\"),
-            '\0'..='\x1f' => to.extend_from_slice(format!("\\u{:04x}", char as u32).as_bytes()),
-            other => to.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-    }
-}
-
-fn decimal(to: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    to.extend_from_slice(&digits[at..]);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Way;
+    use crate::sink::lines::take_apart;
 
     fn document<'a>(id: &'a str, body: &'a str) -> Document<'a> {
-        Document { operation: Operation::Index, index: "i", id, version: 7, body: body.as_bytes() }
+        const WAY: Way = Way { pipeline: None, script: None };
+        let (operation, version) = (Operation::Index, Some(7));
+        Document { operation, index: "i", id, version, routing: None, body: body.as_bytes(), way: &WAY }
     }
 
     fn text(bulk: &Bulk) -> Vec<String> {
@@ -272,7 +237,7 @@ mod tests {
     fn items_are_written_as_bulk_lines() {
         let mut builder = BulkBuilder::default();
         let document = document("a\"\\\n€", "{\"a\":\n1}");
-        builder.push(1, 0, &Document { index: "ev-1", version: u64::MAX, ..document });
+        builder.push(1, 0, &Document { index: "ev-1", version: Some(u64::MAX), ..document });
         assert_eq!(
             std::str::from_utf8(builder.finish().body()).unwrap(),
             "{\"index\":{\"_index\":\"ev-1\",\"_id\":\"a\\\"\\\\\\u000a€\",\"version\":18446744073709551615,\
@@ -288,14 +253,15 @@ mod tests {
         builder.push(1, 2, &document("c", "{}"));
         let bulk = builder.finish();
         assert_eq!(text(&bulk), ["1/0/0 a {}", "1/1/0 b ", "1/2/0 c {}"]);
-        assert_eq!(bulk.operations(), [Operation::Index, Operation::Delete, Operation::Index]);
+        let each = vec![Operation::Index, Operation::Delete, Operation::Index];
+        assert_eq!(bulk.operations(), Operations::Each(each));
         let lines = bulk.iter().map(|item| String::from_utf8_lossy(item.bytes).into_owned()).nth(1);
         let expected = "{\"delete\":{\"_index\":\"i\",\"_id\":\"b\",\"version\":7,\"version_type\":\"external\"}}\n";
         assert_eq!(lines.as_deref(), Some(expected));
         let mut again = BulkBuilder::default();
         bulk.iter().filter(|item| item.row == 1).for_each(|item| again.push_again(&item, 1));
-        assert_eq!(again.finish().operations(), [Operation::Delete]);
-        assert_eq!(three().operations(), []);
+        assert_eq!(again.finish().operations(), Operations::All(Operation::Delete));
+        assert_eq!(three().operations(), Operations::All(Operation::Index));
     }
 
     #[test]

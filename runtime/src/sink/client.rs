@@ -92,6 +92,11 @@ impl Client {
         self.send(Method::Get, path, None).await
     }
 
+    /// JSON.
+    pub async fn put(&self, path: &str, body: Bytes) -> Result<Reply, Broken> {
+        self.send(Method::Put, path, Some(("application/json", body))).await
+    }
+
     pub async fn post(&self, path: &str) -> Result<Reply, Broken> {
         self.send(Method::Post, path, None).await
     }
@@ -196,6 +201,7 @@ mod tests {
             bulk_age_max: Duration::from_secs(1),
             in_flight_max: 1,
             gzip: false,
+            indices_max: 500,
             timeout: Duration::from_secs(1),
             policy: Vec::new(),
         }

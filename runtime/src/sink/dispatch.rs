@@ -17,6 +17,7 @@ use super::bulk::Bulk;
 use super::client::Client;
 use super::concurrency::Concurrency;
 use super::counters::{Shared, add};
+use super::names::LiveNames;
 use super::pace::Pace;
 use super::request::{self, Landing};
 use super::slot::{Fill, Slot};
@@ -39,6 +40,7 @@ pub(crate) struct Dispatcher {
     client: Client,
     shared: Arc<Shared>,
     policy: Arc<[PolicyRule]>,
+    names: LiveNames,
     pace: Pace,
     fill: Fill,
     concurrency: Concurrency,
@@ -67,6 +69,7 @@ impl Dispatcher {
         fill: Fill,
         slots: usize,
         policy: Arc<[PolicyRule]>,
+        names: LiveNames,
     ) -> Self {
         let concurrency = Concurrency::new(slots);
         shared.bulk_bytes.store(fill.bytes_max as u64, Relaxed);
@@ -75,6 +78,7 @@ impl Dispatcher {
             client,
             shared,
             policy,
+            names,
             pace,
             fill,
             concurrency,
@@ -117,7 +121,7 @@ impl Dispatcher {
         let mut packed_bytes = 0;
         for (row, document) in documents.iter().enumerate() {
             let row = row as u32;
-            if let Some(why) = unfit(&document) {
+            if let Some(why) = unfit(&document).or_else(|| self.names.refuse(document.index, now)) {
                 add(&self.shared.rejected, 1);
                 self.batches.rejected(key, refused_unsent(row, &document, why));
                 continue;
@@ -238,9 +242,15 @@ fn unfit(document: &Document<'_>) -> Option<String> {
         length if length > ID_BYTES_MAX => {
             Some(format!("the id is too long bytes=`{length}`: an index takes at most {ID_BYTES_MAX}"))
         }
-        _ if i64::try_from(document.version).is_err() => Some("the version does not fit 63 bits".into()),
-        _ if document.operation == Operation::Index && document.body.is_empty() => Some("the document is empty".into()),
+        _ if document.version.is_some_and(|version| i64::try_from(version).is_err()) => {
+            Some("the version does not fit 63 bits".into())
+        }
+        _ if document.operation != Operation::Delete && document.body.is_empty() => {
+            Some("the document is empty".into())
+        }
         _ if document.index.is_empty() => Some("the index name is empty".into()),
+        // The whole request would be refused.
+        _ if document.routing.is_some_and(str::is_empty) => Some("the routing is empty".into()),
         _ => None,
     }
 }

@@ -2,7 +2,6 @@
 //! It changes nothing.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,8 +11,9 @@ use super::answer::{read_error, said};
 use super::client::{Client, Reply};
 use crate::config::ElasticsearchSettings;
 
-/// Below this every refresh costs more than it is worth to a pipeline that writes all the time.
-const REFRESH_MILLIS_MIN: u64 = 5_000;
+mod looks;
+
+use looks::Looks;
 
 /// What a look at the index has shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,15 +56,33 @@ pub enum IndexState {
 pub async fn probe(settings: &ElasticsearchSettings, indices: &[String]) -> Result<ProbeReport, SinkError> {
     let client = Client::new(settings)?;
     let (product, version) = identify(&client, settings).await?;
-    let mut report = ProbeReport { product, version, indices: Vec::new(), warnings: Vec::new() };
+    let mut report = ProbeReport { product, version: version.clone(), indices: Vec::new(), warnings: Vec::new() };
     if product == Product::Unknown {
         report.warnings.push("the server says neither that it is Elasticsearch nor OpenSearch".into());
     }
+    report.warnings.extend(version.as_deref().and_then(|version| unknown_version(product, version)));
+    let mut looks = Looks::new(&client, settings);
     for name in indices {
-        let state = index(&client, name, &mut report.warnings).await;
+        let state = looks.at(name).await;
         report.indices.push(IndexReport { name: name.clone(), state });
     }
+    report.warnings.extend(looks.warnings());
     Ok(report)
+}
+
+/// Major versions whose answers to bulk requests are known here.
+fn unknown_version(product: Product, version: &str) -> Option<String> {
+    let known = match product {
+        Product::Elasticsearch => 7..=9,
+        Product::OpenSearch => 1..=3,
+        Product::Unknown => return None,
+    };
+    let major = version.split('.').next().and_then(|major| major.parse().ok());
+    let is_known = major.is_some_and(|major: u32| known.contains(&major));
+    (!is_known).then(|| {
+        let (first, last) = (known.start(), known.end());
+        format!("version=`{version}` of the index is none that is known here: {first} to {last} are; its answers may mean something else")
+    })
 }
 
 /// The first node that answers; `GET /` comes last, because some servers do not have it.
@@ -128,79 +146,6 @@ async fn first_reply(client: &Client, settings: &ElasticsearchSettings) -> Resul
     Err(unreachable(last))
 }
 
-async fn index(client: &Client, name: &str, warnings: &mut Vec<String>) -> IndexState {
-    #[derive(Deserialize)]
-    struct Present {
-        settings: BTreeMap<String, String>,
-    }
-    let path = format!(
-        "{}/_settings/index.uuid,index.refresh_interval?flat_settings=true&ignore_unavailable=true",
-        encode(name)
-    );
-    let reply = match client.get(&path).await {
-        Ok(reply) if reply.status == 404 => None,
-        Ok(reply) => match json::<BTreeMap<String, Present>>(&reply) {
-            Some(present) => Some(present),
-            None => return IndexState::Unknown,
-        },
-        Err(_) => return IndexState::Unknown,
-    };
-    let present = reply.unwrap_or_default();
-    if present.is_empty() {
-        return template(client, name, warnings).await;
-    }
-    for (index, present) in present {
-        refresh(&index, present.settings.get("index.refresh_interval"), "set it in the index", warnings);
-    }
-    IndexState::Present
-}
-
-async fn template(client: &Client, name: &str, warnings: &mut Vec<String>) -> IndexState {
-    #[derive(Deserialize)]
-    struct Simulated {
-        template: Option<serde_json::Value>,
-    }
-    let path = format!("_index_template/_simulate_index/{}", encode(&name.replace('*', "0")));
-    let simulated: Simulated = match client.post(&path).await.as_ref().ok().and_then(json) {
-        Some(simulated) => simulated,
-        None => return IndexState::Unknown,
-    };
-    let Some(template) = simulated.template else {
-        warnings.push(format!(
-            "neither an index nor an index template index=`{name}`: the first document creates it with guessed \
-             mappings, or is refused where indices are not created by themselves; put a template first"
-        ));
-        return IndexState::Missing;
-    };
-    let interval = template.pointer("/settings/index/refresh_interval").and_then(|value| value.as_str());
-    refresh(name, interval.map(str::to_string).as_ref(), "set it in the template", warnings);
-    IndexState::Template
-}
-
-fn refresh(index: &str, interval: Option<&String>, how: &str, warnings: &mut Vec<String>) {
-    let millis = interval.map_or(Some(1_000), |interval| millis(interval));
-    if millis.is_some_and(|millis| millis < REFRESH_MILLIS_MIN) {
-        let interval = interval.map_or("1s, the default", String::as_str);
-        warnings.push(format!(
-            "refresh_interval=`{interval}` index=`{index}` makes indexing slower than it need be: {how}, for example \
-             {{\"index\":{{\"refresh_interval\":\"30s\"}}}}"
-        ));
-    }
-}
-
-/// None where refreshing is off, or is said in a way that we do not know.
-fn millis(interval: &str) -> Option<u64> {
-    let unit = interval.trim_start_matches(|char: char| char.is_ascii_digit());
-    let number: u64 = interval.strip_suffix(unit)?.parse().ok()?;
-    match unit {
-        "ms" => Some(number),
-        "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => None,
-    }
-}
-
 fn json<T: DeserializeOwned>(reply: &Reply) -> Option<T> {
     (200..300).contains(&reply.status).then(|| serde_json::from_slice(&reply.body).ok()).flatten()
 }
@@ -210,16 +155,22 @@ fn words(reply: &Reply) -> String {
     said(reply.status, &kind, &reason)
 }
 
-/// A name as a segment of a path.
-fn encode(name: &str) -> String {
-    let mut path = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'*' => path.push(byte as char),
-            other => write!(path, "%{other:02X}").unwrap_or_default(),
-        }
+/// Puts an index template in place of the one with that name, if there is any.
+pub async fn install_template(
+    settings: &ElasticsearchSettings,
+    name: &str,
+    template: Vec<u8>,
+) -> Result<(), SinkError> {
+    let client = Client::new(settings)?;
+    let path = format!("_index_template/{}", looks::encode(name));
+    let unreachable = |error: String| SinkError::Unreachable { urls: settings.urls.join(", "), error };
+    let reply = client.put(&path, template.into()).await.map_err(|broken| unreachable(broken.message))?;
+    match reply.status {
+        200..=299 => Ok(()),
+        401 | 403 => Err(SinkError::Unauthorised { status: reply.status, error: words(&reply) }),
+        429 | 500..=599 => Err(unreachable(words(&reply))),
+        _ => Err(SinkError::Template { name: name.to_owned(), error: words(&reply) }),
     }
-    path
 }
 
 #[cfg(test)]
@@ -227,18 +178,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_refresh_intervals_are_warned_about() {
-        let warned = |interval: Option<&str>| {
-            let mut warnings = Vec::new();
-            refresh("i", interval.map(str::to_string).as_ref(), "do", &mut warnings);
-            warnings.len()
-        };
-        assert_eq!([None, Some("1s"), Some("500ms")].map(warned), [1, 1, 1]);
-        assert_eq!([Some("30s"), Some("1m"), Some("-1"), Some("?")].map(warned), [0, 0, 0, 0]);
-    }
-
-    #[test]
-    fn a_name_is_one_segment_of_a_path() {
-        assert_eq!(encode("a:b/c é-*"), "a%3Ab%2Fc%20%C3%A9-*");
+    fn only_versions_that_are_not_known_are_spoken_of() {
+        let unknown = |product, version| unknown_version(product, version).is_some();
+        let known =
+            [(Product::Elasticsearch, "7.17.9"), (Product::Elasticsearch, "9.2.0"), (Product::OpenSearch, "2.19.1")];
+        assert!(known.into_iter().all(|(product, version)| !unknown(product, version)));
+        let others = [(Product::Elasticsearch, "6.8.0"), (Product::OpenSearch, "4.0.0"), (Product::Elasticsearch, "x")];
+        assert!(others.into_iter().all(|(product, version)| unknown(product, version)));
     }
 }

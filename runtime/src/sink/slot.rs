@@ -27,6 +27,8 @@ pub(crate) struct Slot {
     waited: bool,
     /// Whole requests that came to nothing, one after the other.
     failures: u16,
+    /// The index is not there for the next bulk, whose order counts.
+    held: bool,
     /// Memory of an earlier body, for the next.
     spare: Option<Vec<u8>>,
 }
@@ -55,7 +57,8 @@ impl Slot {
     pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>, now: Instant, fill: Fill) -> usize {
         // What is refused for its size shall be so by itself.
         let bytes = ACTION_BYTES + document.index.len() + document.id.len() + document.body.len();
-        if !self.open.is_empty() && self.open.bytes() + bytes > fill.bytes_max {
+        let is_full = !self.open.is_empty() && self.open.bytes() + bytes > fill.bytes_max;
+        if is_full || self.open.has_before(document) {
             self.close();
         }
         let before = self.open.bytes();
@@ -90,7 +93,10 @@ impl Slot {
             self.close();
         }
         let retries = self.due_retries(now, fill);
-        self.waited = retries.as_ref().is_some_and(|(_, waited)| *waited);
+        self.waited = match &retries {
+            Some((_, waited)) => *waited,
+            None => std::mem::take(&mut self.held),
+        };
         let bulk = retries.map(|(bulk, _)| bulk).or_else(|| self.ready.pop_front())?;
         let bulk = self.fitting(bulk, fill);
         Some(self.in_flight.insert(bulk))
@@ -135,17 +141,15 @@ impl Slot {
         self.failures = 0;
     }
 
-    /// Sends a whole bulk again, after what waits already: one that never succeeds holds nobody up for ever. `wait`:
-    /// how long the slot is quiet, by the number of failures.
-    pub fn again(&mut self, bulk: Bulk, now: Instant, wait: impl FnOnce(u16) -> Duration) {
+    /// Sends a whole bulk again, after what waits already: one that never succeeds holds nobody up for ever. But `next` is sent before,
+    /// and so is one whose order counts. `wait`: how long the slot is quiet, by the number of failures.
+    pub fn again(&mut self, bulk: Bulk, next: bool, now: Instant, wait: impl FnOnce(u16) -> Duration) {
         self.failures = self.failures.saturating_add(1);
-        self.ready.push_back(bulk);
+        match next || bulk.is_ordered() {
+            true => self.ready.push_front(bulk),
+            false => self.ready.push_back(bulk),
+        }
         self.blocked_until = Some(now + wait(self.failures));
-    }
-
-    /// The next to be sent is the bulk that was told to go [again](Slot::again) last.
-    pub fn hurry(&mut self) {
-        self.ready.rotate_right(1.min(self.ready.len()));
     }
 
     pub fn is_in_flight(&self) -> bool {
@@ -159,14 +163,20 @@ impl Slot {
         self.ready.push_front(left);
     }
 
-    /// Sends single items again, by themselves, when their time has come.
+    /// Sends single items again, by themselves, when their time has come. All that waits in the slot waits for those whose order counts.
     pub fn retry(&mut self, bulk: Bulk, due: Instant, waits: bool) {
+        if bulk.is_ordered() {
+            self.ready.push_front(bulk);
+            self.blocked_until = self.blocked_until.max(Some(due));
+            self.held |= waits;
+            return;
+        }
         self.retries.push(Retry { due, waits, bulk });
     }
 
     /// Whether something waits for the index to be there again.
     pub fn is_waiting(&self) -> bool {
-        self.failures > 0 || self.waited || self.retries.iter().any(|retry| retry.waits)
+        self.failures > 0 || self.waited || self.held || self.retries.iter().any(|retry| retry.waits)
     }
 
     /// All retries that are due, as one bulk while they fit, and whether any of them waited for the index.
@@ -197,15 +207,16 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Operation;
+    use crate::record::{Operation, Way};
 
     const FILL: Fill = Fill { bytes_max: 260, age_max: Duration::from_secs(1) };
 
     fn put(slot: &mut Slot, row: u32, now: Instant) {
+        let (operation, version) = (Operation::Index, Some(1));
         slot.push(
             0,
             row,
-            &Document { operation: Operation::Index, index: "i", id: "a", version: 1, body: b"{}" },
+            &Document { operation, index: "i", id: "a", version, routing: None, body: b"{}", way: &Way::default() },
             now,
             FILL,
         );
@@ -266,7 +277,7 @@ mod tests {
         let bulk = land(&mut slot);
         put(&mut slot, 2, start);
         let until = start + 3 * FILL.age_max;
-        slot.again(bulk, start, |failures| u32::from(failures) * 3 * FILL.age_max);
+        slot.again(bulk, false, start, |failures| u32::from(failures) * 3 * FILL.age_max);
         assert!(slot.next(until - Duration::from_millis(1), FILL).is_none());
         assert_eq!(slot.wake(start, FILL), Some(until));
         assert_eq!(rows(slot.next(until, FILL)), [1]);

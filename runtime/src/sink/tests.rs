@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::pace::Ceiling;
 use super::*;
 use crate::config::{Auth, Credential, PolicyRule, Refusal};
-use crate::record::RejectedDocument;
+use crate::record::{Operation, RejectedDocument};
 
 mod faulty;
 mod load;
@@ -26,6 +26,7 @@ fn settings(url: &str) -> ElasticsearchSettings {
         bulk_age_max: Duration::from_millis(10),
         in_flight_max: 4,
         gzip: false,
+        indices_max: 500,
         timeout: Duration::from_secs(30),
         policy: Vec::new(),
     }

@@ -64,6 +64,8 @@ pub(crate) fn judge_item(operation: Operation, item: &ItemAnswer<'_>, policy: &[
         200..=299 if item.failure_store == Some("used") => Verdict::SettledInFailureStore,
         200..=299 => Verdict::Settled,
         404 if operation == Operation::Delete && item.error.is_none() => Verdict::Settled,
+        // Another one has changed it at the same time.
+        409 if operation == Operation::Update => Verdict::Retry,
         409 if kind == "version_conflict_engine_exception" => Verdict::Superseded,
         // Whatever else conflicts passes, and must not be taken for "already there".
         409 => Verdict::Retry,

@@ -200,7 +200,8 @@ const MUTANTS: [Mutant; 42] = [
         name: "sessions that are open not told of to other lanes",
         file: "runtime/src/lane/source/folding/sessions.rs",
         from: "true => self.windows.announce(watermark, &mut migrate)?,",
-        to: "true => self.windows.announce(watermark, &mut migrate).map(|_| Vec::new())?,",
+        to: "true => {\n                let mut told = self.windows.announce(watermark, &mut migrate)?;\n                \
+             told.clear();\n                told\n            }",
     },
     Mutant {
         name: "a marker after a restart that vouches for sessions of which nobody was told",

@@ -7,7 +7,7 @@ use tidegate::config::{
     AggregateSettings, Auth, DeadLetterSettings, DecodeSettings, ElasticsearchSettings, EmitSettings, Format,
     IndexPart, IndexPattern, KafkaSettings, LimitSettings, OnBreaker, OnDataLoss, OnFuture, OnLate, OnTrap,
     OnWrongType, OutputSettings, PipelineSettings, PluginLimits, PluginSettings, ReloadSettings, Start, TimestampUnit,
-    Tombstones, TransformSettings, WatermarkSettings, WindowSettings,
+    Tombstones, TransformSettings, WatermarkSettings, WindowSettings, WriteOperation,
 };
 use tidegate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
 use tidegate::plugin::{Aggregate, CallError, Filter, Instance};
@@ -218,7 +218,18 @@ fn output(name: &str, windowed: Option<&Windowed>) -> OutputSettings {
     let index = IndexPattern(vec![IndexPart::Literal(name.to_owned())]);
     let is_filtered = windowed.is_some_and(|output| output.filtered);
     let transforms = is_filtered.then(|| transform("own")).into_iter().collect();
-    OutputSettings { name: name.to_owned(), index, id: None, tombstones: Tombstones::Skip, transforms, aggregate }
+    OutputSettings {
+        name: name.to_owned(),
+        index,
+        operation: WriteOperation::Index,
+        id: None,
+        routing: None,
+        template: None,
+        pipeline: None,
+        tombstones: Tombstones::Skip,
+        transforms,
+        aggregate,
+    }
 }
 
 pub fn settings(idle_grace: Duration) -> PipelineSettings {
@@ -261,6 +272,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             bulk_age_max: Duration::ZERO,
             in_flight_max: 0,
             gzip: false,
+            indices_max: 0,
             timeout: Duration::ZERO,
             policy: Vec::new(),
         },

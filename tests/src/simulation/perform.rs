@@ -39,7 +39,8 @@ impl World {
                     let row = if is_lost { left[place] } else { left.swap_remove(place) };
                     let document = documents.get(row);
                     let body = String::from_utf8_lossy(document.body).into_owned();
-                    self.put(actor, document.index, document.id, document.version, body);
+                    let version = document.version.ok_or("a document without a version")?;
+                    self.put(actor, document.index, document.id, version, body);
                 }
                 left.is_empty().then_some(Event::Indexed { ticket: *ticket, rejected: Vec::new() })
             }

@@ -19,6 +19,7 @@ pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSet
     let bulk_age_max = section.or("bulk_age_max", seconds(1), duration(Duration::from_millis(10)..=seconds(60)));
     let in_flight_max = section.or("in_flight_max", 4, number(1..=64));
     let gzip = section.or("gzip", false, Value::boolean);
+    let indices_max = section.or("indices_max", 500, number(1..=100_000));
     let timeout = section.or("timeout", seconds(60), duration(Duration::from_millis(100)..=seconds(600)));
     let policy: Vec<_> = section.tables("policy").into_iter().map(policy_rule).collect();
     section.finish();
@@ -30,6 +31,7 @@ pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSet
         bulk_age_max: bulk_age_max?,
         in_flight_max: in_flight_max?,
         gzip: gzip?,
+        indices_max: indices_max?,
         timeout: timeout?,
         policy: policy.into_iter().collect::<Option<_>>()?,
     })

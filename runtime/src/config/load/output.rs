@@ -7,9 +7,10 @@ use toml::de::DeValue;
 
 use crate::config::index::index;
 use crate::config::reader::{Section, Text, Value};
-use crate::config::values::{DURATION_MAX, duration, field_path, number};
+use crate::config::values::{DURATION_MAX, duration, field_path, number, string};
 use crate::config::{
     AggregateSettings, EmitSettings, IdSettings, IndexPart, OnLate, OutputSettings, Tombstones, WindowSettings,
+    WriteOperation,
 };
 
 use super::Names;
@@ -46,15 +47,36 @@ fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Nam
     let windows = section.has("aggregate");
     let name = section.required("name", |value| names.claim(value.text()?, "outputs are told apart by their names"));
     let index = section.required("index", |value| index(&value.text()?, windows));
+    let operation = section.or("operation", WriteOperation::Index, |value| operation(value, windows));
     let id = section.optional("id", |value| match windows {
         true => value.not_yet("a window's id is made of the output, the window and the group; remove it"),
-        false => id(value),
+        false => id(value, operation.as_ref()),
     });
+    if matches!(operation, Some(WriteOperation::Update | WriteOperation::Script(_))) && matches!(id, Some(None)) {
+        section.wrong::<()>(
+            "nothing says which document is updated",
+            "name it by `id`, such as `id = \"$key\"` or `id = \"order.id\"`; records of one id must be in one partition",
+        );
+    }
+    let routing = section.optional("routing", |value| match windows {
+        true => value.not_yet("a window's document is on the shard that its id says; remove it"),
+        false => input_path(value.text()?),
+    });
+    let template = section.optional("template", |value| Some(value.reader.folder.join(string(value)?)));
+    let pipeline = section.optional("pipeline", string);
     let by_key = matches!(&id, Some(Some(IdSettings { field, version: None })) if field == "$key");
     let is_fixed = index.as_ref().is_some_and(|index| matches!(index.0.as_slice(), [IndexPart::Literal(_)]));
     let tombstones = section.or("tombstones", Tombstones::Skip, |value| {
         let tombstones = value.word(&[("skip", Tombstones::Skip), ("delete", Tombstones::Delete)])?;
         match tombstones {
+            Tombstones::Delete if operation == Some(WriteOperation::Create) => value.wrong(
+                "what was created is not deleted",
+                "a data stream takes no deletes, and a record that is read again would create it again: take `index`",
+            ),
+            Tombstones::Delete if matches!(routing, Some(Some(_))) => value.wrong(
+                "nothing says on which shard the document is",
+                "a record without a value has no field to read `routing` from: leave out one of the two",
+            ),
             // What is wrong with `id` and `index` is reported there.
             Tombstones::Delete if id.is_some() && index.is_some() && (windows || !by_key || !is_fixed) => value.wrong(
                 "nothing says which document a record without a value deletes",
@@ -69,7 +91,11 @@ fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Nam
     Some(OutputSettings {
         name: name?,
         index: index?,
+        operation: operation?,
         id: id?,
+        routing: routing?,
+        template: template?,
+        pipeline: pipeline?,
         tombstones: tombstones?,
         transforms: transforms?,
         aggregate: match aggregate {
@@ -87,7 +113,27 @@ fn input_path(text: Text<'_>) -> Option<String> {
     field_path(text)
 }
 
-fn id(value: &Value<'_>) -> Option<IdSettings> {
+fn operation(value: &Value<'_>, windows: bool) -> Option<WriteOperation> {
+    let operation = match value.value {
+        DeValue::Table(_) => {
+            let mut section = value.section();
+            let script = section.required("script", string);
+            section.finish();
+            WriteOperation::Script(script?)
+        }
+        _ => value.word(&[
+            ("index", WriteOperation::Index),
+            ("create", WriteOperation::Create),
+            ("update", WriteOperation::Update),
+        ])?,
+    };
+    match windows && operation != WriteOperation::Index {
+        true => value.wrong("windows are indexed", "a later result replaces an earlier one, by its version: remove it"),
+        false => Some(operation),
+    }
+}
+
+fn id(value: &Value<'_>, operation: Option<&WriteOperation>) -> Option<IdSettings> {
     let id = match value.value {
         DeValue::Table(_) => {
             let mut section = value.section();
@@ -98,7 +144,13 @@ fn id(value: &Value<'_>) -> Option<IdSettings> {
         }
         _ => IdSettings { field: input_path(value.text()?)?, version: None },
     };
-    if id.version.is_none() && id.field != "$key" {
+    if id.version.is_some() && operation.is_some_and(|operation| *operation != WriteOperation::Index) {
+        return value.wrong(
+            "versions are for documents that are indexed",
+            "what is created or updated has none: leave out `version`, or `operation`",
+        );
+    }
+    if id.version.is_none() && id.field != "$key" && operation == Some(&WriteOperation::Index) {
         return value.wrong(
             "`id` has no version",
             "offsets order the versions of one key only: take `id = \"$key\"`, or `{ field = …, version = … }`",

@@ -176,6 +176,7 @@ fn every_key_is_read() {
                 bulk_age_max: 1s,
                 in_flight_max: 4,
                 gzip: false,
+                indices_max: 500,
                 timeout: 60s,
                 policy: [
                     PolicyRule {
@@ -199,7 +200,11 @@ fn every_key_is_read() {
                             ),
                         ],
                     ),
+                    operation: Index,
                     id: None,
+                    routing: None,
+                    template: None,
+                    pipeline: None,
                     tombstones: Skip,
                     transforms: [],
                     aggregate: Some(
@@ -236,6 +241,7 @@ fn every_key_is_read() {
                             ),
                         ],
                     ),
+                    operation: Index,
                     id: Some(
                         IdSettings {
                             field: "order.id",
@@ -244,6 +250,9 @@ fn every_key_is_read() {
                             ),
                         },
                     ),
+                    routing: None,
+                    template: None,
+                    pipeline: None,
                     tombstones: Skip,
                     transforms: [
                         TransformSettings {
@@ -355,6 +364,7 @@ fn what_is_left_out_has_its_default() {
                 bulk_age_max: 1s,
                 in_flight_max: 4,
                 gzip: false,
+                indices_max: 500,
                 timeout: 60s,
                 policy: [],
             },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 
 use super::*;
-use crate::config::{EmitSettings, OnLate, Tombstones, WindowSettings};
+use crate::config::{EmitSettings, OnLate, Tombstones, WindowSettings, WriteOperation};
 
 #[test]
 fn index_names_and_ids() {
@@ -203,4 +203,26 @@ fn what_a_record_without_a_value_may_delete() {
         p.toml:18:14: no such choice: tombstones=`deleted`
             did you mean `delete`?"#]],
     );
+}
+
+#[test]
+fn what_is_done_with_documents() {
+    let file = |output| With { output, ..With::default() }.file();
+    let output = |lines| parse(&file(lines)).unwrap().outputs.remove(0);
+    assert_eq!(output("operation = \"create\"").operation, WriteOperation::Create);
+    let updated = output("operation = \"update\"\nid = \"order.id\"\nrouting = \"$key\"\npipeline = \"geo\"");
+    assert_eq!(updated.operation, WriteOperation::Update);
+    assert_eq!((updated.routing.as_deref(), updated.pipeline.as_deref()), (Some("$key"), Some("geo")));
+    let scripted = output("operation = { script = \"ctx._source.n = 1\" }\nid = \"$key\"");
+    assert_eq!(scripted.operation, WriteOperation::Script("ctx._source.n = 1".to_owned()));
+    let wrong = [
+        "operation = \"upsert\"",
+        "operation = \"update\"",
+        "operation = \"update\"\nid = { field = \"a\", version = \"v\" }",
+        "id = \"order.id\"",
+        "operation = \"create\"\nid = \"$key\"\ntombstones = \"delete\"",
+        "id = \"$key\"\nrouting = \"a\"\ntombstones = \"delete\"",
+    ];
+    let shown = wrong.map(|lines| parse(&file(lines)).expect_err(lines).to_string());
+    expect![[r#""#]].assert_eq(&shown.join("\n"));
 }

@@ -4,7 +4,7 @@ use crate::decode::{Rejected, Table};
 use crate::lane::index::{IdPlan, text_of};
 use crate::lane::plan::OutputPlan;
 use crate::lane::{Effect, id};
-use crate::record::{Batch, DocumentBatch, EventTime, Reason, ReasonKind, RecordBatch, Values};
+use crate::record::{Batch, DocumentBatch, EventTime, Operation, Reason, ReasonKind, RecordBatch, Values};
 
 use super::{BatchWork, InFlight, SourceLane};
 
@@ -13,6 +13,12 @@ use super::{BatchWork, InFlight, SourceLane};
 pub(super) struct Sent {
     pub record: u32,
     pub ordinal: u32,
+}
+
+/// Documents, and what each is of.
+struct Made {
+    documents: DocumentBatch,
+    sent: Vec<Sent>,
 }
 
 impl SourceLane {
@@ -34,28 +40,40 @@ impl SourceLane {
         if !known.is_empty() {
             table.remove_records(&known);
         }
-        let (mut index_columns, mut id_columns) = (Batch::default(), Batch::default());
-        read_names(output_plan, &mut table, &mut index_columns, &mut id_columns, work);
-        let mut documents = DocumentBatch::default();
-        let mut sent = Vec::with_capacity(table.len());
+        let mut columns = Columns::default();
+        columns.read(output_plan, &mut table, work);
+        let mut made = Made { documents: DocumentBatch::default(), sent: Vec::with_capacity(table.len()) };
+        made.documents.write_in(&output_plan.way);
+        let is_versioned = output_plan.operation == Operation::Index;
+        let deleting = if output_plan.deletes { tombstones } else { &[] };
+        let settled = deleting.iter().take_while(|record| batch.offset(**record as usize) < self.settled).count();
+        let mut deleting = deleting[settled..].iter().copied().peekable();
         let mut id_text = String::new();
         for row in 0..table.len() {
             let (record, ordinal) = (table.record(row), table.ordinal(row));
+            while let Some(deleted) = deleting.next_if(|deleted| *deleted < record) {
+                self.delete(output_plan, &batch, deleted, &mut made, work);
+            }
             let offset = batch.offset(record as usize);
-            let index = output_plan.index.name(&index_columns, row, table.event_time(row), &mut self.names);
+            let index = output_plan.index.name(&columns.index, row, table.event_time(row), &mut self.names);
             let version = match &output_plan.id {
                 IdPlan::Derived => {
                     id::record_id(&output_plan.name, &self.partition, offset, ordinal, &mut id_text);
                     Ok(id::version(self.revision, offset))
                 }
                 IdPlan::Named { versioned, .. } => {
-                    named(&id_columns, row, *versioned, id::version(self.revision, offset), &mut id_text)
+                    named(&columns.id, row, *versioned, id::version(self.revision, offset), &mut id_text)
                 }
             };
             match (index, version) {
                 (Ok(index), Ok(version)) => {
-                    documents.push(&index, &id_text, version, |body| table.document(row, body));
-                    sent.push(Sent { record, ordinal });
+                    let version = is_versioned.then_some(version);
+                    let write = |body: &mut Vec<u8>| table.document(row, body);
+                    made.documents.push_as(output_plan.operation, &index, &id_text, version, write);
+                    if let Some(column) = columns.routing.columns.first() {
+                        made.documents.route(text_of(column, row));
+                    }
+                    made.sent.push(Sent { record, ordinal });
                 }
                 (Err(message), _) | (_, Err(message)) => {
                     let reason = Reason::new(ReasonKind::Document, message);
@@ -63,22 +81,8 @@ impl SourceLane {
                 }
             }
         }
-        let deleting = if output_plan.deletes { tombstones } else { &[] };
-        for record in deleting.iter().copied().filter(|record| batch.offset(*record as usize) >= self.settled) {
-            let version = id::version(self.revision, batch.offset(record as usize));
-            // The index is the same for all.
-            let index = output_plan.index.name(&Batch::default(), 0, EventTime::MIN, &mut self.names);
-            match index.and_then(|index| Ok((index, key_of(&batch, record as usize)?))) {
-                Ok((index, id)) => {
-                    documents.push_delete(&index, id, version);
-                    sent.push(Sent { record, ordinal: 0 });
-                }
-                Err(message) => {
-                    let reason = Reason::new(ReasonKind::Document, message);
-                    work.departed.rejected.push((None, Rejected { record, ordinal: 0, reason }));
-                }
-            }
-        }
+        deleting.for_each(|record| self.delete(output_plan, &batch, record, &mut made, work));
+        let Made { documents, sent } = made;
         if !documents.is_empty() {
             self.tally.documents += documents.len() as u64;
             let ticket = self.in_flight.open(InFlight::Documents { output, batch, sent });
@@ -86,20 +90,57 @@ impl SourceLane {
             effects.push(Effect::Index { ticket, documents });
         }
     }
+
+    /// Adds a deletion for a record without a value.
+    fn delete(&mut self, output: &OutputPlan, batch: &RecordBatch, record: u32, made: &mut Made, work: &mut BatchWork) {
+        let version = id::version(self.revision, batch.offset(record as usize));
+        let version = (output.operation == Operation::Index).then_some(version);
+        // The index is the same for all.
+        let index = output.index.name(&Batch::default(), 0, EventTime::MIN, &mut self.names);
+        match index.and_then(|index| Ok((index, key_of(batch, record as usize)?))) {
+            Ok((index, id)) => {
+                made.documents.push_as(Operation::Delete, &index, id, version, |_| {});
+                made.sent.push(Sent { record, ordinal: 0 });
+            }
+            Err(message) => {
+                let reason = Reason::new(ReasonKind::Document, message);
+                work.departed.rejected.push((None, Rejected { record, ordinal: 0, reason }));
+            }
+        }
+    }
 }
 
-/// Reads what index names and ids are made of. A row that lacks a field leaves the table, so the columns that were read
-/// before are read again.
-fn read_names(output: &OutputPlan, table: &mut Table, index: &mut Batch, ids: &mut Batch, work: &mut BatchWork) {
-    loop {
-        let rejected = table.columns(&output.index.reads, index);
-        work.departed.reject(None, rejected);
-        let IdPlan::Named { reads, .. } = &output.id else { return };
-        let rejected = table.columns(reads, ids);
-        if rejected.is_empty() {
-            return;
+/// What index names, ids and routings are made of.
+#[derive(Default)]
+struct Columns {
+    index: Batch,
+    id: Batch,
+    routing: Batch,
+}
+
+impl Columns {
+    /// A row that lacks a field leaves the table, so the columns that were read before are read again.
+    fn read(&mut self, output: &OutputPlan, table: &mut Table, work: &mut BatchWork) {
+        let id = match &output.id {
+            IdPlan::Named { reads, .. } => Some(reads),
+            IdPlan::Derived => None,
+        };
+        loop {
+            let rows = table.len();
+            let all = [
+                (Some(&output.index.reads), &mut self.index),
+                (id, &mut self.id),
+                (output.routing.as_ref(), &mut self.routing),
+            ];
+            for (reads, columns) in all {
+                let Some(reads) = reads else { continue };
+                let rejected = table.columns(reads, columns);
+                work.departed.reject(None, rejected);
+            }
+            if table.len() == rows {
+                return;
+            }
         }
-        work.departed.reject(None, rejected);
     }
 }
 

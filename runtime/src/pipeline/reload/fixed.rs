@@ -55,7 +55,10 @@ fn names(outputs: &[OutputSettings]) -> Vec<&str> {
 fn output(running: &OutputSettings, wanted: &OutputSettings) -> Option<&'static str> {
     let keys = [
         ("index", running.index == wanted.index),
+        ("operation", running.operation == wanted.operation),
         ("id", running.id == wanted.id),
+        ("routing", running.routing == wanted.routing),
+        ("pipeline", running.pipeline == wanted.pipeline),
         ("tombstones", running.tombstones == wanted.tombstones),
     ];
     let plain = keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key);

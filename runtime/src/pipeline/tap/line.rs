@@ -62,15 +62,16 @@ enum Shown {
 pub(super) struct Document {
     index: String,
     id: String,
-    version: u64,
+    /// None where the last that is written wins.
+    version: Option<u64>,
     /// None where it is deleted.
     body: Option<Vec<u8>>,
 }
 
 impl Document {
     pub fn of(document: &record::Document<'_>) -> Document {
-        let record::Document { operation, index, id, version, body } = *document;
-        let body = (operation == record::Operation::Index).then(|| body.to_vec());
+        let record::Document { operation, index, id, version, body, .. } = *document;
+        let body = (operation != record::Operation::Delete).then(|| body.to_vec());
         Document { index: index.to_owned(), id: id.to_owned(), version, body }
     }
 }
@@ -109,7 +110,7 @@ pub(super) fn of_document(document: &Document, rejected: Option<&RejectedDocumen
         at: "sink",
         index: Some(&document.index),
         id: Some(&document.id),
-        version: Some(document.version),
+        version: document.version,
         verdict: match (rejected, &document.body) {
             (Some(_), _) => "rejected",
             (None, Some(_)) => "indexed",

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn indexed(items: usize) -> Sent {
-    Sent { items, operations: Vec::new(), policy: Arc::new([]) }
+    Sent { items, operations: Operations::All(Operation::Index), policy: Arc::new([]) }
 }
 
 fn check(body: &str, sent: usize, expected: Expect) {
@@ -27,7 +27,9 @@ fn an_answer_without_errors_settles_all() {
     check(r#"{"errors":false,"took":3,"items":[{"index":{"status":201}},{"index":{"status":200}}]}"#, 2, expect![""]);
     check(r#"{"took":3,"errors":false,"items":[{"index":{"status":201}}]}"#, 1, expect![""]);
     check(r#"{"items":[{"index":{"status":201}}],"errors":false}"#, 1, expect![""]);
-    assert_eq!(plainly_settled(br#"{"errors":false,"took":3,"items":[{"index":{"status":201}}]}"#), Some(1));
+    let plain = br#"{"errors":false,"took":3,"items":[{"index":{"status":201}}]}"#;
+    assert_eq!(plainly_settled(plain, "index"), Some(1));
+    assert_eq!(plainly_settled(plain, "create"), None);
 }
 
 #[test]
@@ -79,7 +81,7 @@ fn an_answer_that_does_not_name_every_item_is_not_trusted() {
 
 #[test]
 fn each_item_is_of_the_operation_that_was_asked_for() {
-    let operations = vec![Operation::Index, Operation::Delete, Operation::Delete];
+    let operations = Operations::Each(vec![Operation::Index, Operation::Delete, Operation::Delete]);
     let sent = Sent { operations, ..indexed(3) };
     let answer = |second: &str| {
         let items = format!(r#"{{"index":{{"status":201}}}},{second},{{"delete":{{"status":404}}}}"#);
@@ -87,6 +89,19 @@ fn each_item_is_of_the_operation_that_was_asked_for() {
     };
     assert_eq!(answer(r#"{"delete":{"status":200}}"#), Ok(Vec::new()));
     assert!(matches!(answer(r#"{"index":{"status":201}}"#), Err(Untrusted(why)) if why.contains("another action")));
+}
+
+#[test]
+fn items_of_one_operation_are_read_as_such() {
+    for (operation, name) in [(Operation::Create, "create"), (Operation::Update, "update")] {
+        let sent = Sent { operations: Operations::All(operation), ..indexed(2) };
+        let answer = |action: &str| {
+            let items = format!(r#"{{"{action}":{{"status":201}}}},{{"{action}":{{"status":200}}}}"#);
+            read(format!(r#"{{"errors":false,"items":[{items}]}}"#).as_bytes(), &sent)
+        };
+        assert_eq!(answer(name), Ok(Vec::new()));
+        assert!(matches!(answer("index"), Err(Untrusted(why)) if why.contains("another action")));
+    }
 }
 
 #[test]

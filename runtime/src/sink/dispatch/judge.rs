@@ -7,8 +7,9 @@ use std::time::Instant;
 use super::Dispatcher;
 use crate::record::{Reason, ReasonKind, RejectedDocument};
 use crate::sink::answer::Fault;
-use crate::sink::bulk::{Bulk, BulkBuilder, ItemView, take_apart};
+use crate::sink::bulk::{Bulk, BulkBuilder, ItemView};
 use crate::sink::counters::add;
+use crate::sink::lines::take_apart;
 use crate::sink::pace::Ceiling;
 use crate::sink::request::Landing;
 use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_request};
@@ -65,9 +66,8 @@ impl Dispatcher {
     fn whole_again(&mut self, index: usize, bulk: Bulk, landing: &Landing, ceiling: Ceiling, now: Instant) {
         add(&self.shared.retried, bulk.len());
         let solo = bulk.busy >= BUSY_MAX && self.solo.is_none();
-        self.slot(index).again(bulk, now, |failures| ceiling.wait(failures, fastrand::f64()));
+        self.slot(index).again(bulk, solo, now, |failures| ceiling.wait(failures, fastrand::f64()));
         if solo {
-            self.slot(index).hurry();
             self.solo = Some(index);
         }
         match landing.outcome() {
@@ -130,7 +130,7 @@ impl Dispatcher {
         let busy = words(Verdict::Retry);
 
         let mut faults = faults.into_iter().peekable();
-        let mut again: BTreeMap<(u16, bool), BulkBuilder> = BTreeMap::new();
+        let mut again: BTreeMap<(u16, bool, bool), BulkBuilder> = BTreeMap::new();
         let mut settled = Vec::new();
         let mut judged_bytes = 0;
         for (place, item) in bulk.iter().enumerate() {
@@ -143,7 +143,8 @@ impl Dispatcher {
                 }
                 Verdict::Retry | Verdict::Stall => {
                     let attempt = item.attempt.saturating_add(1);
-                    again.entry((attempt, verdict == Verdict::Stall)).or_default().push_again(&item, attempt);
+                    let kind = (attempt, verdict == Verdict::Stall, item.is_ordered);
+                    again.entry(kind).or_default().push_again(&item, attempt);
                 }
                 Verdict::Rejected => {
                     if let Some(fault) = fault {
@@ -152,7 +153,7 @@ impl Dispatcher {
                 }
             }
         }
-        for ((attempt, stall), mut builder) in again {
+        for ((attempt, stall, _), mut builder) in again {
             let bulk = builder.finish();
             add(&self.shared.retried, bulk.len());
             let ceiling = if stall { self.pace.stall } else { self.pace.retry };

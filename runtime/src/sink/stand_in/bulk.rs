@@ -1,7 +1,10 @@
 //! Bulk requests to the stand-in index: the real one's checks in its order, as far as a sink can see them.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::store::{Store, Version, Written};
@@ -11,6 +14,7 @@ use super::store::{Store, Version, Written};
 enum Op {
     Index,
     Create,
+    Update,
     Delete,
 }
 
@@ -35,7 +39,17 @@ struct Item<'a> {
     index: String,
     id: String,
     version: Version,
-    source: Option<&'a [u8]>,
+    source: Option<Cow<'a, [u8]>>,
+}
+
+/// What follows the action line of an update.
+#[derive(Debug, Deserialize)]
+struct Change<'a> {
+    #[serde(borrow)]
+    doc: Option<&'a RawValue>,
+    script: Option<IgnoredAny>,
+    #[serde(default)]
+    doc_as_upsert: bool,
 }
 
 /// Why a whole request is refused.
@@ -61,6 +75,7 @@ pub(super) fn answer(store: &Store, index: Option<&str>, body: &[u8], brief: boo
             match item.op {
                 Op::Index => json!({ "index": answer }),
                 Op::Create => json!({ "create": answer }),
+                Op::Update => json!({ "update": answer }),
                 Op::Delete => json!({ "delete": answer }),
             }
         })
@@ -99,6 +114,7 @@ fn parse<'a>(index: Option<&str>, body: &'a [u8]) -> Result<Vec<Item<'a>>, Refus
             return Err(refused(INVALID, reason));
         }
         let version = match (op, target.version_type, target.version) {
+            (Op::Update, ..) => Version::Merge,
             (Op::Create, ..) => Version::Create,
             (_, Some(VersionType::External), Some(version)) => Version::External(version),
             (_, Some(VersionType::ExternalGte), Some(version)) => Version::ExternalOrEqual(version),
@@ -108,7 +124,17 @@ fn parse<'a>(index: Option<&str>, body: &'a [u8]) -> Result<Vec<Item<'a>>, Refus
             Op::Delete => None,
             Op::Index | Op::Create => {
                 number += 1;
-                Some(lines.next().ok_or_else(|| refused(ILLEGAL, "a document is missing"))?)
+                Some(lines.next().ok_or_else(|| refused(ILLEGAL, "a document is missing"))?.into())
+            }
+            Op::Update => {
+                number += 1;
+                let line = lines.next().ok_or_else(|| refused(ILLEGAL, "a document is missing"))?;
+                let change: Change<'_> = serde_json::from_slice(line)
+                    .map_err(|error| refused(ILLEGAL, format!("Malformed update [{number}]: {error}")))?;
+                if change.script.is_some() || !change.doc_as_upsert {
+                    return Err(refused(ILLEGAL, "the stand-in runs no scripts, and updates with doc_as_upsert alone"));
+                }
+                change.doc.map(|document| document.get().as_bytes().into())
             }
         };
         items.push(Item { op, index: index.into(), id, version, source });
@@ -134,12 +160,12 @@ fn write(store: &Store, item: &Item<'_>, brief: bool) -> Value {
     if index.is_empty() || index.bytes().any(|byte| byte.is_ascii_uppercase() || b" \"*\\<|>/?,#:".contains(&byte)) {
         return failed(400, "invalid_index_name_exception", format!("Invalid index name [{index}]"));
     }
-    if let Some(source) = item.source
+    if let Some(source) = &item.source
         && let Err(error) = serde_json::from_slice::<std::collections::BTreeMap<String, IgnoredAny>>(source)
     {
         return failed(400, "document_parsing_exception", format!("failed to parse: {error}"));
     }
-    let (status, result, version) = match store.write(index, id, item.version, item.source) {
+    let (status, result, version) = match store.write(index, id, item.version, item.source.as_deref()) {
         Written::Created { version } => (201, "created", version),
         Written::Updated { version } => (200, "updated", version),
         Written::Deleted { version } => (200, "deleted", version),
@@ -149,7 +175,7 @@ fn write(store: &Store, item: &Item<'_>, brief: bool) -> Value {
                 Version::Create => {
                     format!("[{id}]: version conflict, document already exists (current version [{stored}])")
                 }
-                Version::Internal | Version::External(_) | Version::ExternalOrEqual(_) => format!(
+                Version::Internal | Version::Merge | Version::External(_) | Version::ExternalOrEqual(_) => format!(
                     "[{id}]: version conflict, current version [{stored}] is higher or equal to the one provided"
                 ),
             };

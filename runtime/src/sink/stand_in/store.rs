@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use crate::sink::merged;
+
 /// A document as it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StoredDocument {
@@ -41,6 +43,8 @@ struct Stored {
 pub(super) enum Version {
     /// One more than there is.
     Internal,
+    /// Likewise; what is there takes over the fields.
+    Merge,
     /// Must be greater than the stored one.
     External(u64),
     /// Must not be less.
@@ -71,7 +75,7 @@ impl Store {
         let present = stored.is_some_and(|stored| stored.source.is_some());
         let before = stored.map(|stored| stored.version);
         let refused = match (version, before) {
-            (Version::Internal, _) | (_, None) => false,
+            (Version::Internal | Version::Merge, _) | (_, None) => false,
             (Version::External(new), Some(before)) => new <= before,
             (Version::ExternalOrEqual(new), Some(before)) => new < before,
             (Version::Create, Some(_)) => present,
@@ -79,9 +83,14 @@ impl Store {
         if refused {
             return Written::Conflict { stored: before.unwrap_or_default() };
         }
+        let merged = match version {
+            Version::Merge => source.map(|change| merged(stored.and_then(|stored| stored.source.as_deref()), change)),
+            Version::Internal | Version::External(_) | Version::ExternalOrEqual(_) | Version::Create => None,
+        };
+        let source = merged.as_deref().or(source);
         let version = match version {
             Version::External(new) | Version::ExternalOrEqual(new) => new,
-            Version::Internal | Version::Create => before.map_or(1, |before| before + 1),
+            Version::Internal | Version::Merge | Version::Create => before.map_or(1, |before| before + 1),
         };
         index.documents.insert(id.into(), Stored { version, source: source.map(<[u8]>::to_vec) });
         drop(indices);

@@ -21,6 +21,7 @@ fn settings(index: &StandInIndex) -> ElasticsearchSettings {
         bulk_age_max: Duration::from_millis(10),
         in_flight_max: 2,
         gzip: false,
+        indices_max: 500,
         timeout: Duration::from_secs(10),
         policy: Vec::new(),
     }

@@ -58,6 +58,8 @@ pub(super) struct Seen {
     at_once: usize,
     /// An id that was in two requests at once.
     pub twice: Option<String>,
+    /// An id of which an older update came after a newer one.
+    pub back: Option<String>,
 }
 
 pub(super) struct Faulty {
@@ -99,7 +101,7 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
         let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
         let is_gzip = header("content-encoding: ") == "gzip";
         let body = if is_gzip { inflated(&body) } else { body };
-        let items = items(&body);
+        let (action, items) = items(&body);
         let reaction = {
             let mut seen = seen.lock().unwrap();
             let number = seen.requests;
@@ -130,7 +132,7 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
             for (id, _) in &items {
                 seen.in_flight.remove(id);
             }
-            answer(&mut seen, &items, body.len(), &reaction)
+            answer(&mut seen, (&action, &items), body.len(), &reaction)
         };
         let answer = answer.to_string();
         let head = format!(
@@ -185,24 +187,33 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Opt
     }
 }
 
-fn items(body: &[u8]) -> Vec<(String, u64)> {
+/// What is asked for, `index` or `update`, the same of all; an update says in its field `n` which one it is.
+fn items(body: &[u8]) -> (String, Vec<(String, u64)>) {
     assert_eq!(body.last(), Some(&b'\n'));
     let lines: Vec<&[u8]> = body[..body.len() - 1].split(|byte| *byte == b'\n').collect();
-    lines
-        .chunks(2)
-        .map(|pair| {
-            let action: Value = serde_json::from_slice(pair[0]).expect("an action line");
-            assert!(pair[1].starts_with(b"{"), "a document follows");
-            assert_eq!(action["index"]["version_type"], "external");
-            (
-                action["index"]["_id"].as_str().expect("an id").into(),
-                action["index"]["version"].as_u64().expect("a version"),
-            )
-        })
-        .collect()
+    let mut name = String::new();
+    let items = lines.chunks(2).map(|pair| {
+        let action: BTreeMap<String, Value> = serde_json::from_slice(pair[0]).expect("an action line");
+        let (asked, target) = action.into_iter().next().expect("an action");
+        let document: Value = serde_json::from_slice(pair[1]).expect("a document follows");
+        let version = match asked.as_str() {
+            "update" => &document["doc"]["n"],
+            _ => &target["version"],
+        };
+        assert!(asked == "update" || target["version_type"] == "external");
+        name = asked;
+        (target["_id"].as_str().expect("an id").into(), version.as_u64().expect("a version"))
+    });
+    let items = items.collect();
+    (name, items)
 }
 
-fn answer(seen: &mut Seen, items: &[(String, u64)], bytes: usize, reaction: &Reaction) -> (u16, Value) {
+fn answer(
+    seen: &mut Seen,
+    (action, items): (&str, &[(String, u64)]),
+    bytes: usize,
+    reaction: &Reaction,
+) -> (u16, Value) {
     match reaction {
         Reaction::Refuse(status, "") => return (*status, Value::Null),
         Reaction::Refuse(status, kind) => {
@@ -217,16 +228,20 @@ fn answer(seen: &mut Seen, items: &[(String, u64)], bytes: usize, reaction: &Rea
         .map(|(id, version)| {
             let fault = if let Reaction::Items(fault) = reaction { fault(id) } else { None };
             let fault = fault.or_else(|| match seen.stored.get(id) {
-                Some(stored) if stored >= version => Some((409, "version_conflict_engine_exception")),
+                Some(stored) if action == "index" && stored >= version => {
+                    Some((409, "version_conflict_engine_exception"))
+                }
                 _ => None,
             });
             match fault {
                 Some((status, kind)) => {
-                    json!({ "index": { "status": status, "error": { "type": kind, "reason": "as told" } } })
+                    json!({ action: { "status": status, "error": { "type": kind, "reason": "as told" } } })
                 }
                 None => {
-                    seen.stored.insert(id.clone(), *version);
-                    json!({ "index": { "status": 201 } })
+                    if seen.stored.insert(id.clone(), *version).is_some_and(|before| before > *version) {
+                        seen.back = Some(id.clone());
+                    }
+                    json!({ action: { "status": 201 } })
                 }
             }
         })
@@ -234,6 +249,6 @@ fn answer(seen: &mut Seen, items: &[(String, u64)], bytes: usize, reaction: &Rea
     if matches!(reaction, Reaction::Miscount) {
         answers.pop();
     }
-    let errors = answers.iter().any(|item| item["index"].get("error").is_some());
+    let errors = answers.iter().any(|item| item[action].get("error").is_some());
     (200, json!({ "errors": errors, "took": 1, "items": answers }))
 }

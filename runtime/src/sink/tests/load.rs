@@ -19,6 +19,10 @@ const REQUESTS: usize = (IDS * VERSIONS as usize * DOCUMENT_BYTES).div_ceil(BULK
 const TIMES_MAX: usize = 12;
 
 async fn carries(what: &str, script: impl FnMut(&Asked) -> Reaction + Send + 'static) {
+    carries_as(Operation::Index, what, script).await;
+}
+
+async fn carries_as(operation: Operation, what: &str, script: impl FnMut(&Asked) -> Reaction + Send + 'static) {
     let server = Faulty::start(script).await;
     let mut settings = settings(&server.url);
     settings.bulk_bytes_max = BULK_BYTES;
@@ -32,7 +36,11 @@ async fn carries(what: &str, script: impl FnMut(&Asked) -> Reaction + Send + 'st
             while sink.in_flight_bytes() > IN_FLIGHT_BYTES {
                 tokio::task::yield_now().await;
             }
-            told.push(submit(&sink, batch((first..first + BATCH).map(|n| (format!("id-{n}"), version, n % 160)))));
+            let documents = (first..first + BATCH).map(|n| (format!("id-{n}"), version, n % 160));
+            told.push(submit(
+                &sink,
+                if operation == Operation::Update { updates(documents) } else { batch(documents) },
+            ));
             most = most.max(sink.in_flight_bytes());
         }
     }
@@ -40,7 +48,7 @@ async fn carries(what: &str, script: impl FnMut(&Asked) -> Reaction + Send + 'st
     let (seen, counters) = (server.seen.lock().unwrap(), sink.counters());
     assert_eq!(seen.stored.len(), IDS, "{what}");
     assert!(seen.stored.values().all(|version| *version == VERSIONS), "{what}");
-    assert_eq!(seen.twice, None, "{what}");
+    assert_eq!((&seen.twice, &seen.back), (&None, &None), "{what}");
     assert_eq!((counters.settled + counters.superseded, counters.rejected), (IDS as u64 * VERSIONS, 0), "{what}");
     assert_eq!((sink.in_flight_bytes(), counters.unavailable), (0, None), "{what}");
     assert!(most < IN_FLIGHT_BYTES + 2 * BATCH * DOCUMENT_BYTES, "{what}: {most}");
@@ -80,26 +88,50 @@ async fn each_fault_alone() {
     .await;
 }
 
+fn all_faults(seed: u64) -> impl FnMut(&Asked) -> Reaction + Send {
+    let mut dice = fastrand::Rng::with_seed(seed);
+    move |asked: &Asked| match dice.u32(..200) {
+        0..10 => Reaction::Cut,
+        10..20 => Reaction::Miscount,
+        20..30 => Reaction::Reset,
+        30..40 => Reaction::Refuse(429, "es_rejected_execution_exception"),
+        40..50 => Reaction::Refuse(503, ""),
+        50..60 => Reaction::Refuse(403, "cluster_block_exception"),
+        60..63 if asked.items.len() > 1 => Reaction::Refuse(413, ""),
+        63..66 if asked.items.len() > 1 => Reaction::Refuse(400, "illegal_argument_exception"),
+        66..68 => Reaction::Silence,
+        70..90 => items_refused(429, "es_rejected_execution_exception")(asked),
+        90..100 => items_refused(429, "cluster_block_exception")(asked),
+        _ => Reaction::Well,
+    }
+}
+
 #[tokio::test]
 async fn all_faults_together() {
     for seed in 0..2 {
-        let mut dice = fastrand::Rng::with_seed(seed);
-        let script = move |asked: &Asked| match dice.u32(..200) {
-            0..10 => Reaction::Cut,
-            10..20 => Reaction::Miscount,
-            20..30 => Reaction::Reset,
-            30..40 => Reaction::Refuse(429, "es_rejected_execution_exception"),
-            40..50 => Reaction::Refuse(503, ""),
-            50..60 => Reaction::Refuse(403, "cluster_block_exception"),
-            60..63 if asked.items.len() > 1 => Reaction::Refuse(413, ""),
-            63..66 if asked.items.len() > 1 => Reaction::Refuse(400, "illegal_argument_exception"),
-            66..68 => Reaction::Silence,
-            70..90 => items_refused(429, "es_rejected_execution_exception")(asked),
-            90..100 => items_refused(429, "cluster_block_exception")(asked),
-            _ => Reaction::Well,
-        };
-        carries(&format!("seed {seed}"), script).await;
+        carries(&format!("seed {seed}"), all_faults(seed)).await;
     }
+}
+
+/// Nothing but their order says which is the newest.
+#[tokio::test]
+async fn updates_of_one_document_stay_in_their_order() {
+    let refused = || items_refused(429, "es_rejected_execution_exception");
+    carries_as(Operation::Update, "busy items", one_in(2, refused())).await;
+    for seed in 2..4 {
+        carries_as(Operation::Update, &format!("seed {seed}"), all_faults(seed)).await;
+    }
+}
+
+fn updates(documents: impl IntoIterator<Item = (String, u64, usize)>) -> DocumentBatch {
+    let index: Arc<str> = "i".into();
+    let mut batch = DocumentBatch::default();
+    for (id, version, bytes) in documents {
+        batch.push_as(Operation::Update, &index, &id, None, |body| {
+            body.extend_from_slice(format!("{{\"n\":{version},\"pad\":\"{}\"}}", "x".repeat(bytes)).as_bytes())
+        });
+    }
+    batch
 }
 
 /// A server that bears two requests at once is not asked for more again and again.

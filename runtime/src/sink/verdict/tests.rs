@@ -183,6 +183,15 @@ fn no_rule_makes_a_success_a_failure() {
 }
 
 #[test]
+fn what_conflicts_is_there_already_or_is_changed_again() {
+    let error = Some(ErrorAnswer { kind: "version_conflict_engine_exception", reason: "" });
+    let judged = |operation| judge_item(operation, &ItemAnswer { status: 409, failure_store: None, error }, &[]);
+    assert_eq!(judged(Operation::Index), Some(Verdict::Superseded));
+    assert_eq!(judged(Operation::Create), Some(Verdict::Superseded));
+    assert_eq!(judged(Operation::Update), Some(Verdict::Retry));
+}
+
+#[test]
 fn rules_hold_for_a_document_that_spoils_its_request() {
     let (kind, too_big) = ("action_request_validation_exception", rule(Some(413), None, Refusal::Drop));
     let policy = [rule(None, Some(kind), Refusal::Stall), too_big];

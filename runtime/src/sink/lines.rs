@@ -1,0 +1,149 @@
+//! The lines of an item in a bulk body: what is to be done with which document, and the document.
+
+use crate::record::{Document, Operation};
+
+/// Appends the lines of a document.
+pub(crate) fn write(document: &Document<'_>, body: &mut Vec<u8>) {
+    action(document, body);
+    match (document.operation, &document.way.script) {
+        (Operation::Index | Operation::Create, _) => source(document.body, body),
+        (Operation::Update, None) => {
+            body.extend_from_slice(br#"{"doc_as_upsert":true,"doc":"#);
+            source(document.body, body);
+            body.push(b'}');
+        }
+        (Operation::Update, Some(script)) => {
+            body.extend_from_slice(br#"{"scripted_upsert":true,"upsert":{},"script":{"source":""#);
+            escape(body, script);
+            body.extend_from_slice(br#"","params":{"document":"#);
+            source(document.body, body);
+            body.extend_from_slice(b"}}}");
+        }
+        (Operation::Delete, _) => return,
+    }
+    body.push(b'\n');
+}
+
+fn action(document: &Document<'_>, body: &mut Vec<u8>) {
+    body.extend_from_slice(match document.operation {
+        Operation::Index => br#"{"index":{"_index":""#.as_slice(),
+        Operation::Create => br#"{"create":{"_index":""#,
+        Operation::Update => br#"{"update":{"retry_on_conflict":3,"_index":""#,
+        Operation::Delete => br#"{"delete":{"_index":""#,
+    });
+    escape(body, document.index);
+    body.extend_from_slice(br#"","_id":""#);
+    escape(body, document.id);
+    body.push(b'"');
+    if let Some(version) = document.version {
+        body.extend_from_slice(br#","version":"#);
+        decimal(body, version);
+        body.extend_from_slice(br#","version_type":"external""#);
+    }
+    if let Some(routing) = document.routing {
+        body.extend_from_slice(br#","routing":""#);
+        escape(body, routing);
+        body.push(b'"');
+    }
+    if let Some(pipeline) = document.way.pipeline.as_ref().filter(|_| document.operation != Operation::Delete) {
+        body.extend_from_slice(br#","pipeline":""#);
+        escape(body, pipeline);
+        body.push(b'"');
+    }
+    body.extend_from_slice(b"}}\n");
+}
+
+fn source(document: &[u8], body: &mut Vec<u8>) {
+    let start = body.len();
+    body.extend_from_slice(document);
+    // A line break can stand only between the tokens of valid JSON, and would end the item here.
+    if memchr::memchr2(b'\n', b'\r', document).is_some() {
+        body[start..].iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    }
+}
+
+/// Index and id of an item, from its action line; and what was sent of the document, which is empty where it is deleted.
+pub(crate) fn take_apart(item: &[u8]) -> Option<(String, String, Vec<u8>)> {
+    #[derive(serde::Deserialize)]
+    enum Line {
+        #[serde(rename = "index")]
+        Index(Names),
+        #[serde(rename = "create")]
+        Create(Names),
+        #[serde(rename = "update")]
+        Update(Names),
+        #[serde(rename = "delete")]
+        Delete(Names),
+    }
+    #[derive(serde::Deserialize)]
+    struct Names {
+        _index: String,
+        _id: String,
+    }
+    let end = memchr::memchr(b'\n', item)?;
+    let (Line::Index(names) | Line::Create(names) | Line::Update(names) | Line::Delete(names)) =
+        serde_json::from_slice(item.get(..end)?).ok()?;
+    let body = item.get(end + 1..)?;
+    Some((names._index, names._id, body.strip_suffix(b"\n").unwrap_or(body).to_vec()))
+}
+
+fn escape(to: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        to.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for char in text.chars() {
+        match char {
+            '"' => to.extend_from_slice(b"\\\""),
+            '\\' => to.extend_from_slice(b"\\\\"),
+            '\0'..='\x1f' => to.extend_from_slice(format!("\\u{:04x}", char as u32).as_bytes()),
+            other => to.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+fn decimal(to: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    to.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Way;
+
+    fn lines(operation: Operation, version: Option<u64>, way: &Way) -> String {
+        let mut body = Vec::new();
+        let routing = version.is_none().then_some("r\"1");
+        write(&Document { operation, index: "i", id: "a", version, routing, body: b"{\"n\":\n1}", way }, &mut body);
+        let (index, id, _) = take_apart(&body).expect("we wrote it");
+        assert_eq!((index.as_str(), id.as_str()), ("i", "a"));
+        String::from_utf8(body).expect("text")
+    }
+
+    #[test]
+    fn each_operation_has_its_lines() {
+        let (plain, piped) = (Way::default(), Way { pipeline: Some("geo".to_owned()), script: None });
+        let scripted = Way { pipeline: None, script: Some("ctx._source.n += params.document['n']\n".to_owned()) };
+        let shown = [
+            lines(Operation::Index, Some(7), &piped),
+            lines(Operation::Create, None, &plain),
+            lines(Operation::Update, None, &plain),
+            lines(Operation::Update, None, &scripted),
+            lines(Operation::Delete, None, &piped),
+            lines(Operation::Delete, Some(8), &plain),
+        ];
+        expect_test::expect![[r#"
+        "#]]
+        .assert_eq(&shown.concat());
+    }
+}
