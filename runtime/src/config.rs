@@ -288,6 +288,12 @@ pub struct DeadLetterSettings {
     /// None of the topics that are read.
     /// Value: a topic. Default: the pipeline's name and `.dead-letters`.
     pub topic: String,
+    /// More than so many of a hundred records stop the pipeline. Looked at for each 1,000 records or more, on each instance by itself.
+    /// Value: a number from 1 to 99. Default: none, dead letters never stop it.
+    pub percent_max: Option<u32>,
+    /// So many one after the other, with no record between them that became none, stop the pipeline, on each instance by itself.
+    /// Value: a number from 1 to 1000000000. Default: none.
+    pub run_max: Option<u64>,
 }
 
 /// `[limits]`: what the pipeline may use.

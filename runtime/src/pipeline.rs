@@ -10,6 +10,7 @@ mod rewind;
 mod probe;
 mod trim;
 mod budget;
+mod letters;
 mod router;
 mod worker;
 mod slot;

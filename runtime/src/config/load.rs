@@ -229,8 +229,10 @@ fn dead_letters(reader: &Reader<'_>, mut section: Section<'_>, taken: &Taken<'_>
         let message = format!("dead letters would be read again: topics=`{default}`");
         reader.report_at("source.kafka.topics", message, "give them another topic with [dead_letters] topic");
     }
+    let percent_max = section.optional("percent_max", |value| u32::try_from(number(1..=99)(value)?).ok());
+    let run_max = section.optional("run_max", |value| u64::try_from(number(1..=1_000_000_000)(value)?).ok());
     section.finish();
-    Some(DeadLetterSettings { topic: topic?.or(default)? })
+    Some(DeadLetterSettings { topic: topic?.or(default)?, percent_max: percent_max?, run_max: run_max? })
 }
 
 /// `[limits]`.

@@ -51,6 +51,11 @@ pub enum PipelineError {
         show_size(*bytes_max)
     )]
     Windows { bytes: usize, bytes_max: usize, groups: usize, windows: usize },
+    #[error(
+        "too many records become dead letters, letters=`{letters}` records=`{records}` {bound}: {reasons}; `tidegate dead-letters stats` \
+         says more, and `tidegate dead-letters replay` brings them back when it is mended"
+    )]
+    DeadLetters { letters: u64, records: u64, reasons: String, bound: String },
     #[error("a thread cannot be started: {0}")]
     Thread(io::Error),
     #[error("a thread panicked: thread=`{thread}`; this is a bug, please report it with the log above")]
@@ -71,6 +76,7 @@ impl HasKind for PipelineError {
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
             PipelineError::Checkpoint { error, .. } | PipelineError::Store(error) => error.kind(),
             PipelineError::Write(error) => error.kind(),
+            PipelineError::DeadLetters { .. } => ErrorKind::Data,
             PipelineError::Unfinished { .. } => ErrorKind::Unavailable,
             PipelineError::Thread(_) | PipelineError::Panicked { .. } => ErrorKind::Internal,
         }

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::checkpoints::Checkpoints;
 use super::components::{Loader, Plugins};
+use super::letters::Budget;
 use super::probe;
 use super::progress::{PROGRESS_EVERY, Reporter};
 use super::reload::{self, Origin, Serving};
@@ -18,7 +19,7 @@ use super::shared::Shared;
 use super::worker::Worker;
 use super::{Handle, MemoryDivision, Phase, PipelineError};
 use super::{topics, trim};
-use crate::config::PipelineSettings;
+use crate::config::{DeadLetterSettings, PipelineSettings};
 use crate::lane::Plan;
 use crate::sink::Sink;
 use crate::source::{Source, SourceConfig, Writer};
@@ -71,6 +72,7 @@ struct Running {
     division: MemoryDivision,
     failures: Receiver<PipelineError>,
     requests: Runtime,
+    dead_letters: DeadLetterSettings,
 }
 
 impl Running {
@@ -124,7 +126,8 @@ impl Running {
         shared.set_source(Source::start(config, Box::new(Router::new(shared.clone(), workers)))?);
         shared.set_reload(reload::start(serving, shared.clone()).map_err(PipelineError::Thread)?);
         trim::start(&shared, &settings.kafka).map_err(PipelineError::Thread)?;
-        Ok(Running { shared, servers, division, failures, requests })
+        let dead_letters = settings.dead_letters.clone();
+        Ok(Running { shared, servers, division, failures, requests, dead_letters })
     }
 
     fn watch(self, options: &RunOptions, handle: &Handle) -> Result<(), PipelineError> {
@@ -132,12 +135,17 @@ impl Running {
         tracing::info!("running");
         let mut reporter = Reporter::new(handle.snapshot(), Instant::now());
         let (ticks, looks) = (tick(PROGRESS_EVERY), tick(LOOK_EVERY));
+        let mut letters = Budget::new(&self.dead_letters);
         let failure = loop {
             select! {
                 recv(handle.stopped()) -> _ => break None,
                 recv(self.failures) -> failure => break failure.ok(),
-                recv(looks) -> _ => if let Some(crowded) = self.division.crowded(&handle.snapshot()) {
-                    break Some(crowded);
+                recv(looks) -> _ => {
+                    let snapshot = handle.snapshot();
+                    let crowded = self.division.crowded(&snapshot);
+                    if let Some(stop) = crowded.or_else(|| letters.exceeded(&snapshot.counts)) {
+                        break Some(stop);
+                    }
                 },
                 recv(ticks) -> _ => {
                     let longest = self.shared.counters.take_batch_max();

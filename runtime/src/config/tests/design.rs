@@ -268,6 +268,8 @@ fn every_key_is_read() {
             ],
             dead_letters: DeadLetterSettings {
                 topic: "clickstream.dead-letters",
+                percent_max: None,
+                run_max: None,
             },
             checkpoint: Some(
                 CheckpointSettings {
