@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod checkpoint;
 mod columns;
+mod dead_letters;
 mod demo;
 mod deployed;
 mod dev;
@@ -19,6 +20,7 @@ mod rewind;
 mod run;
 mod stand_ins;
 mod tap;
+mod terminal;
 pub mod test;
 
 use std::io::Write;
@@ -70,6 +72,8 @@ enum Command {
     Checkpoint(checkpoint::CheckpointArgs),
     /// Reads records again from a time, an offset or the beginning, and writes over what they gave before
     Rewind(rewind::RewindArgs),
+    /// Looks into the dead letters of a pipeline, and sends them again when what was wrong is mended
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Shows samples of what passes a place of a running pipeline, and what becomes of it
     Tap(tap::TapArgs),
     /// Shows what a component is, reads, writes and wants
@@ -88,7 +92,7 @@ impl Command {
             Command::Test(_) => LevelFilter::OFF, // a scenario is run six times, and its dead letters say it
             Command::Status(_) | Command::Reload(_) | Command::Rollback(_) => LevelFilter::INFO,
             Command::Tap(_) | Command::Explain(_) | Command::Checkpoint(_) => LevelFilter::INFO,
-            Command::Rewind(_) => LevelFilter::INFO,
+            Command::Rewind(_) | Command::DeadLetters(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
@@ -115,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Checkpoint(args) => checkpoint::run(args),
         Command::Rewind(args) => rewind::run(args),
+        Command::DeadLetters(args) => dead_letters::run(args),
         Command::Tap(args) => tap::run(args),
         Command::Demo(args) => demo::run(args),
         Command::New(args) => new::run(args),

@@ -29,7 +29,7 @@ pub use output::{
 pub use plugin::{OnBreaker, OnTrap, PluginLimits, PluginSettings};
 pub(crate) use reader::nearest;
 pub use secret::{Credential, Secret};
-pub use values::{show_duration, show_size};
+pub use values::{parse_duration, show_duration, show_size};
 
 /// Places of every pipeline, for `tidegate tap`: no transform is called so.
 pub const TAP_PLACES: [&str; 3] = ["decode", "window", "sink"];

@@ -33,7 +33,7 @@ pub mod stand_in;
 
 pub use batches::Done;
 pub use counters::SinkCounters;
-pub use dead_letter::{DeadLetters, GivenUpBy, LatePart};
+pub use dead_letter::{DeadLetters, GivenUpBy, LatePart, Letter, Subject};
 pub use documents::documents;
 pub use merged::merged;
 pub use probe::{IndexReport, IndexState, ProbeReport, Product, install_template, probe};

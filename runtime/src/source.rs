@@ -36,7 +36,7 @@ pub use admin::{Admin, PartitionDescription, RecordRange, TopicDescription, Topi
 pub use client::OWNED_KEYS;
 pub use error::{Refusal, SourceError, WriteError};
 pub use stand_in::StandInBroker;
-pub use writer::{Writer, WriterStatus};
+pub use writer::{OMITTED_HEADER, Writer, WriterStatus};
 
 /// What Kafka's client may read ahead, at least and at most: more than a few batches for each worker only costs memory.
 const FETCH_BYTES: (usize, usize) = (1 << 20, 16 << 20);

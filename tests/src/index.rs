@@ -27,6 +27,12 @@ impl Index {
         assert_eq!(status, 200, "template {name}: {answer}");
     }
 
+    /// Deletes the index, if it is there.
+    pub fn delete(&self) {
+        let (status, answer) = send(self.request(Method::DELETE, &self.name));
+        assert!(status == 200 || status == 404, "delete: {status} {answer}");
+    }
+
     /// The number of documents; 0 where the index is missing.
     pub fn count(&self) -> u64 {
         if !self.refresh() {

@@ -2,16 +2,21 @@
 //! a plain fold of the input, document by document, and every record is accounted for. And reloads on a real Kafka: while
 //! records flow, and in two instances of one group, which are updated one after the other.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
 use tidegate::config::PipelineSettings;
 use tidegate::pipeline::{Rewind, RewindTo, rewind};
 use tidegate::record::{ErrorKind, HasKind};
 use tidegate_tests::bench::versions::{Changed, version};
+use tidegate_tests::index::Index;
 use tidegate_tests::job::{Job, LIMIT};
 use tidegate_tests::kafka::Record;
 use tidegate_tests::load::{Load, check_counted};
+use tidegate_tests::program::binary;
 use tidegate_tests::reload::{
     GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, guest, next_guest, number,
 };
@@ -284,4 +289,67 @@ fn a_partition_that_is_added_while_it_runs_counts() {
     assert!(tallies.values().all(|count| *count == expected), "not {expected}: {tallies:?}");
     assert_eq!(job.dead_letters(), 0);
     running.drain();
+}
+
+/// Records that a wrong mapping keeps out of the index are there when it is mended and they are replayed, as if it had been right from the
+/// beginning.
+#[test]
+#[ignore = "needs a real Kafka and Elasticsearch: scripts/server-tests.sh starts them and runs it, by make test"]
+fn a_mapping_is_mended_and_ten_thousand_dead_letters_are_replayed() {
+    const NUMBERS: i64 = 10_000;
+    let servers = Servers::get();
+    let job = Numbers::on(&servers.kafka, "letters");
+    let name = format!("letters-{}", std::process::id());
+    job.rewrite("index = \"all\"", &format!("index = \"{name}\""));
+    job.rewrite(&job.index.url(), &servers.elasticsearch);
+    let index = Index::new(&servers.elasticsearch, &name);
+    let map = |kind: &str| {
+        let mappings = json!({ "properties": { "mark": { "type": kind } } });
+        let template = json!({ "index_patterns": [name], "template": { "mappings": mappings } });
+        index.put_template(&name, &template.to_string());
+    };
+    let replay = |more: &[&str]| {
+        let asked =
+            Command::new(binary()).args(["dead-letters", "replay", "--json"]).arg(job.file()).args(more).output();
+        let asked = asked.expect("it can be run");
+        let (said, log) = (String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr));
+        let last = said.lines().last().unwrap_or_else(|| panic!("{log}"));
+        let summary: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"));
+        let count = |of: &str| summary["summary"][of].as_u64().unwrap_or_else(|| panic!("no {of} in {summary}"));
+        let counts = ["chosen", "settled", "refused", "taken", "superseded"].map(count);
+        (counts, asked.status.code().expect("it ends by itself"))
+    };
+    let documents = || {
+        let documents = index.documents();
+        assert_eq!(documents.len() as u64, index.count());
+        documents.into_iter().collect::<BTreeMap<String, Value>>()
+    };
+
+    map("long");
+    let running = job.start();
+    job.produce(0..NUMBERS);
+    let all = NUMBERS as u64;
+    wait_for("the dead letters", LIMIT, || (running.handle.snapshot().counts.dead_letters() == all).then_some(()));
+    running.drain();
+    assert_eq!((job.dead_letters() as u64, documents().len()), (all, 0));
+    assert_eq!(replay(&["--max", "100"]), ([100, 0, 100, 0, 0], 8), "nothing is mended");
+    assert_eq!((job.dead_letters() as u64, documents().len()), (all, 0), "nothing is written");
+
+    index.delete();
+    map("keyword");
+    assert_eq!(replay(&[]), ([all - 100, all - 100, 0, all - 100, 0], 0), "it goes on where it was");
+    assert_eq!(replay(&["--from-beginning"]), ([all, all, 0, 100, all - 100], 0), "the first ones are left");
+    let expected = |n: i64| {
+        let (partition, _, value) = number(n);
+        let mut value: Value = serde_json::from_str(&value).expect("it is JSON");
+        value["mark"] = json!("one");
+        (format!("all:{}-{partition}-{}", job.topic, n / i64::from(NUMBERS_PARTITIONS)), value)
+    };
+    let found = documents();
+    assert!(found == (0..NUMBERS).map(expected).collect(), "{} documents are others than they should be", found.len());
+
+    assert_eq!(replay(&["--from-beginning"]), ([all, all, 0, 0, all], 0), "all are there");
+    assert_eq!(replay(&[]), ([0; 5], 0), "there is nothing to do");
+    assert!(documents() == found && job.dead_letters() as u64 == all, "nothing changes");
+    index.delete();
 }

@@ -27,6 +27,11 @@ impl Columns {
 
     /// A line for each row, without blanks at its end. Columns in which every cell is empty are left out.
     pub fn show(&self) -> String {
+        self.show_within(usize::MAX)
+    }
+
+    /// The same, cut to so many characters.
+    pub fn show_within(&self, characters_max: usize) -> String {
         let width = |column: usize, skip: usize| {
             self.rows.iter().skip(skip).filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
         };
@@ -40,10 +45,18 @@ impl Columns {
             for (cell, width) in row.iter().zip(&widths).filter(|(_, width)| **width > 0) {
                 line.push_str(&format!("{cell:<width$}  "));
             }
-            out.push_str(line.trim_end());
+            out.push_str(cut(line.trim_end(), characters_max).trim_end());
             out.push('\n');
         }
         out
+    }
+}
+
+/// The first characters of a line; the last of them says that it goes on.
+fn cut(line: &str, characters_max: usize) -> String {
+    match line.char_indices().nth(characters_max) {
+        None => line.to_owned(),
+        Some(_) => line.chars().take(characters_max.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -89,5 +102,11 @@ mod tests {
             größer  x
         "#]]
         .assert_eq(&columns.show());
+        expect![[r#"
+            FIELD  …
+            a      …
+            größer…
+        "#]]
+        .assert_eq(&columns.show_within(8));
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::build::BuildError;
 use super::check::Problems;
 use super::checkpoint::CheckpointCommandError;
+use super::dead_letters::{DeadLetterCommandError, LettersLeft};
 use super::deployed::AskError;
 use super::input::InputError;
 use super::new::NewError;
@@ -41,6 +42,8 @@ pub enum Exit {
     Scenario = 6,
     /// The breaker: a component broke on most records.
     Breaker = 7,
+    /// Dead letters that were chosen stay dead letters.
+    Letters = 8,
 }
 
 /// What `--help` says about it.
@@ -56,6 +59,7 @@ Exit codes:
   5  going on could lose or repeat something: a choice is needed
   6  a scenario of `tidegate test` failed
   7  a component broke on more than half of its records; they are read again
+  8  of the dead letters that were to be replayed, some are left
   130, 143  a second SIGINT or SIGTERM during a drain; what was in flight is read again";
 
 impl Exit {
@@ -63,6 +67,9 @@ impl Exit {
     pub fn of(error: &anyhow::Error) -> Exit {
         if error.is::<Failed>() {
             return Exit::Scenario;
+        }
+        if error.is::<LettersLeft>() {
+            return Exit::Letters;
         }
         match error.chain().find_map(kind) {
             Some(ErrorKind::Config) => Exit::Config,
@@ -97,6 +104,7 @@ fn kind(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         ask::<Problems>,
         ask::<AskError>,
         ask::<CheckpointCommandError>,
+        ask::<DeadLetterCommandError>,
         ask::<BuildError>,
         ask::<InputError>,
         ask::<NewError>,

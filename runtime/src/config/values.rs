@@ -133,7 +133,8 @@ pub(crate) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(&Value<'_>) 
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// `250ms`, `10m`, `1h30m`; none where it is no duration.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     let mut unit_above = u64::MAX;

@@ -245,6 +245,7 @@ impl SourceLane {
                 rejected.record,
                 output.map(|name| &**name),
                 rejected.ordinal,
+                self.revision.0,
                 by.as_deref(),
                 &rejected.reason,
             ));
@@ -260,7 +261,8 @@ impl SourceLane {
                     .filter_map(|rejected| {
                         let Sent { record, ordinal } = *sent.get(rejected.row as usize)?;
                         let letters = &self.plan.dead_letters;
-                        Some(letters.refused_record(&self.partition, &batch, record, name, ordinal, rejected))
+                        let revision = self.revision.0;
+                        Some(letters.refused_record(&self.partition, &batch, record, name, ordinal, revision, rejected))
                     })
                     .collect();
                 let instead = self.write_dead_letters(messages, InFlight::DeadLetters, effects);

@@ -84,7 +84,8 @@ pub(super) fn emit(
         }
         let (status, error_type) = (None, String::new());
         let index = index(group)?.to_string();
-        Ok(RejectedDocument { row: 0, reason, status, error_type, index, id: id_text.clone(), body })
+        let version = Some(due.versions[group]);
+        Ok(RejectedDocument { row: 0, reason, status, error_type, index, id: id_text.clone(), version, body })
     };
     refused.into_iter().map(letter).collect()
 }

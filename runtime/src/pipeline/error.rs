@@ -39,6 +39,8 @@ pub enum PipelineError {
     Template { path: PathBuf, error: io::Error },
     #[error("nothing was changed: {0}")]
     Rewind(String),
+    #[error("{0}")]
+    DeadLetters(String),
     #[error(
         "the drain did not end in {seconds} s: partitions=`{lanes}` have something in flight, bytes=`{bytes}`, because {why}; \
          it is read again after the next start"
@@ -55,7 +57,7 @@ pub enum PipelineError {
         "too many records become dead letters, letters=`{letters}` records=`{records}` {bound}: {reasons}; `tidegate dead-letters stats` \
          says more, and `tidegate dead-letters replay` brings them back when it is mended"
     )]
-    DeadLetters { letters: u64, records: u64, reasons: String, bound: String },
+    TooManyDeadLetters { letters: u64, records: u64, reasons: String, bound: String },
     #[error("a thread cannot be started: {0}")]
     Thread(io::Error),
     #[error("a thread panicked: thread=`{thread}`; this is a bug, please report it with the log above")]
@@ -72,11 +74,12 @@ impl HasKind for PipelineError {
             | PipelineError::Fixed { .. }
             | PipelineError::Template { .. }
             | PipelineError::Windows { .. }
-            | PipelineError::Rewind(_) => ErrorKind::Config,
+            | PipelineError::Rewind(_)
+            | PipelineError::DeadLetters(_) => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
             PipelineError::Checkpoint { error, .. } | PipelineError::Store(error) => error.kind(),
             PipelineError::Write(error) => error.kind(),
-            PipelineError::DeadLetters { .. } => ErrorKind::Data,
+            PipelineError::TooManyDeadLetters { .. } => ErrorKind::Data,
             PipelineError::Unfinished { .. } => ErrorKind::Unavailable,
             PipelineError::Thread(_) | PipelineError::Panicked { .. } => ErrorKind::Internal,
         }

@@ -53,7 +53,7 @@ fn too_many(before: &Counts, now: &Counts, bound: String) -> PipelineError {
     reasons.retain(|(letters, _)| *letters > 0);
     reasons.sort_by_key(|(letters, _)| std::cmp::Reverse(*letters));
     let reasons: Vec<String> = reasons.into_iter().map(|(letters, reason)| format!("{reason} {letters}")).collect();
-    PipelineError::DeadLetters {
+    PipelineError::TooManyDeadLetters {
         letters: now.dead_letters() - before.dead_letters(),
         records: now.tally.records - before.tally.records,
         reasons: reasons.join(", "),

@@ -141,6 +141,8 @@ pub struct RejectedDocument {
     pub error_type: String,
     pub index: String,
     pub id: String,
+    /// None where it cannot be read back.
+    pub version: Option<u64>,
     /// Empty where it was to be deleted.
     pub body: Vec<u8>,
 }

@@ -208,7 +208,7 @@ impl BulkBuilder {
 mod tests {
     use super::*;
     use crate::record::Way;
-    use crate::sink::lines::take_apart;
+    use crate::sink::lines::{Apart, take_apart};
 
     fn document<'a>(id: &'a str, body: &'a str) -> Document<'a> {
         const WAY: Way = Way { pipeline: None, script: None };
@@ -219,7 +219,7 @@ mod tests {
     fn text(bulk: &Bulk) -> Vec<String> {
         bulk.iter()
             .map(|item| {
-                let (_, id, body) = take_apart(item.bytes).expect("we wrote it");
+                let Apart { id, body, .. } = take_apart(item.bytes).expect("we wrote it");
                 format!("{}/{}/{} {id} {}", item.batch, item.row, item.attempt, String::from_utf8_lossy(&body))
             })
             .collect()
@@ -270,7 +270,9 @@ mod tests {
         builder.push(1, 0, &document("a\"\\\n€\u{1}", "{}"));
         let bulk = builder.finish();
         let item = bulk.iter().next().unwrap();
-        assert_eq!(take_apart(item.bytes), Some(("i".into(), "a\"\\\n€\u{1}".into(), b"{}".to_vec())));
+        let id = "a\"\\\n€\u{1}".into();
+        let expected = Apart { index: "i".into(), id, version: Some(7), body: b"{}".to_vec() };
+        assert_eq!(take_apart(item.bytes), Some(expected));
     }
 
     #[test]

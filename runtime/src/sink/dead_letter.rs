@@ -8,6 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::record::{EventTime, Message, Offset, Partition, Reason, RecordBatch, RejectedDocument};
 
+mod letter;
+
+pub use letter::{Header, Letter, Subject};
+
 /// Which dead letter this is: one that was written twice has the same identity both times.
 pub const IDENTITY: &str = "tidegate-identity";
 pub const PIPELINE: &str = "tidegate-pipeline";
@@ -31,10 +35,13 @@ pub const STATUS: &str = "tidegate-status";
 pub const ERROR_TYPE: &str = "tidegate-error-type";
 pub const INDEX: &str = "tidegate-index";
 pub const ID: &str = "tidegate-id";
-/// Of a part: how many records are in it, its window in RFC 3339, its revision.
+/// Which version the document would have had.
+pub const VERSION: &str = "tidegate-version";
+/// Of a part: how many records are in it, its window in RFC 3339.
 pub const RECORDS: &str = "tidegate-records";
 pub const WINDOW_START: &str = "tidegate-window-start";
 pub const WINDOW_END: &str = "tidegate-window-end";
+/// Of a record and of a part: the pipeline's revision then.
 pub const REVISION: &str = "tidegate-revision";
 
 /// Makes the dead letters of one pipeline.
@@ -89,6 +96,7 @@ impl DeadLetters {
         record: u32,
         output: Option<&str>,
         ordinal: u32,
+        revision: u16,
         by: Option<&GivenUpBy>,
         reason: &Reason,
     ) -> Message {
@@ -103,10 +111,12 @@ impl DeadLetters {
         if let Some(timestamp) = batch.timestamp(row) {
             add(&mut headers, TIMESTAMP, timestamp.micros().div_euclid(1000).to_string());
         }
+        add(&mut headers, REVISION, revision.to_string());
         self.message(batch.key(row), batch.value(row), headers)
     }
 
     /// A record whose document the index refused.
+    #[expect(clippy::too_many_arguments, reason = "each is a header of its own")]
     pub fn refused_record(
         &self,
         partition: &Partition,
@@ -114,9 +124,11 @@ impl DeadLetters {
         record: u32,
         output: &str,
         ordinal: u32,
+        revision: u16,
         rejected: &RejectedDocument,
     ) -> Message {
-        let mut message = self.record(partition, batch, record, Some(output), ordinal, None, &rejected.reason);
+        let mut message =
+            self.record(partition, batch, record, Some(output), ordinal, revision, None, &rejected.reason);
         refusal(&mut message.headers, rejected);
         message
     }
@@ -206,6 +218,9 @@ fn refusal(headers: &mut Vec<(String, Option<Vec<u8>>)>, rejected: &RejectedDocu
     }
     add(headers, INDEX, &*rejected.index);
     add(headers, ID, &*rejected.id);
+    if let Some(version) = rejected.version {
+        add(headers, VERSION, version.to_string());
+    }
 }
 
 fn add(headers: &mut Vec<(String, Option<Vec<u8>>)>, name: &str, value: impl Into<Vec<u8>>) {
@@ -244,6 +259,7 @@ mod tests {
             error_type: "document_parsing_exception".into(),
             index: "counts-1".into(),
             id: "counts/a".into(),
+            version: Some(7),
             body: b"{\"a\":1}".to_vec(),
         }
     }
@@ -258,8 +274,16 @@ mod tests {
         let batch = batch.finish();
         let letters = DeadLetters::new("clicks", "clicks.dead-letters");
         let partition = Partition::new("events", 3);
-        let message =
-            letters.record(&partition, &batch, 1, None, 0, None, &Reason::new(ReasonKind::Json, "not JSON at byte 1"));
+        let message = letters.record(
+            &partition,
+            &batch,
+            1,
+            None,
+            0,
+            2,
+            None,
+            &Reason::new(ReasonKind::Json, "not JSON at byte 1"),
+        );
         assert_eq!(
             shown(&message),
             [
@@ -272,13 +296,14 @@ mod tests {
                 "tidegate-message: not JSON at byte 1",
                 "tidegate-origin: events-3-7",
                 "tidegate-timestamp: 1500",
+                "tidegate-revision: 2",
             ]
         );
         assert_eq!(named(&message), Some("events-3-7//0"));
 
         let reason = Reason::new(ReasonKind::Plugin, "no user");
         let message =
-            letters.record(&partition, &batch, 0, Some("counts"), 2, Some(&by("drop-anonymous", true)), &reason);
+            letters.record(&partition, &batch, 0, Some("counts"), 2, 0, Some(&by("drop-anonymous", true)), &reason);
         assert_eq!((message.key.clone(), message.value.clone()), (None, None));
         assert_eq!(named(&message), Some("events-3-6/counts/2"));
         assert_eq!(
@@ -289,6 +314,7 @@ mod tests {
                 "tidegate-plugin-version: 1.2.0",
                 "tidegate-plugin-digest: c0ffee",
                 "tidegate-plugin-generation: 3",
+                "tidegate-revision: 0",
             ]
         );
     }
@@ -299,15 +325,17 @@ mod tests {
         batch.push(Offset(7), None, None, Some(b"{\"a\":true}"));
         let batch = batch.finish();
         let letters = DeadLetters::new("clicks", "dead");
-        let message = letters.refused_record(&Partition::new("events", 3), &batch, 0, "purchases", 0, &refused());
+        let message = letters.refused_record(&Partition::new("events", 3), &batch, 0, "purchases", 0, 0, &refused());
         assert_eq!(shown(&message)[0], "dead (null) {\"a\":true}");
         assert_eq!(
             shown(&message)[7..],
             [
+                "tidegate-revision: 0",
                 "tidegate-status: 400",
                 "tidegate-error-type: document_parsing_exception",
                 "tidegate-index: counts-1",
                 "tidegate-id: counts/a",
+                "tidegate-version: 7",
             ]
         );
     }

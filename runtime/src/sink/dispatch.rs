@@ -264,6 +264,7 @@ fn refused_unsent(row: u32, document: &Document<'_>, why: String) -> RejectedDoc
         error_type: String::new(),
         index: document.index.into(),
         id: document.id.into(),
+        version: document.version,
         body: document.body.to_vec(),
     }
 }

@@ -62,8 +62,18 @@ fn source(document: &[u8], body: &mut Vec<u8>) {
     }
 }
 
-/// Index and id of an item, from its action line; and what was sent of the document, which is empty where it is deleted.
-pub(crate) fn take_apart(item: &[u8]) -> Option<(String, String, Vec<u8>)> {
+/// What an item says of its document.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub(crate) struct Apart {
+    pub index: String,
+    pub id: String,
+    pub version: Option<u64>,
+    /// What was sent of the document; empty where it is deleted.
+    pub body: Vec<u8>,
+}
+
+/// Reads an item back, from its action line on.
+pub(crate) fn take_apart(item: &[u8]) -> Option<Apart> {
     #[derive(serde::Deserialize)]
     enum Line {
         #[serde(rename = "index")]
@@ -79,12 +89,14 @@ pub(crate) fn take_apart(item: &[u8]) -> Option<(String, String, Vec<u8>)> {
     struct Names {
         _index: String,
         _id: String,
+        version: Option<u64>,
     }
     let end = memchr::memchr(b'\n', item)?;
-    let (Line::Index(names) | Line::Create(names) | Line::Update(names) | Line::Delete(names)) =
-        serde_json::from_slice(item.get(..end)?).ok()?;
+    let line: Line = serde_json::from_slice(item.get(..end)?).ok()?;
+    let (Line::Index(names) | Line::Create(names) | Line::Update(names) | Line::Delete(names)) = line;
     let body = item.get(end + 1..)?;
-    Some((names._index, names._id, body.strip_suffix(b"\n").unwrap_or(body).to_vec()))
+    let body = body.strip_suffix(b"\n").unwrap_or(body).to_vec();
+    Some(Apart { index: names._index, id: names._id, version: names.version, body })
 }
 
 fn escape(to: &mut Vec<u8>, text: &str) {
@@ -125,8 +137,8 @@ mod tests {
         let mut body = Vec::new();
         let routing = version.is_none().then_some("r\"1");
         write(&Document { operation, index: "i", id: "a", version, routing, body: b"{\"n\":\n1}", way }, &mut body);
-        let (index, id, _) = take_apart(&body).expect("we wrote it");
-        assert_eq!((index.as_str(), id.as_str()), ("i", "a"));
+        let Apart { index, id, version: read, .. } = take_apart(&body).expect("we wrote it");
+        assert_eq!((index.as_str(), id.as_str(), read), ("i", "a", version));
         String::from_utf8(body).expect("text")
     }
 
@@ -143,6 +155,16 @@ mod tests {
             lines(Operation::Delete, Some(8), &plain),
         ];
         expect_test::expect![[r#"
+            {"index":{"_index":"i","_id":"a","version":7,"version_type":"external","pipeline":"geo"}}
+            {"n": 1}
+            {"create":{"_index":"i","_id":"a","routing":"r\"1"}}
+            {"n": 1}
+            {"update":{"retry_on_conflict":3,"_index":"i","_id":"a","routing":"r\"1"}}
+            {"doc_as_upsert":true,"doc":{"n": 1}}
+            {"update":{"retry_on_conflict":3,"_index":"i","_id":"a","routing":"r\"1"}}
+            {"scripted_upsert":true,"upsert":{},"script":{"source":"ctx._source.n += params.document['n']\u000a","params":{"document":{"n": 1}}}}
+            {"delete":{"_index":"i","_id":"a","routing":"r\"1"}}
+            {"delete":{"_index":"i","_id":"a","version":8,"version_type":"external"}}
         "#]]
         .assert_eq(&shown.concat());
     }

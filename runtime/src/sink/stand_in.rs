@@ -75,6 +75,11 @@ impl StandInIndex {
         self.store.newest()
     }
 
+    /// Lets an index refuse documents in which this field is text, or take them again: a mapping that is wrong, and one that is mended.
+    pub fn map_number(&self, index: &str, field: &str, is_number: bool) {
+        self.store.map_number(index, field, is_number);
+    }
+
     /// Makes room: forgets what every index with more documents holds.
     pub fn forget_above(&self, documents_max: usize) {
         self.store.forget_above(documents_max);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::screen;
+use crate::cli::terminal::plain;
 use crate::config::{KafkaSettings, PipelineSettings};
 use crate::sink::dead_letter;
 use crate::source::{Admin, SourceError};
@@ -56,10 +56,10 @@ fn newest(kafka: &KafkaSettings, topic: &str) -> Result<Vec<String>, SourceError
         for row in (0..batch.len()).rev() {
             let header = |name: &str| {
                 let value = batch.headers(row).rfind(|(known, _)| *known == name.as_bytes());
-                value.and_then(|(_, value)| value).map(screen::plain)
+                value.and_then(|(_, value)| value).map(plain)
             };
             let words = [dead_letter::REASON, dead_letter::MESSAGE].map(|name| header(name).unwrap_or_default());
-            let value = screen::plain(batch.value(row).unwrap_or_default());
+            let value = plain(batch.value(row).unwrap_or_default());
             let origin = header(dead_letter::ORIGIN).unwrap_or_default();
             letters.push(format!("{} ({origin})  {value}", words.join(": ")));
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::screen::{Lines, View, page};
 use crate::cli::PipelineFile;
+use crate::cli::terminal;
 
 /// How often a terminal's page is drawn, and how often news are told without one.
 const PAGE_EVERY: Duration = Duration::from_millis(250);
@@ -45,7 +46,7 @@ impl Look {
             return;
         }
         self.next = Some(now + PAGE_EVERY);
-        let (width, height) = size();
+        let (width, height) = terminal::size();
         let page = page(view, width, height);
         if page != self.shown {
             print(&format!("{CLEAR}{page}"));
@@ -58,17 +59,6 @@ fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     // Whoever read it may be gone: Ctrl-C ends it all the same.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// Of the terminal, in columns and lines.
-fn size() -> (usize, usize) {
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the pointer is to a winsize that lives through the call, which only writes it.
-    let code = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-    match (code, size.ws_col, size.ws_row) {
-        (0, 1.., 2..) => (size.ws_col.into(), usize::from(size.ws_row) - 1),
-        _ => (120, 40),
-    }
 }
 
 /// What tells one content of files from another.

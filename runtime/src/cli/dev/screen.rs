@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::builder::Word;
 use crate::cli::columns::{Columns, dead_letters, grouped};
+use crate::cli::terminal::plain;
 use crate::pipeline::{Phase, PlaceStatus, Snapshot};
 
 /// Every so many lines without a terminal one says how many records there were.
@@ -113,11 +114,6 @@ fn documents(view: &View) -> Vec<String> {
     view.documents.iter().rev().map(|(index, body)| format!("{index}  {}", plain(body))).collect()
 }
 
-/// Of a record, a line that does nothing to the terminal.
-pub(super) fn plain(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).replace(char::is_control, " ")
-}
-
 fn told(word: &Word) -> String {
     let after = |said: &str| if said.is_empty() { String::new() } else { format!("{said}\n") };
     match word {
@@ -219,11 +215,6 @@ mod tests {
         assert!(all.contains(words) && all.contains(error) && all.contains("last dead letters\n  field: no"), "{all}");
         assert!(all.find("error: expected") < all.find("last documents"), "a low terminal shows it: {all}");
         assert_eq!(page(&view, 4, 3).lines().count(), 3);
-    }
-
-    #[test]
-    fn a_record_does_nothing_to_the_terminal() {
-        assert_eq!(plain(b"{\n\"a\":\x1b[2J\r1}"), "{ \"a\": [2J 1}");
     }
 
     #[test]

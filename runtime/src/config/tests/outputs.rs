@@ -216,13 +216,19 @@ fn what_is_done_with_documents() {
     let scripted = output("operation = { script = \"ctx._source.n = 1\" }\nid = \"$key\"");
     assert_eq!(scripted.operation, WriteOperation::Script("ctx._source.n = 1".to_owned()));
     let wrong = [
-        "operation = \"upsert\"",
-        "operation = \"update\"",
-        "operation = \"update\"\nid = { field = \"a\", version = \"v\" }",
-        "id = \"order.id\"",
-        "operation = \"create\"\nid = \"$key\"\ntombstones = \"delete\"",
-        "id = \"$key\"\nrouting = \"a\"\ntombstones = \"delete\"",
+        ("operation = \"upsert\"", "no such choice"),
+        ("operation = \"update\"", "nothing says which document is updated"),
+        (
+            "operation = \"update\"\nid = { field = \"a\", version = \"v\" }",
+            "versions are for documents that are indexed",
+        ),
+        ("id = \"order.id\"", "`id` has no version"),
+        ("operation = \"create\"\nid = \"$key\"\ntombstones = \"delete\"", "what was created is not deleted"),
+        ("id = \"$key\"\nrouting = \"a\"\ntombstones = \"delete\"", "nothing says on which shard the document is"),
     ];
-    let shown = wrong.map(|lines| parse(&file(lines)).expect_err(lines).to_string());
-    expect![[r#""#]].assert_eq(&shown.join("\n"));
+    for (lines, message) in wrong {
+        let errors = parse(&file(lines)).expect_err(lines);
+        assert_eq!(errors.0.len(), 1, "{errors}");
+        assert_eq!(errors.0[0].message, message, "{lines}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::record::{Reason, ReasonKind, RejectedDocument};
 use crate::sink::answer::Fault;
 use crate::sink::bulk::{Bulk, BulkBuilder, ItemView};
 use crate::sink::counters::add;
-use crate::sink::lines::take_apart;
+use crate::sink::lines::{Apart, take_apart};
 use crate::sink::pace::Ceiling;
 use crate::sink::request::Landing;
 use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_request};
@@ -176,7 +176,7 @@ impl Dispatcher {
     }
 
     fn refuse(&mut self, item: &ItemView<'_>, status: u16, error_type: &str, message: &str) {
-        let (index, id, body) = take_apart(item.bytes).unwrap_or_default();
+        let Apart { index, id, version, body } = take_apart(item.bytes).unwrap_or_default();
         tracing::debug!(index, id, "refused for good: {message}");
         add(&self.shared.rejected, 1);
         self.shared.in_flight_bytes.fetch_sub(item.bytes.len(), Relaxed);
@@ -187,6 +187,7 @@ impl Dispatcher {
             error_type: error_type.into(),
             index,
             id,
+            version,
             body,
         };
         self.batches.rejected(item.batch, rejected);

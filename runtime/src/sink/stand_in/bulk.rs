@@ -165,6 +165,10 @@ fn write(store: &Store, item: &Item<'_>, brief: bool) -> Value {
     {
         return failed(400, "document_parsing_exception", format!("failed to parse: {error}"));
     }
+    if let Some(field) = item.source.as_deref().and_then(|source| store.wrong_field(index, source)) {
+        let reason = format!("failed to parse field [{field}] of type [long] in document with id '{id}'");
+        return failed(400, "document_parsing_exception", reason);
+    }
     let (status, result, version) = match store.write(index, id, item.version, item.source.as_deref()) {
         Written::Created { version } => (201, "created", version),
         Written::Updated { version } => (200, "updated", version),

@@ -1,6 +1,6 @@
 //! What the stand-in index holds: documents with versions, in memory. Deleted ones keep their version.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub(super) struct Store {
     indices: Mutex<BTreeMap<String, Index>>,
     newest: Mutex<VecDeque<(String, Vec<u8>)>>,
     pub templates: Mutex<BTreeMap<String, Value>>,
+    /// Indices, and a field of each that is a number.
+    numbers: Mutex<BTreeSet<(String, String)>>,
 }
 
 #[derive(Debug, Default)]
@@ -116,6 +118,22 @@ impl Store {
     /// The index and the JSON of the documents that were written last, the newest at the end.
     pub fn newest(&self) -> Vec<(String, Vec<u8>)> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    pub fn map_number(&self, index: &str, field: &str, is_number: bool) {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mapped = (index.to_owned(), field.to_owned());
+        let _changed = if is_number { numbers.insert(mapped) } else { numbers.remove(&mapped) };
+    }
+
+    /// The field of a document that is text where the index wants a number.
+    pub fn wrong_field(&self, index: &str, source: &[u8]) -> Option<String> {
+        let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_index = numbers.iter().filter(|(name, _)| name == index).map(|(_, field)| field);
+        let mut fields = of_index.peekable();
+        fields.peek()?;
+        let document: Value = serde_json::from_slice(source).ok()?;
+        fields.find(|field| document[field.as_str()].is_string()).cloned()
     }
 
     /// Forgets what every index with more documents holds.

@@ -1,5 +1,6 @@
 //! Ranges of records, read outside the group from beginning to end.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use rdkafka::types::RDKafkaErrorCode;
@@ -32,9 +33,21 @@ struct Reading<'a> {
 impl Admin {
     /// Shows all records of these ranges, in batches. The client reads nothing else after it.
     pub fn read(
-        mut self,
+        self,
         ranges: &[RecordRange],
         mut show: impl FnMut(&Partition, RecordBatch),
+    ) -> Result<(), SourceError> {
+        self.read_while(ranges, |partition, batch| {
+            show(partition, batch);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same, until it has seen enough. It may take its time: nothing is read meanwhile.
+    pub fn read_while(
+        mut self,
+        ranges: &[RecordRange],
+        mut show: impl FnMut(&Partition, RecordBatch) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
         let refused = |code: RDKafkaErrorCode| SourceError::Request {
             what: "reading records".to_owned(),
@@ -46,10 +59,10 @@ impl Admin {
         let starts: Vec<_> =
             readings.iter().map(|reading| (reading.range.partition.clone(), reading.range.start)).collect();
         self.consumer.assign(&starts).map_err(refused)?;
-        let mut heard = Instant::now();
-        while readings.iter().any(|reading| !reading.done) {
+        let (mut heard, mut flow) = (Instant::now(), ControlFlow::Continue(()));
+        while flow.is_continue() && readings.iter().any(|reading| !reading.done) {
             self.consumer.take(WAIT, TAKE_MAX, |received| {
-                let Some((_, number)) = received.place() else { return };
+                let Some((_, number)) = received.place().filter(|_| flow.is_continue()) else { return };
                 let its = |reading: &&mut Reading| {
                     let partition = &reading.range.partition;
                     partition.number == number && *partition.topic == *received.topic()
@@ -72,7 +85,8 @@ impl Admin {
                 let is_full = reading.batch.len() >= BATCH_RECORDS_MAX || reading.batch.bytes() >= BATCH_BYTES_MAX;
                 if !reading.batch.is_empty() && (is_full || reading.done) {
                     let batch = std::mem::replace(&mut reading.batch, BatchBuilder::new(EventTime::MIN));
-                    show(&reading.range.partition, batch.finish());
+                    flow = show(&reading.range.partition, batch.finish());
+                    heard = Instant::now();
                 }
             });
             if heard.elapsed() > PATIENCE {

@@ -1,0 +1,162 @@
+//! `tidegate dead-letters`: what a pipeline could not index, to look at, to take out, and to send again when what was wrong is mended.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+mod choose;
+mod export;
+mod list;
+mod pretty;
+mod replay;
+mod show;
+mod stats;
+
+use super::PipelineFile;
+use crate::config::PipelineSettings;
+use crate::pipeline::{DeadLetterTopic, FoundLetter, LetterFilter};
+use crate::record::{ErrorKind, EventTime, HasKind, Origin};
+use crate::sink::Letter;
+use crate::sink::dead_letter::{ERROR_TYPE, PLUGIN};
+
+pub use replay::LettersLeft;
+
+#[derive(Args)]
+pub struct DeadLettersArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Lists dead letters, the newest last
+    List(list::ListArgs),
+    /// Shows all of one dead letter, and what can be done about it
+    Show(show::ShowArgs),
+    /// Counts dead letters by reason, output and who refused them
+    Stats(stats::StatsArgs),
+    /// Sends dead letters through the present components and settings again, and writes none
+    Replay(replay::ReplayArgs),
+    /// Writes dead letters into a file, a line of JSON each, so that nothing of them is lost
+    Export(export::ExportArgs),
+}
+
+/// Why a command is not done, apart from what servers and components say.
+#[derive(Debug, Error)]
+pub enum DeadLetterCommandError {
+    #[error("no dead letter fits; {there} of the pipeline in topic=`{topic}`: `tidegate dead-letters list` shows them")]
+    NotThere { topic: String, there: String },
+    #[error(
+        "{fit} dead letters fit, and one is shown: name it by its position or identity, as `tidegate dead-letters list` shows it"
+    )]
+    Several { fit: u64 },
+    #[error("the file is there already, and is not overwritten: file=`{}`", file.display())]
+    Exists { file: PathBuf },
+}
+
+impl HasKind for DeadLetterCommandError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            DeadLetterCommandError::NotThere { .. }
+            | DeadLetterCommandError::Several { .. }
+            | DeadLetterCommandError::Exists { .. } => ErrorKind::Config,
+        }
+    }
+}
+
+pub fn run(args: &DeadLettersArgs) -> anyhow::Result<()> {
+    match &args.what {
+        What::List(args) => list::run(args),
+        What::Show(args) => show::run(args),
+        What::Stats(args) => stats::run(args),
+        What::Replay(args) => replay::run(args),
+        What::Export(args) => export::run(args),
+    }
+}
+
+/// A pipeline file, and which of its dead letters.
+#[derive(Args)]
+struct Chosen {
+    #[command(flatten)]
+    pipeline: PipelineFile,
+    #[command(flatten)]
+    letters: choose::LetterArgs,
+}
+
+/// The topic of a pipeline file, and what fits.
+struct Letters {
+    settings: PipelineSettings,
+    filter: LetterFilter,
+    topic: DeadLetterTopic,
+}
+
+impl Chosen {
+    fn load(&self) -> anyhow::Result<(PipelineSettings, LetterFilter)> {
+        let settings = self.pipeline.load()?;
+        let filter = self.letters.filter()?;
+        filter.check(&settings)?;
+        Ok((settings, filter))
+    }
+
+    fn open(&self) -> anyhow::Result<Letters> {
+        let (settings, filter) = self.load()?;
+        let topic = DeadLetterTopic::open(&settings)?;
+        if topic.foreign() > 0 {
+            let (messages, topic) = (topic.foreign(), &settings.dead_letters.topic);
+            tracing::warn!(messages, topic, "passed over: they are no dead letters of this pipeline");
+        }
+        Ok(Letters { settings, filter, topic })
+    }
+}
+
+impl Letters {
+    fn each(&self, mut show: impl FnMut(FoundLetter) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let mut failed = None;
+        self.topic.each(&self.filter, |found| match show(found) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn not_there(&self) -> DeadLetterCommandError {
+        let there = super::columns::count(self.topic.len() as u64, "dead letter");
+        DeadLetterCommandError::NotThere { topic: self.settings.dead_letters.topic.clone(), there }
+    }
+}
+
+/// `PARTITION-OFFSET` in the dead-letter topic.
+fn position(origin: &Origin) -> String {
+    format!("{}-{}", origin.partition.number, origin.offset)
+}
+
+fn time(time: Option<EventTime>) -> String {
+    time.map_or_else(String::new, |time| time.to_string())
+}
+
+/// The plugin that gave it up, or the index's word for the error.
+fn refused_by(letter: &Letter) -> &str {
+    letter.text(PLUGIN).or_else(|| letter.text(ERROR_TYPE)).unwrap_or_default()
+}
+
+/// What a line of JSON says of a letter, everywhere.
+fn as_json(FoundLetter { letter, copies }: &FoundLetter) -> Value {
+    json!({
+        "position": position(&letter.position),
+        "time": letter.written.map(|time| time.to_string()),
+        "identity": letter.identity(),
+        "reason": letter.reason(),
+        "message": letter.message(),
+        "output": letter.output(),
+        "plugin": letter.text(PLUGIN),
+        "error_type": letter.text(ERROR_TYPE),
+        "origin": letter.origin(),
+        "copies": copies,
+    })
+}

@@ -1,0 +1,290 @@
+//! A replay: dead letters go through the present components and settings again, with the ids and versions that their documents would have
+//! had. It writes no dead letter, so it cannot go round in circles.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::replay_lanes::ReplayLanes;
+use super::sending::{self, Fate, Sent};
+use super::{DeadLetterTopic, FoundLetter, LetterFilter, Obstacle, Portion};
+use crate::config::{KafkaSettings, PipelineSettings};
+use crate::lane::{Known, Plan};
+use crate::pipeline::{MemoryDivision, PipelineError, probe};
+use crate::plugin::THREAD_STACK_BYTES;
+use crate::record::{Commitment, EventTime, Offset, Partition};
+use crate::sink::Sink;
+use crate::source::Admin;
+
+/// How often the log says how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// What is asked for.
+#[derive(Clone, Default, Debug)]
+pub struct Replay {
+    pub filter: LetterFilter,
+    /// At most so many letters, the oldest.
+    pub letters_max: Option<u64>,
+    /// Everything but the index: nothing is sent, and no position is kept.
+    pub dry_run: bool,
+    /// Does not go on where an earlier replay has ended.
+    pub from_beginning: bool,
+}
+
+/// What was done, or would be.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Replayed {
+    /// Letters that were looked at and fit: settled, refused and stuck together.
+    pub chosen: u64,
+    pub settled: u64,
+    pub refused: u64,
+    /// Those that cannot be replayed.
+    pub stuck: BTreeMap<Obstacle, u64>,
+    /// Documents for the index, by its name: written, deleted.
+    pub indices: BTreeMap<String, (u64, u64)>,
+    /// Documents that the index took.
+    pub taken: u64,
+    /// Documents of which the index had this version or a newer one.
+    pub superseded: u64,
+    /// Documents that the index refused and that the policy drops.
+    pub dropped_by_policy: u64,
+    /// Records that a filter drops now.
+    pub dropped: u64,
+    /// Settled letters whose records belong into windows as well, which are not written anew.
+    pub beside_windows: u64,
+    /// The outputs with these windows.
+    pub windows: Vec<String>,
+    /// Messages of the topic that are no dead letters of this pipeline.
+    pub foreign: u64,
+    /// Where it began, if an earlier replay had come so far, and how far it has come, in the dead-letter topic.
+    pub positions: Vec<(Partition, Option<Offset>, Offset)>,
+    /// Somebody wanted it to stop before it had looked at all.
+    pub stopped: bool,
+}
+
+/// Replays letters of a pipeline, whether it runs or not. `tell` is told what became of each; it is called on a thread of its own.
+///
+/// What does not start is an error before anything is sent. Without a filter, progress is kept in the consumer group
+/// `PIPELINE.dead-letters-replay`, and the next replay without a filter goes on there.
+pub fn replay(
+    settings: &PipelineSettings,
+    asked: &Replay,
+    stop: &AtomicBool,
+    tell: &mut (dyn FnMut(&FoundLetter, &Fate) + Send),
+) -> Result<Replayed, PipelineError> {
+    let run = || {
+        let (replaying, topic) = Replaying::start(settings, asked, stop)?;
+        replaying.run(&topic, tell)
+    };
+    thread::scope(|scope| {
+        let replaying = thread::Builder::new().name("replay".to_owned()).stack_size(THREAD_STACK_BYTES);
+        let joined = replaying.spawn_scoped(scope, run).map_err(PipelineError::Thread)?.join();
+        joined.unwrap_or_else(|_| Err(PipelineError::Panicked { thread: "replay".to_owned() }))
+    })
+}
+
+struct Replaying<'a> {
+    asked: &'a Replay,
+    stop: &'a AtomicBool,
+    lanes: ReplayLanes,
+    /// None in a dry run.
+    sink: Option<Sink>,
+    /// Keeps the sink alive.
+    _requests: tokio::runtime::Runtime,
+    progress: Progress,
+    done: Replayed,
+    said: Instant,
+}
+
+/// The consumer group of replays.
+struct Progress {
+    /// None where no position is kept.
+    admin: Option<Admin>,
+    begun: Vec<(Partition, Offset)>,
+}
+
+impl<'a> Replaying<'a> {
+    fn start(
+        settings: &PipelineSettings,
+        asked: &'a Replay,
+        stop: &'a AtomicBool,
+    ) -> Result<(Self, DeadLetterTopic), PipelineError> {
+        asked.filter.check(settings)?;
+        let lanes = ReplayLanes::load(settings, revision(settings)?)?;
+        let requests = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("requests")
+            .enable_all()
+            .build()
+            .map_err(PipelineError::Thread)?;
+        // A secret that cannot be read is told of in a dry run too.
+        let documents_bytes = MemoryDivision::of(settings.limits.memory_bytes).documents_bytes;
+        let sink = Sink::start(&settings.elasticsearch, requests.handle(), documents_bytes)?;
+        if !asked.dry_run {
+            probe::index(settings, &requests)?;
+        }
+        let topic = DeadLetterTopic::open(settings)?;
+        let progress = Progress::of(settings, asked, &topic)?;
+        let done = Replayed {
+            windows: lanes.with_windows().map(str::to_owned).collect(),
+            foreign: topic.foreign(),
+            positions: progress.begun.iter().map(|(it, at)| (it.clone(), Some(*at), *at)).collect(),
+            ..Replayed::default()
+        };
+        let sink = Some(sink).filter(|_| !asked.dry_run);
+        let said = Instant::now();
+        Ok((Replaying { asked, stop, lanes, sink, _requests: requests, progress, done, said }, topic))
+    }
+
+    fn run(
+        mut self,
+        topic: &DeadLetterTopic,
+        tell: &mut (dyn FnMut(&FoundLetter, &Fate) + Send),
+    ) -> Result<Replayed, PipelineError> {
+        let begun = self.progress.begun.clone();
+        let mut failed = None;
+        topic.portions(&self.asked.filter, &begun, |portion| match self.portion(portion, tell) {
+            Ok(flow) => flow,
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(self.done),
+        }
+    }
+
+    fn portion(
+        &mut self,
+        mut portion: Portion,
+        tell: &mut (dyn FnMut(&FoundLetter, &Fate) + Send),
+    ) -> Result<ControlFlow<()>, PipelineError> {
+        if self.stop.load(Relaxed) {
+            self.done.stopped = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        let left = self.asked.letters_max.map(|most| usize::try_from(most - self.done.chosen).unwrap_or(usize::MAX));
+        let is_last = left.is_some_and(|left| left <= portion.letters.len());
+        if let Some(first_left) = left.and_then(|left| portion.letters.get(left)) {
+            portion.next = first_left.letter.position.offset;
+            portion.letters.truncate(left.unwrap_or_default());
+        }
+        let Portion { partition, letters, next } = portion;
+        let sent = sending::send(&mut self.lanes, self.sink.as_ref(), &letters, now(), self.stop)?;
+        self.count_index();
+        if !self.count(&letters, sent, tell) {
+            self.done.stopped = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        self.progress.keep(&partition, next)?;
+        self.reached(partition, next);
+        self.say();
+        Ok(if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// False where the letters were not judged.
+    fn count(
+        &mut self,
+        letters: &[FoundLetter],
+        sent: Sent,
+        tell: &mut (dyn FnMut(&FoundLetter, &Fate) + Send),
+    ) -> bool {
+        let Some(fates) = sent.fates else { return false };
+        let done = &mut self.done;
+        for (index, (written, deleted)) in sent.indices {
+            let counts = done.indices.entry(index).or_default();
+            *counts = (counts.0 + written, counts.1 + deleted);
+        }
+        done.dropped += sent.dropped;
+        for (found, fate) in letters.iter().zip(&fates) {
+            done.chosen += 1;
+            match fate {
+                Fate::Settled => {
+                    done.settled += 1;
+                    let is_of_all = found.letter.output().is_none();
+                    done.beside_windows += u64::from(is_of_all && !done.windows.is_empty());
+                }
+                Fate::Refused { .. } => done.refused += 1,
+                Fate::Stuck(obstacle) => *done.stuck.entry(*obstacle).or_default() += 1,
+            }
+            tell(found, fate);
+        }
+        true
+    }
+
+    fn count_index(&mut self) {
+        let Some(counters) = self.sink.as_ref().map(Sink::counters) else { return };
+        self.done.taken = counters.settled;
+        self.done.superseded = counters.superseded;
+        self.done.dropped_by_policy = counters.dropped;
+    }
+
+    fn reached(&mut self, partition: Partition, next: Offset) {
+        match self.done.positions.iter_mut().find(|(known, ..)| *known == partition) {
+            Some((_, _, reached)) => *reached = next,
+            None => self.done.positions.push((partition, None, next)),
+        }
+    }
+
+    fn say(&mut self) {
+        if self.said.elapsed() < SAY_EVERY {
+            return;
+        }
+        self.said = Instant::now();
+        let Replayed { chosen, settled, refused, .. } = self.done;
+        tracing::info!(chosen, settled, refused, "replaying");
+    }
+}
+
+impl Progress {
+    /// With a filter all of the topic is looked at, and nothing is kept: ids and versions make a replay of what was replayed harmless.
+    fn of(settings: &PipelineSettings, asked: &Replay, topic: &DeadLetterTopic) -> Result<Progress, PipelineError> {
+        if !asked.filter.is_empty() {
+            return Ok(Progress { admin: None, begun: Vec::new() });
+        }
+        let group = format!("{}.dead-letters-replay", settings.name);
+        let kafka = KafkaSettings { group, instance: None, ..settings.kafka.clone() };
+        let mut admin = Admin::new(&kafka)?;
+        let mut begun = Vec::new();
+        if !asked.from_beginning && !topic.ranges.is_empty() {
+            let partitions: Vec<Partition> = topic.ranges.iter().map(|range| range.partition.clone()).collect();
+            for (range, position) in topic.ranges.iter().zip(admin.positions(&partitions)?) {
+                // One that lies elsewhere is of a topic of before.
+                if let Some((offset, _)) = position.filter(|(offset, _)| (range.start..=range.end).contains(&offset)) {
+                    begun.push((range.partition.clone(), offset));
+                }
+            }
+        }
+        Ok(Progress { admin: Some(admin).filter(|_| !asked.dry_run), begun })
+    }
+
+    fn keep(&mut self, partition: &Partition, next: Offset) -> Result<(), PipelineError> {
+        let Some(admin) = &mut self.admin else { return Ok(()) };
+        let position = Commitment { offset: next, metadata: String::new() };
+        Ok(admin.commit(&[(partition.clone(), position)])?)
+    }
+}
+
+/// The pipeline's, as its positions have it; 0 where it has none.
+fn revision(settings: &PipelineSettings) -> Result<u16, PipelineError> {
+    let mut admin = Admin::new(&settings.kafka)?;
+    let parts = Plan::parts_topic_of(settings);
+    let mut revision = 0;
+    for topic in settings.kafka.topics.iter().chain(&parts) {
+        // One that is gone says nothing.
+        let Some(found) = admin.find(topic)? else { continue };
+        let partitions: Vec<Partition> = found.partitions.iter().map(|it| Partition::new(topic, it.number)).collect();
+        let known = admin.positions(&partitions)?.into_iter().flatten().filter_map(|(_, text)| Known::of(&text));
+        revision = known.map(|known| known.revision).max().unwrap_or_default().max(revision);
+    }
+    Ok(revision)
+}
+
+fn now() -> EventTime {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EventTime::from_micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+}

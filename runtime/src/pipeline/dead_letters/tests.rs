@@ -1,0 +1,151 @@
+//! Which letters go where, and with which ids and versions; no component, no server.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::replay_lanes::{LaneKey, ReplayLanes, Way};
+use super::sending::{Fate, send};
+use super::*;
+use crate::record::BatchBuilder;
+
+const FILE: &str = r#"
+    name = "clicks"
+    [source.kafka]
+    brokers = "localhost:9092"
+    topics = ["events"]
+    [source.decode]
+    event_time = "$timestamp"
+    [sink.elasticsearch]
+    urls = ["http://localhost:9200"]
+    [[output]]
+    name = "all"
+    index = "all"
+    [[output]]
+    name = "users"
+    index = "users"
+    id = "user"
+"#;
+const WINDOWS: &str = r#"
+    [watermark]
+    out_of_order = "1s"
+    [[output]]
+    name = "counts"
+    index = "counts"
+    [output.aggregate]
+    plugin = "count.wasm"
+    group_by = ["g"]
+    window = { tumbling = "1m" }
+"#;
+
+fn settings() -> PipelineSettings {
+    let text = format!("{FILE}{WINDOWS}");
+    let parsed = PipelineSettings::parse(&text, Path::new("p.toml"), &|_| None, None);
+    parsed.unwrap_or_else(|errors| panic!("{errors}")).0
+}
+
+fn lanes(revision: u16) -> ReplayLanes {
+    ReplayLanes::load(&settings(), revision).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn found(identity: &str, value: Option<&str>, headers: &[(&str, &str)]) -> FoundLetter {
+    let mut batch = BatchBuilder::new(EventTime::MIN);
+    batch.push(Offset(0), None, None, value.map(str::as_bytes));
+    batch.header(b"tidegate-identity", Some(identity.as_bytes()));
+    let origin = identity.split('/').next().unwrap_or_default();
+    batch.header(b"tidegate-origin", Some(origin.as_bytes()));
+    headers.iter().for_each(|(name, value)| batch.header(name.as_bytes(), Some(value.as_bytes())));
+    let letter = Letter::read(&Partition::new("dead", 0), &batch.finish(), 0).expect("it has an identity");
+    FoundLetter { letter, copies: 1 }
+}
+
+fn way(identity: &str, headers: &[(&str, &str)]) -> Result<Way, Obstacle> {
+    lanes(0).way(&found(identity, Some("{}"), headers).letter)
+}
+
+fn lane(revision: u16, selection: Option<usize>) -> Result<Way, Obstacle> {
+    let lane = LaneKey { partition: Partition::new("events", 3), revision, selection };
+    Ok(Way::Lane { lane, offset: Offset(7) })
+}
+
+#[test]
+fn a_record_goes_through_its_output_or_through_all_without_windows() {
+    assert_eq!(way("events-3-7//0", &[]), lane(0, None));
+    assert_eq!(way("events-3-7/users/2", &[("tidegate-revision", "4")]), lane(4, Some(1)));
+    assert_eq!(way("events-3-7/counts/0", &[]), Err(Obstacle::Windows));
+    assert_eq!(way("events-3-7/gone/0", &[]), Err(Obstacle::UnknownOutput));
+    assert_eq!(way("events-3-7/all/0", &[("tidegate-omitted", "2000000")]), Err(Obstacle::Omitted));
+    assert_eq!(way("something", &[]), Err(Obstacle::Unknown));
+}
+
+#[test]
+fn a_record_without_a_revision_is_of_the_first_one() {
+    let letter = found("events-3-7/all/0", Some("{}"), &[]).letter;
+    assert_eq!(lanes(0).way(&letter), lane(0, Some(0)));
+    assert_eq!(lanes(1).way(&letter), Err(Obstacle::NoRevision));
+}
+
+#[test]
+fn a_windows_document_goes_to_the_index_with_its_version() {
+    let document = |more: &[(&str, &str)]| {
+        let headers = [&[("tidegate-reason", "sink"), ("tidegate-index", "counts-1")], more].concat();
+        way("document/counts/counts:1:2:n;", &headers)
+    };
+    assert_eq!(
+        document(&[("tidegate-version", "9")]),
+        Ok(Way::Index { index: "counts-1".to_owned(), pipeline: None, version: 9 })
+    );
+    assert_eq!(document(&[]), Err(Obstacle::NoVersion));
+    assert_eq!(document(&[("tidegate-reason", "plugin"), ("tidegate-version", "9")]), Err(Obstacle::NotMade));
+    assert_eq!(way("part/events-3/counts/0/60/0/AA", &[]), Err(Obstacle::LatePart));
+}
+
+/// Without a sink nothing is sent; what a lane would send is counted, and what it refuses is told.
+#[test]
+fn letters_in_any_order_become_documents_once_each() {
+    let letters = [
+        found("events-3-9//0", Some(r#"{"user":"a"}"#), &[]),
+        found("events-3-7/all/0", Some("{}"), &[]),
+        found("events-3-8/users/0", Some("{}"), &[]),
+        found("events-3-7/all/1", Some("{}"), &[]),
+        found("events-2-1/users/0", Some("no JSON"), &[]),
+        found("events-3-7/counts/0", Some("{}"), &[]),
+    ];
+    let sent = send(&mut lanes(0), None, &letters, EventTime::from_micros(0), &AtomicBool::new(false));
+    let sent = sent.unwrap_or_else(|error| panic!("{error}"));
+    let counts: Vec<_> = sent.indices.iter().map(|(index, counts)| (index.as_str(), *counts)).collect();
+    assert_eq!(counts, [("all", (2, 0)), ("users", (1, 0))]);
+    let reason = |fate: &Fate| match fate {
+        Fate::Settled => "settled".to_owned(),
+        Fate::Refused { reason, .. } => reason.clone(),
+        Fate::Stuck(obstacle) => obstacle.name().to_owned(),
+    };
+    let fates: Vec<String> = sent.fates.expect("nothing is waited for").iter().map(reason).collect();
+    assert_eq!(fates, ["settled", "settled", "field", "settled", "json", "windows"]);
+}
+
+#[test]
+fn the_last_letter_of_an_identity_counts() {
+    let mut last = HashMap::new();
+    let mut at = |partition: i32, offset: i64, millis: i64| {
+        let mut letter = found("events-3-7//0", None, &[]).letter;
+        letter.position = Partition::new("dead", partition).origin(Offset(offset));
+        letter.written = Some(EventTime::from_micros(millis * 1000));
+        note(&mut last, &letter);
+        let last = &last[&hash_of("events-3-7//0")];
+        (last.partition, last.offset.0, last.copies)
+    };
+    assert_eq!(at(0, 5, 10), (0, 5, 1));
+    assert_eq!(at(0, 6, 9), (0, 6, 2), "the broker's order counts within a partition");
+    assert_eq!(at(1, 2, 20), (1, 2, 3));
+    assert_eq!(at(0, 8, 15), (1, 2, 4));
+}
+
+#[test]
+fn a_filter_that_can_fit_nothing_is_an_error() {
+    let check = |filter: LetterFilter| filter.check(&settings()).map_err(|error| error.to_string());
+    let outputs = |name: &str| LetterFilter { outputs: vec![name.to_owned()], ..LetterFilter::default() };
+    assert_eq!(check(outputs("counts")), Ok(()));
+    assert!(check(outputs("al")).expect_err("there is none").ends_with("there are: all, users, counts"));
+    let (since, until) = (Some(EventTime::from_micros(2)), Some(EventTime::from_micros(2)));
+    assert!(check(LetterFilter { since, until, ..LetterFilter::default() }).is_err());
+}
