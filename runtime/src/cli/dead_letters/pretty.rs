@@ -100,7 +100,7 @@ mod tests {
     fn what_is_no_json_is_text_or_digits() {
         assert_eq!(pretty("größe\n".as_bytes()), "größe\n");
         expect![[r#"
-            00000000  ff 00 41                                          ..A
+            00000000  ff 00 41                                         ..A
         "#]]
         .assert_eq(&pretty(b"\xff\0A"));
         assert_eq!(pretty(b"\x1b[2J").lines().count(), 1);

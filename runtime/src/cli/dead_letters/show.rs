@@ -128,6 +128,8 @@ mod tests {
         topics = ["events"]
         [source.decode]
         event_time = "time"
+        [watermark]
+        out_of_order = "1m"
         [sink.elasticsearch]
         urls = ["http://localhost:9200"]
         [[output]]

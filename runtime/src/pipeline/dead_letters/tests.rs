@@ -23,7 +23,7 @@ const FILE: &str = r#"
     [[output]]
     name = "users"
     index = "users"
-    id = "user"
+    id = { field = "user", version = "v" }
 "#;
 const WINDOWS: &str = r#"
     [watermark]
@@ -103,7 +103,7 @@ fn a_windows_document_goes_to_the_index_with_its_version() {
 #[test]
 fn letters_in_any_order_become_documents_once_each() {
     let letters = [
-        found("events-3-9//0", Some(r#"{"user":"a"}"#), &[]),
+        found("events-3-9//0", Some(r#"{"user":"a","v":1}"#), &[]),
         found("events-3-7/all/0", Some("{}"), &[]),
         found("events-3-8/users/0", Some("{}"), &[]),
         found("events-3-7/all/1", Some("{}"), &[]),
