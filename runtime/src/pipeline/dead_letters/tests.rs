@@ -53,6 +53,7 @@ fn found(identity: &str, value: Option<&str>, headers: &[(&str, &str)]) -> Found
     batch.header(b"tidegate-identity", Some(identity.as_bytes()));
     let origin = identity.split('/').next().unwrap_or_default();
     batch.header(b"tidegate-origin", Some(origin.as_bytes()));
+    batch.header(b"tidegate-timestamp", Some(b"1500"));
     headers.iter().for_each(|(name, value)| batch.header(name.as_bytes(), Some(value.as_bytes())));
     let letter = Letter::read(&Partition::new("dead", 0), &batch.finish(), 0).expect("it has an identity");
     FoundLetter { letter, copies: 1 }
