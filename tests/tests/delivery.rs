@@ -81,7 +81,7 @@ fn what_is_created_updated_and_deleted_is_the_fold_of_the_records_whatever_is_ki
         librdkafka = {{ "session.timeout.ms" = "6000" }}
         [source.decode]
         event_time = "timestamp"
-        timestamp_unit = "ms"
+        timestamp_unit = "milliseconds"
         [sink.elasticsearch]
         urls = ["{}"]
         bulk_age_max = "20ms"
