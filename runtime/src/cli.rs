@@ -73,7 +73,7 @@ enum Command {
     /// Reads records again from a time, an offset or the beginning, and writes over what they gave before
     Rewind(rewind::RewindArgs),
     /// Looks into the dead letters of a pipeline, and sends them again when what was wrong is mended
-    DeadLetters(dead_letters::DeadLettersArgs),
+    DeadLetters(Box<dead_letters::DeadLettersArgs>),
     /// Shows samples of what passes a place of a running pipeline, and what becomes of it
     Tap(tap::TapArgs),
     /// Shows what a component is, reads, writes and wants

@@ -67,11 +67,14 @@ fn what_is_created_updated_and_deleted_is_the_fold_of_the_records_whatever_is_ki
     kafka.create_topic(&topic, 1);
     kafka.create_topic(&dead_letters, 1);
     let folder = scratch("servers-operations");
-    let template = json!({
-        "index_patterns": [format!("first-{name}")],
-        "template": { "mappings": { "properties": { "n": { "type": "long" } } } },
-    });
-    fs::write(folder.join("first.json"), template.to_string()).expect("the scratch folder is writable");
+    // The first output takes numbers alone, whatever comes first; the others anything.
+    for (output, kind) in [("first", "long"), ("latest", "keyword"), ("current", "keyword")] {
+        let template = json!({
+            "index_patterns": [format!("{output}-{name}")],
+            "template": { "mappings": { "properties": { "n": { "type": kind } } } },
+        });
+        fs::write(folder.join(format!("{output}.json")), template.to_string()).expect("the scratch folder is writable");
+    }
     let text = format!(
         r#"
         name = "{name}"
@@ -99,11 +102,13 @@ fn what_is_created_updated_and_deleted_is_the_fold_of_the_records_whatever_is_ki
         operation = "update"
         id = "$key"
         routing = "country"
+        template = "latest.json"
         [[output]]
         name = "current"
         index = "current-{name}"
         id = "$key"
         tombstones = "delete"
+        template = "current.json"
         "#,
         servers.kafka, servers.elasticsearch
     );

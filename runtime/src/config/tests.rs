@@ -101,3 +101,21 @@ fn the_plugin_directory_can_be_told() {
         PipelineSettings::parse(&text, Path::new("p.toml"), &environment, Some(Path::new("/x"))).unwrap();
     assert_eq!(settings.plugins, Path::new("/x"));
 }
+
+#[test]
+fn the_pipelines_of_the_examples_and_scenarios_are_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = ["examples", "tests/scenarios"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let files: Vec<_> = folders
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path().join("pipeline.toml"))
+        .filter(|file| file.exists() && !file.to_str().unwrap().contains("/error-"))
+        .collect();
+    assert!(files.len() > 2);
+    for file in files {
+        if let Err(errors) = PipelineSettings::load(&file, &environment, None) {
+            panic!("{errors}");
+        }
+    }
+}

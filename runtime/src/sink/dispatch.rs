@@ -31,6 +31,7 @@ const ID_BYTES_MAX: usize = 512;
 /// While the index is unavailable, the log says so this often.
 const SAY_EVERY: Duration = Duration::from_secs(30);
 
+#[expect(clippy::large_enum_variant, reason = "nearly all are batches of documents")]
 pub(crate) enum Command {
     Submit { documents: DocumentBatch, done: Done },
     Flush,

@@ -10,6 +10,7 @@ use tidegate::record::{DocumentBatch, Message, Partition};
 use super::native;
 
 /// One thing that the outside still has to do.
+#[expect(clippy::large_enum_variant, reason = "most of them are documents")]
 pub enum Pending {
     /// Messages; the last one answers the ticket with the others of it.
     Write {

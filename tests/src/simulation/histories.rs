@@ -14,7 +14,9 @@ use super::input::{BEGIN, Record, TOPIC};
 use super::outputs::IDLE_GRACE;
 use super::{Difference, WINDOWED, native};
 
-const HISTORIES: [(&str, fn() -> Result<(), Difference>); 3] = [
+type History = fn() -> Result<(), Difference>;
+
+const HISTORIES: [(&str, History); 3] = [
     ("a session that has ended, at which nobody looked before the checkpoint", ended_before_the_checkpoint),
     ("a session that began before the checkpoint, of which nobody was told", begun_before_the_checkpoint),
     ("a part of before a rewind that comes after it", written_before_the_rewind),

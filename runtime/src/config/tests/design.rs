@@ -385,21 +385,3 @@ fn a_start_may_be_a_time() {
         assert_eq!(settings.kafka.start, Start::Timestamp { millis: 1_769_817_600_000 }, "{kafka}");
     }
 }
-
-#[test]
-fn the_pipelines_of_the_examples_and_scenarios_are_right() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders = ["examples", "tests/scenarios"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
-    let files: Vec<_> = folders
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.unwrap().path().join("pipeline.toml"))
-        .filter(|file| file.exists() && !file.to_str().unwrap().contains("/error-"))
-        .collect();
-    assert!(files.len() > 2);
-    for file in files {
-        if let Err(errors) = PipelineSettings::load(&file, &environment, None) {
-            panic!("{errors}");
-        }
-    }
-}

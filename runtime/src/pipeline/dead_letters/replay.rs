@@ -254,7 +254,7 @@ impl Progress {
             let partitions: Vec<Partition> = topic.ranges.iter().map(|range| range.partition.clone()).collect();
             for (range, position) in topic.ranges.iter().zip(admin.positions(&partitions)?) {
                 // One that lies elsewhere is of a topic of before.
-                if let Some((offset, _)) = position.filter(|(offset, _)| (range.start..=range.end).contains(&offset)) {
+                if let Some((offset, _)) = position.filter(|(offset, _)| (range.start..=range.end).contains(offset)) {
                     begun.push((range.partition.clone(), offset));
                 }
             }
