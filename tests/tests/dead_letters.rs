@@ -177,7 +177,7 @@ fn a_plugin_is_mended_and_what_it_rejected_is_indexed() {
     let tallies = job.0.tallies();
     let (mended, code) = job.replay(&["--plugin", "mark"]);
     assert_eq!((mended["taken"].as_u64(), code), (Some((rejected + late) as u64), 0), "{mended}");
-    assert_eq!(mended["beside_windows"], rejected + late, "they are told of");
+    assert_eq!(mended["beside"], rejected + late, "they are told of");
     job.check_documents(|n| Some(if n % EACH == 0 { "two" } else { "one" }));
     assert_eq!(job.0.tallies(), tallies, "closed windows stay as they are");
 

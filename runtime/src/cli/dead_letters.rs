@@ -22,6 +22,7 @@ use crate::record::{ErrorKind, EventTime, HasKind, Origin};
 use crate::sink::Letter;
 use crate::sink::dead_letter::{ERROR_TYPE, PLUGIN};
 
+use choose::LetterArgs;
 pub use replay::LettersLeft;
 
 #[derive(Args)]
@@ -77,15 +78,6 @@ pub fn run(args: &DeadLettersArgs) -> anyhow::Result<()> {
     }
 }
 
-/// A pipeline file, and which of its dead letters.
-#[derive(Args)]
-struct Chosen {
-    #[command(flatten)]
-    pipeline: PipelineFile,
-    #[command(flatten)]
-    letters: choose::LetterArgs,
-}
-
 /// The topic of a pipeline file, and what fits.
 struct Letters {
     settings: PipelineSettings,
@@ -93,16 +85,16 @@ struct Letters {
     topic: DeadLetterTopic,
 }
 
-impl Chosen {
-    fn load(&self) -> anyhow::Result<(PipelineSettings, LetterFilter)> {
-        let settings = self.pipeline.load()?;
-        let filter = self.letters.filter()?;
-        filter.check(&settings)?;
-        Ok((settings, filter))
-    }
+fn load(pipeline: &PipelineFile, letters: &LetterArgs) -> anyhow::Result<(PipelineSettings, LetterFilter)> {
+    let settings = pipeline.load()?;
+    let filter = letters.filter()?;
+    filter.check(&settings)?;
+    Ok((settings, filter))
+}
 
-    fn open(&self) -> anyhow::Result<Letters> {
-        let (settings, filter) = self.load()?;
+impl Letters {
+    fn open(pipeline: &PipelineFile, letters: &LetterArgs) -> anyhow::Result<Letters> {
+        let (settings, filter) = load(pipeline, letters)?;
         let topic = DeadLetterTopic::open(&settings)?;
         if topic.foreign() > 0 {
             let (messages, topic) = (topic.foreign(), &settings.dead_letters.topic);
@@ -110,9 +102,7 @@ impl Chosen {
         }
         Ok(Letters { settings, filter, topic })
     }
-}
 
-impl Letters {
     fn each(&self, mut show: impl FnMut(FoundLetter) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut failed = None;
         self.topic.each(&self.filter, |found| match show(found) {

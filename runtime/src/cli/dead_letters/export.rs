@@ -11,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::{Chosen, DeadLetterCommandError, position};
+use super::choose::LetterArgs;
+use super::{DeadLetterCommandError, Letters, position};
+use crate::cli::PipelineFile;
 use crate::cli::columns::count;
 use crate::pipeline::FoundLetter;
 use crate::sink::Letter;
@@ -22,10 +24,12 @@ const PREFIX: &str = "tidegate-";
 #[derive(Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    chosen: Chosen,
+    pipeline: PipelineFile,
     /// The file, which must not be there yet; `-` is stdout
     #[arg(long, value_name = "FILE|-")]
     to: PathBuf,
+    #[command(flatten)]
+    letters: LetterArgs,
 }
 
 /// A line.
@@ -60,7 +64,7 @@ enum Bytes {
 }
 
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
-    let letters = args.chosen.open()?;
+    let letters = Letters::open(&args.pipeline, &args.letters)?;
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match args.to.as_os_str() == "-" {
         true => Box::new(io::stdout()),
         false => {

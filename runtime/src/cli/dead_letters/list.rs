@@ -5,25 +5,28 @@ use std::io::IsTerminal;
 
 use clap::Args;
 
-use super::{Chosen, as_json, position, refused_by, time};
+use super::choose::LetterArgs;
+use super::{Letters, as_json, position, refused_by, time};
 use crate::cli::columns::{Columns, count};
-use crate::cli::{print, terminal};
+use crate::cli::{PipelineFile, print, terminal};
 use crate::pipeline::FoundLetter;
 
 #[derive(Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    chosen: Chosen,
+    pipeline: PipelineFile,
     /// At most so many, the newest
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     max: u32,
     /// Prints a line of JSON for each
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    letters: LetterArgs,
 }
 
 pub(super) fn run(args: &ListArgs) -> anyhow::Result<()> {
-    let letters = args.chosen.open()?;
+    let letters = Letters::open(&args.pipeline, &args.letters)?;
     let (mut newest, mut fit) = (BTreeMap::new(), 0);
     letters.each(|found| {
         fit += 1;

@@ -9,9 +9,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::{Chosen, as_json, position};
+use super::choose::LetterArgs;
+use super::{as_json, load, position};
 use crate::cli::columns::{Columns, grouped};
-use crate::cli::{print, run::stop_on_signals, terminal};
+use crate::cli::{PipelineFile, print, run::stop_on_signals, terminal};
 use crate::pipeline::{self, Fate, FoundLetter, Replay, Replayed};
 
 /// How many kinds of refusals are shown.
@@ -20,7 +21,7 @@ const KINDS_MAX: usize = 20;
 #[derive(Args)]
 pub(super) struct ReplayArgs {
     #[command(flatten)]
-    chosen: Chosen,
+    pipeline: PipelineFile,
     /// At most so many, the oldest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max: Option<u64>,
@@ -33,6 +34,8 @@ pub(super) struct ReplayArgs {
     /// Prints a line of JSON for each letter that is left, and one that says how many there were
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    letters: LetterArgs,
 }
 
 /// Not all that was chosen is settled.
@@ -60,7 +63,7 @@ struct Refusals {
 }
 
 pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
-    let (settings, filter) = args.chosen.load()?;
+    let (settings, filter) = load(&args.pipeline, &args.letters)?;
     let asked = Replay { filter, letters_max: args.max, dry_run: args.dry_run, from_beginning: args.from_beginning };
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
@@ -144,7 +147,8 @@ fn summary(replayed: &Replayed, dry_run: bool) -> Value {
         "superseded": replayed.superseded,
         "dropped_by_policy": replayed.dropped_by_policy,
         "dropped_by_filters": replayed.dropped,
-        "beside_windows": replayed.beside_windows,
+        "beside": replayed.beside,
+        "left_out": replayed.left_out,
         "foreign": replayed.foreign,
         "reached": replayed.positions.iter().map(at).collect::<Vec<_>>(),
         "stopped": replayed.stopped,
@@ -186,11 +190,11 @@ fn shown(replayed: &Replayed, dry_run: bool) -> String {
     };
     some(replayed.dropped_by_policy, "documents were dropped, as the policy of the pipeline file says");
     some(replayed.dropped, "records are dropped by a filter now");
-    let windows = replayed.windows.join(", ");
+    let left_out = replayed.left_out.join(", ");
     let beside = format!(
-        "settled letters belong into windows of {windows} as well, which are not written anew: `tidegate rewind` does that"
+        "of these belong to {left_out} as well, where windows and updates are not written anew: `tidegate rewind` does that"
     );
-    some(replayed.beside_windows, &beside);
+    some(replayed.beside, &beside);
     for (obstacle, count) in stuck {
         some(*count, &format!("cannot be replayed: {}", obstacle.words()));
     }

@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::choose::LetterArgs;
 use super::pretty::pretty;
-use super::{Chosen, DeadLetterCommandError, position, time};
+use super::{DeadLetterCommandError, Letters, position, time};
 use crate::cli::columns::{Columns, count};
-use crate::cli::{print, terminal};
+use crate::cli::{PipelineFile, print, terminal};
 use crate::config::PipelineSettings;
 use crate::pipeline::FoundLetter;
 use crate::record::ReasonKind;
@@ -15,14 +16,16 @@ use crate::sink::{Letter, Subject};
 #[derive(Args)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
-    chosen: Chosen,
+    pipeline: PipelineFile,
     /// Which: its position as `list` shows it, or its identity; without it the only one that fits
     #[arg(value_name = "POSITION|IDENTITY")]
     which: Option<String>,
+    #[command(flatten)]
+    letters: LetterArgs,
 }
 
 pub(super) fn run(args: &ShowArgs) -> anyhow::Result<()> {
-    let letters = args.chosen.open()?;
+    let letters = Letters::open(&args.pipeline, &args.letters)?;
     let is_it = |letter: &Letter| {
         args.which.as_ref().is_none_or(|which| *which == letter.identity() || *which == position(&letter.position))
     };
@@ -38,7 +41,7 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<()> {
     if fit > 1 {
         return Err(DeadLetterCommandError::Several { fit }.into());
     }
-    let file = args.chosen.pipeline.file.display().to_string();
+    let file = args.pipeline.file.display().to_string();
     print(&shown(&found, &letters.settings, &file));
     Ok(())
 }

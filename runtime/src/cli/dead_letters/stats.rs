@@ -5,19 +5,22 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Chosen, refused_by, time};
+use super::choose::LetterArgs;
+use super::{Letters, refused_by, time};
 use crate::cli::columns::{Columns, grouped};
-use crate::cli::print;
+use crate::cli::{PipelineFile, print};
 use crate::pipeline::FoundLetter;
 use crate::record::EventTime;
 
 #[derive(Args)]
 pub(super) struct StatsArgs {
     #[command(flatten)]
-    chosen: Chosen,
+    pipeline: PipelineFile,
     /// Prints JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    letters: LetterArgs,
 }
 
 /// Reason, output, and who refused it.
@@ -34,7 +37,7 @@ struct Counts {
 
 pub(super) fn run(args: &StatsArgs) -> anyhow::Result<()> {
     let mut kinds = BTreeMap::new();
-    args.chosen.open()?.each(|found| {
+    Letters::open(&args.pipeline, &args.letters)?.each(|found| {
         note(&mut kinds, &found);
         Ok(())
     })?;

@@ -52,10 +52,10 @@ pub struct Replayed {
     pub dropped_by_policy: u64,
     /// Records that a filter drops now.
     pub dropped: u64,
-    /// Settled letters whose records belong into windows as well, which are not written anew.
-    pub beside_windows: u64,
-    /// The outputs with these windows.
-    pub windows: Vec<String>,
+    /// Settled letters whose records belong to these outputs as well.
+    pub beside: u64,
+    /// The outputs that are left out: they have windows, or update documents.
+    pub left_out: Vec<String>,
     /// Messages of the topic that are no dead letters of this pipeline.
     pub foreign: u64,
     /// Where it began, if an earlier replay had come so far, and how far it has come, in the dead-letter topic.
@@ -128,7 +128,7 @@ impl<'a> Replaying<'a> {
         let topic = DeadLetterTopic::open(settings)?;
         let progress = Progress::of(settings, asked, &topic)?;
         let done = Replayed {
-            windows: lanes.with_windows().map(str::to_owned).collect(),
+            left_out: lanes.left_out().map(str::to_owned).collect(),
             foreign: topic.foreign(),
             positions: progress.begun.iter().map(|(it, at)| (it.clone(), Some(*at), *at)).collect(),
             ..Replayed::default()
@@ -206,7 +206,7 @@ impl<'a> Replaying<'a> {
                 Fate::Settled => {
                     done.settled += 1;
                     let is_of_all = found.letter.output().is_none();
-                    done.beside_windows += u64::from(is_of_all && !done.windows.is_empty());
+                    done.beside += u64::from(is_of_all && !done.left_out.is_empty());
                 }
                 Fate::Refused { .. } => done.refused += 1,
                 Fate::Stuck(obstacle) => *done.stuck.entry(*obstacle).or_default() += 1,

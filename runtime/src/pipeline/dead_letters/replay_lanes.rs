@@ -90,9 +90,10 @@ impl ReplayLanes {
         Ok(lanes)
     }
 
-    /// The outputs with windows.
-    pub fn with_windows(&self) -> impl Iterator<Item = &str> {
-        self.outputs.iter().filter(|(_, has_windows)| *has_windows).map(|(name, _)| name.as_str())
+    /// The outputs that nothing is given to: they have windows, or update documents.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        let takes = |name: &str| self.settings.outputs.iter().any(|output| output.name == name);
+        self.outputs.iter().map(|(name, _)| name.as_str()).filter(move |name| !takes(name))
     }
 
     /// Where a letter goes, or what is in the way.
@@ -121,7 +122,10 @@ impl ReplayLanes {
                     }
                     Some(name) if has_windows(name).ok_or(Obstacle::UnknownOutput)? => return Err(Obstacle::Windows),
                     Some(name) => self.settings.outputs.iter().position(|output| output.name == name),
-                    None if self.settings.outputs.is_empty() => return Err(Obstacle::Windows),
+                    None if self.settings.outputs.is_empty() => {
+                        let has_windows = self.outputs.iter().any(|(_, has_windows)| *has_windows);
+                        return Err(if has_windows { Obstacle::Windows } else { Obstacle::Updates });
+                    }
                     None => None,
                 };
                 // Without its value it would be a deletion.

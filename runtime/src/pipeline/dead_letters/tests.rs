@@ -37,8 +37,16 @@ const WINDOWS: &str = r#"
     window = { tumbling = "1m" }
 "#;
 
+const UPDATES: &str = r#"
+    [[output]]
+    name = "profiles"
+    index = "profiles"
+    operation = "update"
+    id = "$key"
+"#;
+
 fn settings() -> PipelineSettings {
-    let text = format!("{FILE}{WINDOWS}");
+    let text = format!("{FILE}{UPDATES}{WINDOWS}");
     let parsed = PipelineSettings::parse(&text, Path::new("p.toml"), &|_| None, None);
     parsed.unwrap_or_else(|errors| panic!("{errors}")).0
 }
@@ -100,6 +108,16 @@ fn a_windows_document_goes_to_the_index_with_its_version() {
     assert_eq!(way("part/events-3/counts/0/60/0/AA", &[]), Err(Obstacle::LatePart));
 }
 
+#[test]
+fn what_has_no_versions_is_left_out() {
+    assert_eq!(way("events-3-7/profiles/0", &[]), Err(Obstacle::Updates));
+    assert_eq!(lanes(0).left_out().collect::<Vec<_>>(), ["profiles", "counts"]);
+    let mut settings = settings();
+    settings.outputs.retain(|output| output.name == "profiles");
+    let lanes = ReplayLanes::load(&settings, 0).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(lanes.way(&found("events-3-7//0", Some("{}"), &[]).letter), Err(Obstacle::Updates));
+}
+
 /// Without a sink nothing is sent; what a lane would send is counted, and what it refuses is told.
 #[test]
 fn letters_in_any_order_become_documents_once_each() {
@@ -146,7 +164,7 @@ fn a_filter_that_can_fit_nothing_is_an_error() {
     let check = |filter: LetterFilter| filter.check(&settings()).map_err(|error| error.to_string());
     let outputs = |name: &str| LetterFilter { outputs: vec![name.to_owned()], ..LetterFilter::default() };
     assert_eq!(check(outputs("counts")), Ok(()));
-    assert!(check(outputs("al")).expect_err("there is none").ends_with("there are: all, users, counts"));
+    assert!(check(outputs("al")).expect_err("there is none").ends_with("there are: all, users, profiles, counts"));
     let (since, until) = (Some(EventTime::from_micros(2)), Some(EventTime::from_micros(2)));
     assert!(check(LetterFilter { since, until, ..LetterFilter::default() }).is_err());
 }
