@@ -11,7 +11,7 @@ mod dead_letters;
 mod probe;
 mod trim;
 mod budget;
-mod letters;
+mod letter_budget;
 mod router;
 mod worker;
 mod slot;

@@ -15,7 +15,7 @@ pub use batch::{BatchBuilder, Budget, Permit, RecordBatch};
 pub use columns::{
     Accumulated, Batch, Column, Field, Kind, Output, Ports, Rejection, Slices, StateSchema, Values, Verdicts,
 };
-pub use document::{Document, DocumentBatch, Operation, RejectedDocument, Way};
+pub use document::{Document, DocumentBatch, Operation, RejectedDocument, WriteOptions};
 pub use error_kind::{ErrorKind, HasKind};
 pub use message::Message;
 pub use origin::{Offset, Origin, Partition, TopicId};

@@ -225,3 +225,23 @@ fn letters_are_exported_whole_and_what_can_fit_nothing_is_refused() {
     assert!(job.refusal("show", &["0-4711"]).contains("4 dead letters"));
     assert!(job.refusal("show", &["--reason", "plugin"]).contains("4 dead letters fit"));
 }
+
+#[test]
+fn too_many_stop_the_pipeline_and_nothing_is_lost() {
+    let job = Numbers::new("letters-budget");
+    job.index.map_number("all", "mark", true);
+    job.write(Plugins { more: "[dead_letters]\npercent_max = 50", ..Plugins::default() });
+    let running = job.start();
+    job.produce(0..NUMBERS);
+    let error = running.ended().expect_err("every record is a dead letter");
+    assert_eq!(error.kind(), ErrorKind::Data);
+    let said = error.to_string();
+    assert!(said.contains("too many records become dead letters") && said.contains(": sink "), "{said}");
+
+    job.index.map_number("all", "mark", false);
+    job.write(Plugins::default());
+    let running = job.start();
+    wait_for("all numbers", LIMIT, || (job.document_count() + job.dead_letters() >= NUMBERS as usize).then_some(()));
+    running.drain();
+    assert_eq!(job.document_count() + job.dead_letters(), NUMBERS as usize);
+}

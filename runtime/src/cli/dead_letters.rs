@@ -116,7 +116,7 @@ impl Letters {
     }
 
     fn not_there(&self) -> DeadLetterCommandError {
-        let there = super::columns::count(self.topic.len() as u64, "dead letter");
+        let there = super::columns::count(self.topic.identities() as u64, "dead letter");
         DeadLetterCommandError::NotThere { topic: self.settings.dead_letters.topic.clone(), there }
     }
 }

@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::decode::{Decoder, Reads, Writes};
 use crate::plugin::{Aggregate, Instance};
-use crate::record::{Field, Kind, Operation, Partition, Ports, StateSchema, Way};
+use crate::record::{Field, Kind, Operation, Partition, Ports, StateSchema, WriteOptions};
 use crate::sink::{DeadLetters, GivenUpBy};
 
 use super::LaneError;
@@ -173,7 +173,7 @@ pub(super) struct OutputPlan {
     pub id: IdPlan,
     /// What is done with documents of records.
     pub operation: Operation,
-    pub way: Arc<Way>,
+    pub options: Arc<WriteOptions>,
     /// The field that says on which shard a document is.
     pub routing: Option<Reads>,
     /// A record without a value deletes the document that its key names.
@@ -216,7 +216,7 @@ impl Plan {
                     WriteOperation::Create => Operation::Create,
                     WriteOperation::Update | WriteOperation::Script(_) => Operation::Update,
                 },
-                way: Arc::new(Way {
+                options: Arc::new(WriteOptions {
                     pipeline: output.pipeline.clone(),
                     script: match &output.operation {
                         WriteOperation::Script(script) => Some(script.clone()),

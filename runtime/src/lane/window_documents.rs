@@ -37,7 +37,7 @@ pub(super) fn emit(
     names: &mut NameCache,
     documents: &mut DocumentBatch,
 ) -> Result<Vec<RejectedDocument>, LaneError> {
-    documents.write_in(&output.way);
+    documents.write_with(&output.options);
     let groups = due.keys.len();
     let own = own_columns(plan, due);
     let context = Batch { rows: groups as u32, columns: context(plan, &own, groups)? };

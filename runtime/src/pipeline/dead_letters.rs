@@ -90,12 +90,8 @@ impl DeadLetterTopic {
     }
 
     /// How many identities there are.
-    pub fn len(&self) -> usize {
+    pub fn identities(&self) -> usize {
         self.last.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.last.is_empty()
     }
 
     /// Messages of the topic that were passed over: they are no dead letters, or those of other pipelines.

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::checkpoints::Checkpoints;
 use super::components::{Loader, Plugins};
-use super::letters::Budget;
+use super::letter_budget::LetterBudget;
 use super::probe;
 use super::progress::{PROGRESS_EVERY, Reporter};
 use super::reload::{self, Origin, Serving};
@@ -135,7 +135,7 @@ impl Running {
         tracing::info!("running");
         let mut reporter = Reporter::new(handle.snapshot(), Instant::now());
         let (ticks, looks) = (tick(PROGRESS_EVERY), tick(LOOK_EVERY));
-        let mut letters = Budget::new(&self.dead_letters);
+        let mut letters = LetterBudget::new(&self.dead_letters);
         let failure = loop {
             select! {
                 recv(handle.stopped()) -> _ => break None,

@@ -19,7 +19,7 @@ pub enum Operation {
 
 /// How documents are written, besides what each of them says.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Way {
+pub struct WriteOptions {
     /// The index's own pipeline that they go through.
     pub pipeline: Option<String>,
     /// The source of the script by which documents are updated; `params.document` is the document.
@@ -38,7 +38,7 @@ pub struct Document<'a> {
     pub routing: Option<&'a str>,
     /// A JSON object without a line break; nothing where it is deleted.
     pub body: &'a [u8],
-    pub way: &'a Way,
+    pub options: &'a WriteOptions,
 }
 
 impl Document<'_> {
@@ -62,13 +62,13 @@ pub struct DocumentBatch {
     /// Of each, or of none.
     routings: Slices,
     bodies: Slices,
-    way: Arc<Way>,
+    options: Arc<WriteOptions>,
 }
 
 impl DocumentBatch {
-    /// All its documents are written in this way.
-    pub fn write_in(&mut self, way: &Arc<Way>) {
-        self.way = way.clone();
+    /// All its documents are written with these.
+    pub fn write_with(&mut self, options: &Arc<WriteOptions>) {
+        self.options = options.clone();
     }
 
     pub fn len(&self) -> usize {
@@ -119,7 +119,7 @@ impl DocumentBatch {
             routing: (!self.routings.is_empty())
                 .then(|| std::str::from_utf8(self.routings.get(row)).expect("route takes text")),
             body: self.bodies.get(row),
-            way: &self.way,
+            options: &self.options,
         }
     }
 

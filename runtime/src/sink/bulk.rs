@@ -207,13 +207,13 @@ impl BulkBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Way;
+    use crate::record::WriteOptions;
     use crate::sink::lines::{Apart, take_apart};
 
     fn document<'a>(id: &'a str, body: &'a str) -> Document<'a> {
-        const WAY: Way = Way { pipeline: None, script: None };
+        const PLAIN: WriteOptions = WriteOptions { pipeline: None, script: None };
         let (operation, version) = (Operation::Index, Some(7));
-        Document { operation, index: "i", id, version, routing: None, body: body.as_bytes(), way: &WAY }
+        Document { operation, index: "i", id, version, routing: None, body: body.as_bytes(), options: &PLAIN }
     }
 
     fn text(bulk: &Bulk) -> Vec<String> {

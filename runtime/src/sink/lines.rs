@@ -5,7 +5,7 @@ use crate::record::{Document, Operation};
 /// Appends the lines of a document.
 pub(crate) fn write(document: &Document<'_>, body: &mut Vec<u8>) {
     action(document, body);
-    match (document.operation, &document.way.script) {
+    match (document.operation, &document.options.script) {
         (Operation::Index | Operation::Create, _) => source(document.body, body),
         (Operation::Update, None) => {
             body.extend_from_slice(br#"{"doc_as_upsert":true,"doc":"#);
@@ -45,7 +45,7 @@ fn action(document: &Document<'_>, body: &mut Vec<u8>) {
         escape(body, routing);
         body.push(b'"');
     }
-    if let Some(pipeline) = document.way.pipeline.as_ref().filter(|_| document.operation != Operation::Delete) {
+    if let Some(pipeline) = document.options.pipeline.as_ref().filter(|_| document.operation != Operation::Delete) {
         body.extend_from_slice(br#","pipeline":""#);
         escape(body, pipeline);
         body.push(b'"');
@@ -131,12 +131,12 @@ fn decimal(to: &mut Vec<u8>, mut number: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Way;
+    use crate::record::WriteOptions;
 
-    fn lines(operation: Operation, version: Option<u64>, way: &Way) -> String {
+    fn lines(operation: Operation, version: Option<u64>, options: &WriteOptions) -> String {
         let mut body = Vec::new();
         let routing = version.is_none().then_some("r\"1");
-        write(&Document { operation, index: "i", id: "a", version, routing, body: b"{\"n\":\n1}", way }, &mut body);
+        write(&Document { operation, index: "i", id: "a", version, routing, body: b"{\"n\":\n1}", options }, &mut body);
         let Apart { index, id, version: read, .. } = take_apart(&body).expect("we wrote it");
         assert_eq!((index.as_str(), id.as_str(), read), ("i", "a", version));
         String::from_utf8(body).expect("text")
@@ -144,8 +144,9 @@ mod tests {
 
     #[test]
     fn each_operation_has_its_lines() {
-        let (plain, piped) = (Way::default(), Way { pipeline: Some("geo".to_owned()), script: None });
-        let scripted = Way { pipeline: None, script: Some("ctx._source.n += params.document['n']\n".to_owned()) };
+        let (plain, piped) = (WriteOptions::default(), WriteOptions { pipeline: Some("geo".to_owned()), script: None });
+        let scripted =
+            WriteOptions { pipeline: None, script: Some("ctx._source.n += params.document['n']\n".to_owned()) };
         let shown = [
             lines(Operation::Index, Some(7), &piped),
             lines(Operation::Create, None, &plain),

@@ -207,7 +207,7 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Operation, Way};
+    use crate::record::{Operation, WriteOptions};
 
     const FILL: Fill = Fill { bytes_max: 260, age_max: Duration::from_secs(1) };
 
@@ -216,7 +216,15 @@ mod tests {
         slot.push(
             0,
             row,
-            &Document { operation, index: "i", id: "a", version, routing: None, body: b"{}", way: &Way::default() },
+            &Document {
+                operation,
+                index: "i",
+                id: "a",
+                version,
+                routing: None,
+                body: b"{}",
+                options: &WriteOptions::default(),
+            },
             now,
             FILL,
         );

@@ -14,6 +14,7 @@ use crate::record::{Operation, RejectedDocument};
 
 mod faulty;
 mod load;
+mod names;
 
 use faulty::{Asked, Faulty, Reaction};
 

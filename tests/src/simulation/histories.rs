@@ -16,10 +16,11 @@ use super::{Difference, WINDOWED, native};
 
 type History = fn() -> Result<(), Difference>;
 
-const HISTORIES: [(&str, History); 3] = [
+const HISTORIES: [(&str, History); 4] = [
     ("a session that has ended, at which nobody looked before the checkpoint", ended_before_the_checkpoint),
     ("a session that began before the checkpoint, of which nobody was told", begun_before_the_checkpoint),
     ("a part of before a rewind that comes after it", written_before_the_rewind),
+    ("a checkpoint that is newer than what the group has, of one who may be no owner", never_committed),
 ];
 
 /// All of them; the first that goes wrong, by name.
@@ -89,6 +90,23 @@ fn written_before_the_rewind() -> Result<(), Difference> {
     }
 }
 
+/// Others have read its records since, with a filter that keeps less.
+fn never_committed() -> Result<(), Difference> {
+    let mut owner = Owner::begin("visits", 0, 0)?;
+    let committed = owner.position()?;
+    let records = [event(0, 0), event(1, 0), Record::Event { time: BEGIN + 2, group: 0, keep: 1, id: 7 }];
+    owner.read(&records)?;
+    owner.checkpoint()?;
+    owner.version = 1;
+    owner.go_on(committed)?;
+    owner.read_on(&records)?;
+    owner.read(&[event(70, 1)])?;
+    match owner.documents.values().find(|body| body.contains(r#""group":"g0""#)) {
+        Some(body) if body.contains(r#""count":2"#) => Ok(()),
+        body => Err(format!("two records should be in the session of g0: {body:?}")),
+    }
+}
+
 /// That every version of the filter keeps.
 fn event(second: i64, group: u64) -> Record {
     Record::Event { time: BEGIN + second, group, keep: u8::MAX, id: second as u64 }
@@ -137,10 +155,25 @@ impl Owner {
         self.step(Event::Checkpoint)
     }
 
+    /// Of these records, which begin with the topic's first, those that it has not read yet.
+    fn read_on(&mut self, records: &[Record]) -> Result<(), Difference> {
+        let records = records.get(self.actor.read..).unwrap_or_default();
+        if records.is_empty() { Ok(()) } else { self.read(records) }
+    }
+
+    /// What it would commit.
+    fn position(&self) -> Result<Resume, Difference> {
+        let (offset, metadata) = self.actor.commitment()?;
+        Ok(Resume::Position { offset: Offset(offset), metadata })
+    }
+
     /// Another goes on at the position that it commits.
     fn restart(&mut self) -> Result<(), Difference> {
-        let (offset, metadata) = self.actor.commitment()?;
-        let resume = Resume::Position { offset: Offset(offset), metadata };
+        let position = self.position()?;
+        self.go_on(position)
+    }
+
+    fn go_on(&mut self, resume: Resume) -> Result<(), Difference> {
         self.actor = claim(&self.plan, &mut self.store, resume, self.version)?;
         self.perform()
     }

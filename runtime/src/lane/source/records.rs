@@ -43,7 +43,7 @@ impl SourceLane {
         let mut columns = Columns::default();
         columns.read(output_plan, &mut table, work);
         let mut made = Made { documents: DocumentBatch::default(), sent: Vec::with_capacity(table.len()) };
-        made.documents.write_in(&output_plan.way);
+        made.documents.write_with(&output_plan.options);
         let is_versioned = output_plan.operation == Operation::Index;
         let deleting = if output_plan.deletes { tombstones } else { &[] };
         let settled = deleting.iter().take_while(|record| batch.offset(**record as usize) < self.settled).count();

@@ -20,13 +20,9 @@ type Selection = Option<usize>;
 
 /// Makes them.
 pub(super) struct ReplayLanes {
-    /// All outputs that the pipeline file has, and whether each has windows.
-    outputs: Vec<(String, bool)>,
-    /// The index's pipelines that the documents of outputs go through.
-    pipelines: HashMap<String, Option<String>>,
-    /// Outputs that update documents.
-    updating: Vec<String>,
-    /// Without the outputs that have windows, and those that update.
+    /// All that the pipeline file has.
+    outputs: Vec<OutputSettings>,
+    /// Without the outputs that are left out.
     settings: PipelineSettings,
     components: Components,
     instances: Instances,
@@ -37,7 +33,7 @@ pub(super) struct ReplayLanes {
 
 /// Where a letter goes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Way {
+pub(super) enum Route {
     /// Through a lane, at this offset.
     Lane { lane: LaneKey, offset: Offset },
     /// To the index as it is, with this version.
@@ -67,19 +63,12 @@ pub(super) struct ReplayRun {
 impl ReplayLanes {
     /// Loads the components; those of outputs with windows are not needed.
     pub fn load(settings: &PipelineSettings, revision: u16) -> Result<ReplayLanes, PipelineError> {
-        let outputs = settings.outputs.iter().map(|output| (output.name.clone(), output.aggregate.is_some())).collect();
         let mut settings = settings.clone();
-        let updates =
-            |output: &OutputSettings| matches!(output.operation, WriteOperation::Update | WriteOperation::Script(_));
-        let updating =
-            settings.outputs.iter().filter(|output| updates(output)).map(|output| output.name.clone()).collect();
-        let pipelines = settings.outputs.iter().map(|output| (output.name.clone(), output.pipeline.clone())).collect();
-        settings.outputs.retain(|output| output.aggregate.is_none() && !updates(output));
+        let outputs = settings.outputs.clone();
+        settings.outputs.retain(|output| !is_left_out(output));
         let plugins = Plugins::load(&settings, &mut Loader::default())?;
         let mut lanes = ReplayLanes {
             outputs,
-            updating,
-            pipelines,
             components: plugins.describe(),
             instances: plugins.instantiate()?,
             settings,
@@ -92,19 +81,18 @@ impl ReplayLanes {
 
     /// The outputs that nothing is given to: they have windows, or update documents.
     pub fn left_out(&self) -> impl Iterator<Item = &str> {
-        let takes = |name: &str| self.settings.outputs.iter().any(|output| output.name == name);
-        self.outputs.iter().map(|(name, _)| name.as_str()).filter(move |name| !takes(name))
+        self.outputs.iter().filter(|output| is_left_out(output)).map(|output| output.name.as_str())
     }
 
     /// Where a letter goes, or what is in the way.
-    pub fn way(&self, letter: &Letter) -> Result<Way, Obstacle> {
-        let has_windows = |name: &str| self.outputs.iter().find(|(known, _)| known == name).map(|(_, has)| *has);
+    pub fn route(&self, letter: &Letter) -> Result<Route, Obstacle> {
+        let output_of = |name: &str| self.outputs.iter().find(|it| it.name == name).ok_or(Obstacle::UnknownOutput);
         let is_omitted = letter.text(OMITTED_HEADER).is_some();
         match letter.subject() {
             Subject::Unknown => Err(Obstacle::Unknown),
             Subject::Part { .. } => Err(Obstacle::LatePart),
             Subject::Document { output, .. } => {
-                has_windows(output).ok_or(Obstacle::UnknownOutput)?;
+                let output = output_of(output)?;
                 if letter.reason() != "sink" {
                     return Err(Obstacle::NotMade);
                 }
@@ -113,17 +101,16 @@ impl ReplayLanes {
                 }
                 let version = letter.number(VERSION).ok_or(Obstacle::NoVersion)?;
                 let index = letter.text(INDEX).ok_or(Obstacle::Unknown)?.to_owned();
-                Ok(Way::Index { index, version, pipeline: self.pipelines.get(output).cloned().flatten() })
+                Ok(Route::Index { index, version, pipeline: output.pipeline.clone() })
             }
             Subject::Record { origin: Origin { partition, offset }, output, .. } => {
                 let selection = match output {
-                    Some(name) if self.updating.iter().any(|updating| updating == name) => {
-                        return Err(Obstacle::Updates);
+                    Some(name) => {
+                        let output = output_of(name)?;
+                        self.settings.outputs.iter().position(|it| it.name == name).ok_or(obstacle_of(output))?.into()
                     }
-                    Some(name) if has_windows(name).ok_or(Obstacle::UnknownOutput)? => return Err(Obstacle::Windows),
-                    Some(name) => self.settings.outputs.iter().position(|output| output.name == name),
                     None if self.settings.outputs.is_empty() => {
-                        let has_windows = self.outputs.iter().any(|(_, has_windows)| *has_windows);
+                        let has_windows = self.outputs.iter().any(|output| output.aggregate.is_some());
                         return Err(if has_windows { Obstacle::Windows } else { Obstacle::Updates });
                     }
                     None => None,
@@ -137,7 +124,7 @@ impl ReplayLanes {
                     None if self.revision == 0 => 0,
                     None => return Err(Obstacle::NoRevision),
                 };
-                Ok(Way::Lane { lane: LaneKey { partition, revision, selection }, offset })
+                Ok(Route::Lane { lane: LaneKey { partition, revision, selection }, offset })
             }
         }
     }
@@ -199,6 +186,16 @@ impl ReplayLanes {
         self.plans.insert((selection, revision), plan.clone());
         Ok(plan)
     }
+}
+
+/// Windows that have closed would have to be written anew, and an older record would be written over newer ones.
+fn is_left_out(output: &OutputSettings) -> bool {
+    output.aggregate.is_some() || matches!(output.operation, WriteOperation::Update | WriteOperation::Script(_))
+}
+
+/// Why an output is left out.
+fn obstacle_of(output: &OutputSettings) -> Obstacle {
+    if output.aggregate.is_some() { Obstacle::Windows } else { Obstacle::Updates }
 }
 
 impl ReplayRun {

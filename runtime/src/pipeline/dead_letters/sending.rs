@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use super::FoundLetter;
 use super::obstacle::Obstacle;
-use super::replay_lanes::{LaneKey, ReplayLanes, ReplayRun, Way, push_document};
+use super::replay_lanes::{LaneKey, ReplayLanes, ReplayRun, Route, push_document};
 use crate::lane::{Effect, Event, Ticket};
 use crate::pipeline::PipelineError;
 use crate::record::{self, DocumentBatch, EventTime, Offset, Operation, RejectedDocument};
@@ -68,9 +68,9 @@ pub(super) fn send(
     // All documents of a batch go through one pipeline of the index.
     let mut of_windows: BTreeMap<Option<String>, (DocumentBatch, Vec<usize>)> = BTreeMap::new();
     for (place, FoundLetter { letter, .. }) in letters.iter().enumerate() {
-        match lanes.way(letter) {
-            Ok(Way::Lane { lane, offset }) => by_lane.entry(lane).or_default().push((offset, place)),
-            Ok(Way::Index { index, version, pipeline }) => {
+        match lanes.route(letter) {
+            Ok(Route::Lane { lane, offset }) => by_lane.entry(lane).or_default().push((offset, place)),
+            Ok(Route::Index { index, version, pipeline }) => {
                 let (documents, places) = of_windows.entry(pipeline).or_default();
                 push_document(documents, letter, &index, version);
                 places.push(place);
@@ -88,7 +88,7 @@ pub(super) fn send(
     let (answers, answered) = unbounded();
     let (mut open, mut places_of) = (0, Vec::new());
     for (batch, (pipeline, (mut documents, places))) in of_windows.into_iter().enumerate() {
-        documents.write_in(&Arc::new(record::Way { pipeline, script: None }));
+        documents.write_with(&Arc::new(record::WriteOptions { pipeline, script: None }));
         sent.count(&documents);
         open += submit_windows(documents, batch, sink, &answers);
         places_of.push(places);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use super::replay_lanes::{LaneKey, ReplayLanes, Way};
+use super::replay_lanes::{LaneKey, ReplayLanes, Route};
 use super::sending::{Fate, send};
 use super::*;
 use crate::record::BatchBuilder;
@@ -67,55 +67,55 @@ fn found(identity: &str, value: Option<&str>, headers: &[(&str, &str)]) -> Found
     FoundLetter { letter, copies: 1 }
 }
 
-fn way(identity: &str, headers: &[(&str, &str)]) -> Result<Way, Obstacle> {
-    lanes(0).way(&found(identity, Some("{}"), headers).letter)
+fn route(identity: &str, headers: &[(&str, &str)]) -> Result<Route, Obstacle> {
+    lanes(0).route(&found(identity, Some("{}"), headers).letter)
 }
 
-fn lane(revision: u16, selection: Option<usize>) -> Result<Way, Obstacle> {
+fn lane(revision: u16, selection: Option<usize>) -> Result<Route, Obstacle> {
     let lane = LaneKey { partition: Partition::new("events", 3), revision, selection };
-    Ok(Way::Lane { lane, offset: Offset(7) })
+    Ok(Route::Lane { lane, offset: Offset(7) })
 }
 
 #[test]
 fn a_record_goes_through_its_output_or_through_all_without_windows() {
-    assert_eq!(way("events-3-7//0", &[]), lane(0, None));
-    assert_eq!(way("events-3-7/users/2", &[("tidegate-revision", "4")]), lane(4, Some(1)));
-    assert_eq!(way("events-3-7/counts/0", &[]), Err(Obstacle::Windows));
-    assert_eq!(way("events-3-7/gone/0", &[]), Err(Obstacle::UnknownOutput));
-    assert_eq!(way("events-3-7/all/0", &[("tidegate-omitted", "2000000")]), Err(Obstacle::Omitted));
-    assert_eq!(way("something", &[]), Err(Obstacle::Unknown));
+    assert_eq!(route("events-3-7//0", &[]), lane(0, None));
+    assert_eq!(route("events-3-7/users/2", &[("tidegate-revision", "4")]), lane(4, Some(1)));
+    assert_eq!(route("events-3-7/counts/0", &[]), Err(Obstacle::Windows));
+    assert_eq!(route("events-3-7/gone/0", &[]), Err(Obstacle::UnknownOutput));
+    assert_eq!(route("events-3-7/all/0", &[("tidegate-omitted", "2000000")]), Err(Obstacle::Omitted));
+    assert_eq!(route("something", &[]), Err(Obstacle::Unknown));
 }
 
 #[test]
 fn a_record_without_a_revision_is_of_the_first_one() {
     let letter = found("events-3-7/all/0", Some("{}"), &[]).letter;
-    assert_eq!(lanes(0).way(&letter), lane(0, Some(0)));
-    assert_eq!(lanes(1).way(&letter), Err(Obstacle::NoRevision));
+    assert_eq!(lanes(0).route(&letter), lane(0, Some(0)));
+    assert_eq!(lanes(1).route(&letter), Err(Obstacle::NoRevision));
 }
 
 #[test]
 fn a_windows_document_goes_to_the_index_with_its_version() {
     let document = |more: &[(&str, &str)]| {
         let headers = [&[("tidegate-reason", "sink"), ("tidegate-index", "counts-1")], more].concat();
-        way("document/counts/counts:1:2:n;", &headers)
+        route("document/counts/counts:1:2:n;", &headers)
     };
     assert_eq!(
         document(&[("tidegate-version", "9")]),
-        Ok(Way::Index { index: "counts-1".to_owned(), pipeline: None, version: 9 })
+        Ok(Route::Index { index: "counts-1".to_owned(), pipeline: None, version: 9 })
     );
     assert_eq!(document(&[]), Err(Obstacle::NoVersion));
     assert_eq!(document(&[("tidegate-reason", "plugin"), ("tidegate-version", "9")]), Err(Obstacle::NotMade));
-    assert_eq!(way("part/events-3/counts/0/60/0/AA", &[]), Err(Obstacle::LatePart));
+    assert_eq!(route("part/events-3/counts/0/60/0/AA", &[]), Err(Obstacle::LatePart));
 }
 
 #[test]
 fn what_has_no_versions_is_left_out() {
-    assert_eq!(way("events-3-7/profiles/0", &[]), Err(Obstacle::Updates));
+    assert_eq!(route("events-3-7/profiles/0", &[]), Err(Obstacle::Updates));
     assert_eq!(lanes(0).left_out().collect::<Vec<_>>(), ["profiles", "counts"]);
     let mut settings = settings();
     settings.outputs.retain(|output| output.name == "profiles");
     let lanes = ReplayLanes::load(&settings, 0).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(lanes.way(&found("events-3-7//0", Some("{}"), &[]).letter), Err(Obstacle::Updates));
+    assert_eq!(lanes.route(&found("events-3-7//0", Some("{}"), &[]).letter), Err(Obstacle::Updates));
 }
 
 /// Without a sink nothing is sent; what a lane would send is counted, and what it refuses is told.

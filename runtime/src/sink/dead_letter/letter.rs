@@ -104,13 +104,6 @@ impl Letter {
         &self.headers[..self.ours]
     }
 
-    /// What it takes in memory, about.
-    pub fn bytes(&self) -> usize {
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
-        length(&self.key) + length(&self.value) + headers
-    }
-
     pub fn subject(&self) -> Subject<'_> {
         subject(self.identity()).unwrap_or(Subject::Unknown)
     }

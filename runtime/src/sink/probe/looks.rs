@@ -44,7 +44,8 @@ impl<'a> Looks<'a> {
         Looks { client, url, warnings: Vec::new(), dynamic: Vec::new(), data_nodes: None }
     }
 
-    /// At the indices of a name, which may have `*` in it.
+    /// At the index of a name. Where it has `*` in it, what is set is looked at in the last of the indices by their names, which is the newest one
+    /// where they have dates: there may be thousands.
     pub async fn at(&mut self, name: &str) -> IndexState {
         const SETTINGS: &str =
             "index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.limit";
@@ -57,31 +58,22 @@ impl<'a> Looks<'a> {
             },
             Err(_) => return IndexState::Unknown,
         };
-        let present = present.unwrap_or_default();
-        if present.is_empty() {
+        let Some((index, Present { settings })) = present.unwrap_or_default().pop_last() else {
             return self.template(name).await;
+        };
+        let setting = |name: &str| settings.get(name).map(String::as_str);
+        let request = |body: &str| curl(self.url, "PUT", &format!("{}/_settings", encode(&index)), body);
+        self.warnings.extend(refresh(&index, setting("index.refresh_interval"), &request));
+        if setting("index.number_of_replicas") == Some("0") && self.data_nodes().await > 1 {
+            let request = request(r#"{"index":{"number_of_replicas":1}}"#);
+            let what = "what is on a node is gone with it";
+            self.warnings.push(format!("number_of_replicas=`0` index=`{index}`: {what}; {request}"));
         }
-        let path = format!("{}/_mapping?ignore_unavailable=true", encode(name));
-        let reply = self.client.get(&path).await;
-        let mut mapped: BTreeMap<String, Mapped> = reply.as_ref().ok().and_then(json).unwrap_or_default();
-        for (index, Present { settings }) in present {
-            let setting = |name: &str| settings.get(name).map(String::as_str);
-            let request = |body: &str| self.request("PUT", &format!("{}/_settings", encode(&index)), body);
-            self.warnings.extend(refresh(&index, setting("index.refresh_interval"), &request));
-            if setting("index.number_of_replicas") == Some("0") && self.data_nodes().await > 1 {
-                self.warnings.push(format!(
-                    "number_of_replicas=`0` index=`{index}`: what is on a node is gone with it; {}",
-                    self.request(
-                        "PUT",
-                        &format!("{}/_settings", encode(&index)),
-                        r#"{"index":{"number_of_replicas":1}}"#
-                    )
-                ));
-            }
-            if let Some(Mapped { mappings }) = mapped.remove(&index) {
-                let limit = setting("index.mapping.total_fields.limit").and_then(|limit| limit.parse().ok());
-                self.mapping(&index, &mappings, limit.unwrap_or(FIELDS_MAX));
-            }
+        let reply = self.client.get(&format!("{}/_mapping", encode(&index))).await;
+        let mapped: Option<BTreeMap<String, Mapped>> = reply.as_ref().ok().and_then(json);
+        if let Some(Mapped { mappings }) = mapped.and_then(|mut mapped| mapped.remove(&index)) {
+            let limit = setting("index.mapping.total_fields.limit").and_then(|limit| limit.parse().ok());
+            self.mapping(&index, &mappings, limit.unwrap_or(FIELDS_MAX));
         }
         IndexState::Present
     }
@@ -99,10 +91,6 @@ impl<'a> Looks<'a> {
         warnings
     }
 
-    fn request(&self, method: &str, path: &str, body: &str) -> String {
-        curl(self.url, method, path, body)
-    }
-
     fn mapping(&mut self, index: &str, mappings: &Value, limit: u64) {
         let fields = fields(mappings);
         if fields * 100 >= limit * FIELDS_NEAR {
@@ -111,7 +99,7 @@ impl<'a> Looks<'a> {
             self.warnings.push(format!(
                 "fields=`{fields}` of at most `{limit}` index=`{index}`: at the limit, documents that bring another one are refused; stop new names \
                  by `dynamic`, or {}",
-                self.request("PUT", &format!("{}/_settings", encode(index)), &body)
+                curl(self.url, "PUT", &format!("{}/_settings", encode(index)), &body)
             ));
         }
         let guesses = match mappings.get("dynamic") {

@@ -10,7 +10,7 @@ const SPAN: u64 = 1_000;
 
 /// The bounds of the pipeline file, and what there was when it was looked last.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct LetterBudget {
     percent_max: Option<u32>,
     run_max: Option<u64>,
     /// At the beginning of the records that are looked at together.
@@ -19,10 +19,10 @@ pub(super) struct Budget {
     well: Counts,
 }
 
-impl Budget {
+impl LetterBudget {
     pub fn new(settings: &DeadLetterSettings) -> Self {
         let DeadLetterSettings { percent_max, run_max, .. } = *settings;
-        Budget { percent_max, run_max, span: Counts::default(), well: Counts::default() }
+        LetterBudget { percent_max, run_max, span: Counts::default(), well: Counts::default() }
     }
 
     /// What there is to say when there are too many.
@@ -73,13 +73,13 @@ mod tests {
         counts
     }
 
-    fn budget(percent_max: Option<u32>, run_max: Option<u64>) -> Budget {
-        Budget::new(&DeadLetterSettings { topic: "dead".to_owned(), percent_max, run_max })
+    fn bounded(percent_max: Option<u32>, run_max: Option<u64>) -> LetterBudget {
+        LetterBudget::new(&DeadLetterSettings { topic: "dead".to_owned(), percent_max, run_max })
     }
 
     #[test]
     fn more_than_so_many_of_a_hundred_are_too_many() {
-        let mut budget = budget(Some(10), None);
+        let mut budget = bounded(Some(10), None);
         assert!(budget.exceeded(&counts(999, 999, 0)).is_none(), "too few to tell");
         assert!(budget.exceeded(&counts(10_000, 1_000, 0)).is_none());
         let error = budget.exceeded(&counts(11_000, 1_001, 100)).expect("101 of 1000");
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn so_many_one_after_the_other_are_too_many() {
-        let mut budget = budget(None, Some(50));
+        let mut budget = bounded(None, Some(50));
         assert!(budget.exceeded(&counts(100, 49, 0)).is_none());
         assert!(budget.exceeded(&counts(200, 98, 0)).is_none(), "others came between them");
         assert!(budget.exceeded(&counts(247, 145, 0)).is_none());
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn without_a_bound_nothing_is_too_much() {
-        let mut budget = budget(None, None);
+        let mut budget = bounded(None, None);
         assert!(budget.exceeded(&counts(10_000, 10_000, 0)).is_none());
     }
 }
