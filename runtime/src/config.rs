@@ -54,7 +54,8 @@ pub struct PipelineSettings {
     pub decode: DecodeSettings,
     pub watermark: WatermarkSettings,
     pub transforms: Vec<TransformSettings>,
-    pub elasticsearch: ElasticsearchSettings,
+    /// At least one; the place of each is the same for all that is made of these settings.
+    pub sinks: Vec<ElasticsearchSettings>,
     pub outputs: Vec<OutputSettings>,
     pub dead_letters: DeadLetterSettings,
     pub checkpoint: Option<CheckpointSettings>,
@@ -62,6 +63,25 @@ pub struct PipelineSettings {
     pub reload: ReloadSettings,
     /// The files whose text is in the settings of plugins.
     pub included: Vec<PathBuf>,
+}
+
+impl PipelineSettings {
+    /// The place of an output's sink.
+    pub fn sink_of(&self, output: &OutputSettings) -> usize {
+        self.sinks.iter().position(|sink| sink.name == output.sink).expect("the file was checked for it")
+    }
+
+    /// The nodes of all sinks, for people.
+    pub fn index_urls(&self) -> String {
+        self.sinks.iter().flat_map(|sink| &sink.urls).cloned().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Each sink, with the outputs that go there.
+    pub fn outputs_of_sinks(&self) -> impl Iterator<Item = (&ElasticsearchSettings, Vec<&OutputSettings>)> {
+        let outputs =
+            |sink: &ElasticsearchSettings| self.outputs.iter().filter(|output| output.sink == sink.name).collect();
+        self.sinks.iter().map(move |sink| (sink, outputs(sink)))
+    }
 }
 
 /// `[source.kafka]`: where records come from.
@@ -206,9 +226,11 @@ pub struct TransformSettings {
     pub plugin: PluginSettings,
 }
 
-/// `[sink.elasticsearch]`: where documents go.
+/// `[sink.elasticsearch]`: where documents go. Where outputs go to several clusters, each cluster has a table of its own with the same keys
+/// and a name after `sink.`, such as `[sink.archive]`, and each output says its `sink`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ElasticsearchSettings {
+    pub name: String,
     /// The nodes that requests are spread over. No user or password in them: see `auth`.
     /// Value: a list of `http://…` or `https://…`, at least one. Required.
     pub urls: Vec<String>,
@@ -219,6 +241,11 @@ pub struct ElasticsearchSettings {
     /// A PEM file with certificate authorities to trust besides the system's, starting at the folder of the file.
     /// Value: a path. Default: none.
     pub ca: Option<PathBuf>,
+    /// How we show who we are where the servers ask for a certificate, besides or in place of `auth`: `{ file = "client.p12", password = "…" }`.
+    /// The file has the certificate, its key and what leads to the authority, as PKCS#12; it starts at the folder of the file, and is read again
+    /// when it changes. The password may be left out, or be `{ file = "…" }`.
+    /// Value: a table. Default: none.
+    pub client_certificate: Option<ClientCertificateSettings>,
     /// The size at which a bulk request is sent, uncompressed. Above some megabytes there is nothing to gain.
     /// Value: a size from 1KiB to 100MB. Default: `8MiB`.
     pub bulk_bytes_max: usize,
@@ -268,6 +295,13 @@ pub enum Refusal {
     Drop,
     Retry,
     Stall,
+}
+
+/// A certificate with its key, as PKCS#12.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientCertificateSettings {
+    pub file: PathBuf,
+    pub password: Option<Credential>,
 }
 
 #[derive(Clone, PartialEq, Debug)]

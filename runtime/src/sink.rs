@@ -18,7 +18,7 @@ mod bulk;
 mod slot;
 mod pace;
 mod concurrency;
-mod credentials;
+mod connection;
 mod client;
 mod request;
 mod batches;
@@ -125,6 +125,8 @@ pub enum SinkError {
     Url { url: String, error: String },
     #[error("the certificate authorities cannot be used path=`{}`: {error}", path.display())]
     Ca { path: PathBuf, error: String },
+    #[error("the client certificate cannot be used path=`{}`: {error}; is it PKCS#12, and the password its own?", path.display())]
+    ClientCertificate { path: PathBuf, error: String },
     #[error("the credential {name} is empty or has characters that no header takes: look for a line break in it")]
     Credential { name: &'static str },
     #[error("the secret for the index cannot be read: {0}")]
@@ -152,6 +154,7 @@ impl HasKind for SinkError {
             SinkError::NoUrl
             | SinkError::Url { .. }
             | SinkError::Ca { .. }
+            | SinkError::ClientCertificate { .. }
             | SinkError::Credential { .. }
             | SinkError::Secret(_)
             | SinkError::Client(_)

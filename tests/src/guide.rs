@@ -24,6 +24,10 @@ const PIPELINE: &str = "
 [source.kafka]
 brokers = \"localhost:9092\"
 topics = [\"events\"]
+";
+
+/// And around one that has no sinks.
+const REST: &str = "
 [sink.elasticsearch]
 urls = [\"http://localhost:9200\"]
 [[output]]
@@ -103,7 +107,8 @@ pub fn parse(part: &str, what: &str) {
     let text = if part.contains("[source.kafka]") {
         part.to_owned()
     } else {
-        format!("name = \"page\"\n{decode}{PIPELINE}{part}")
+        let rest = if part.starts_with("[sink.") { "" } else { REST };
+        format!("name = \"page\"\n{decode}{PIPELINE}{rest}{part}")
     };
     let parsed = PipelineSettings::parse(&text, Path::new("page.toml"), &|_| None, None);
     assert!(parsed.is_ok(), "{what}: {}", parsed.err().map(|errors| errors.to_string()).unwrap_or_default());

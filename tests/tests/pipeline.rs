@@ -54,6 +54,17 @@ impl Index {
         let index = runtime.block_on(StandInIndex::start(address)).expect("the stand-in index starts");
         Index { index, runtime: Some(runtime) }
     }
+
+    fn windows(&self) -> BTreeMap<Window, u64> {
+        let documents = self.index.documents("event-counts");
+        let read = |document: &StoredDocument| {
+            let value = serde_json::from_slice(&document.source).expect("a document is JSON");
+            window_of(&value).unwrap_or_else(|error| panic!("{}: {error}", document.id))
+        };
+        let windows: BTreeMap<_, _> = documents.iter().map(read).collect();
+        assert_eq!(windows.len(), documents.len(), "two documents for one window and type");
+        windows
+    }
 }
 
 impl Drop for Index {
@@ -93,14 +104,7 @@ impl Job {
     }
 
     fn documents(&self) -> BTreeMap<Window, u64> {
-        let documents = self.index.as_ref().map_or_else(Vec::new, |index| index.index.documents("event-counts"));
-        let read = |document: &StoredDocument| {
-            let value = serde_json::from_slice(&document.source).expect("a document is JSON");
-            window_of(&value).unwrap_or_else(|error| panic!("{}: {error}", document.id))
-        };
-        let windows: BTreeMap<_, _> = documents.iter().map(read).collect();
-        assert_eq!(windows.len(), documents.len(), "two documents for one window and type");
-        windows
+        self.index.as_ref().map_or_else(BTreeMap::new, Index::windows)
     }
 
     /// The reason of each dead letter by origin; one that was written twice counts once, by its identity.
@@ -251,6 +255,36 @@ fn an_index_that_goes_away_is_waited_for_and_said_to_be_away() {
 }
 
 #[test]
+fn each_cluster_has_the_documents_of_its_outputs_and_one_that_is_away_is_named() {
+    let job = Job::new("clusters");
+    let mut second = Index::start(0);
+    let mut settings = load(&job.pipeline);
+    let mut sink = settings.sinks[0].clone();
+    (sink.name, sink.urls) = ("second".to_owned(), vec![second.index.url()]);
+    settings.sinks.push(sink);
+    let mut output = settings.outputs[0].clone();
+    (output.name, output.sink) = ("copies".to_owned(), "second".to_owned());
+    settings.outputs.push(output);
+    let running = Running::start(settings);
+    let port = second.index.address().port();
+    drop(second);
+    job.kafka.produce(TOPIC, &job.records);
+    let words = wait_for("the second cluster to be missed", LIMIT, || running.handle.snapshot().waiting.pop());
+    assert!(words.contains("the index of sink.second does not take all documents"), "{words}");
+    job.wait_for_documents(job.expected.documents.len());
+    assert!(running.handle.snapshot().sinks[1].settled < job.expected.documents.len() as u64);
+    second = Index::start(port);
+    let all = job.expected.documents.len();
+    wait_for("documents in the second cluster", LIMIT, || (second.windows().len() == all).then_some(()));
+    running.drain().expect("it drains");
+    assert_eq!(differences(&job.expected.documents, &second.windows()), Vec::<String>::new());
+    assert_eq!(differences(&job.expected.documents, &job.documents()), Vec::<String>::new());
+    assert!(second.index.documents("event-counts").iter().all(|document| document.id.starts_with("copies:")));
+    // A late record is a dead letter of each output.
+    assert_eq!(differences(&job.expected_dead_letters(), &job.dead_letters()), Vec::<String>::new());
+}
+
+#[test]
 fn a_drain_that_cannot_end_ends_by_its_deadline_and_the_rest_is_read_again() {
     let mut job = Job::new("unfinished");
     let options = RunOptions { drain_time: Duration::from_secs(4), ..RunOptions::default() };
@@ -285,7 +319,7 @@ fn what_cannot_be_started_is_one_error_that_says_whose_it_is() {
     let (kind, words) = run(&|settings| settings.kafka.brokers = unused.to_string());
     assert!(kind == ErrorKind::Unavailable && words.contains(&unused.to_string()), "{words}");
 
-    let (kind, words) = run(&|settings| settings.elasticsearch.urls = vec![format!("http://{unused}")]);
+    let (kind, words) = run(&|settings| settings.sinks[0].urls = vec![format!("http://{unused}")]);
     assert!(kind == ErrorKind::Unavailable && words.contains(&unused.to_string()), "{words}");
 
     let (kind, words) = run(&|settings| settings.transforms[0].plugin.file = "missing.wasm".into());

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use super::PipelineFile;
 use super::run::stop_on_signals;
 use super::stand_ins::StandIns;
-use crate::config::{IndexPart, PipelineSettings};
+use crate::config::{ElasticsearchSettings, IndexPart, PipelineSettings};
 use crate::pipeline::{self, Handle, Phase, PipelineError, RunOptions};
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::EventTime;
@@ -56,7 +56,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let stand_ins = match (&args.brokers, &args.elasticsearch) {
         (Some(brokers), Some(url)) => {
             settings.kafka.brokers.clone_from(brokers);
-            settings.elasticsearch.urls = vec![url.clone()];
+            settings.sinks.iter_mut().for_each(|sink| sink.urls = vec![url.clone()]);
             None
         }
         (None, _) | (_, None) => {
@@ -65,7 +65,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
             Some(stand_ins)
         }
     };
-    let index = fixed_index(&settings)?;
+    let (sink, index) = windows_index(&settings)?;
     super::print(&screen::introduction(&settings, stand_ins.is_some(), SPEED));
 
     let handle = Handle::new();
@@ -80,7 +80,7 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
     };
     let begun = Instant::now();
     let shown = match handle.wait_running(begun + START_LIMIT) {
-        true => show(&settings, &index, &handle, &runtime),
+        true => show(&settings, (sink, &index), &handle, &runtime),
         false => Ok(()),
     };
     handle.stop();
@@ -93,7 +93,12 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<()> {
 }
 
 /// Writes events and shows what becomes of them, until the time is over or the pipeline stops.
-fn show(settings: &PipelineSettings, index: &str, handle: &Handle, runtime: &Runtime) -> anyhow::Result<()> {
+fn show(
+    settings: &PipelineSettings,
+    (sink, index): (&ElasticsearchSettings, &str),
+    handle: &Handle,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
     let writer = Writer::new(&settings.kafka, WRITER_BYTES, &settings.dead_letters.topic)?;
     let topic = settings.kafka.topics.first().context("a pipeline has a topic")?;
     let mut clicks = Clicks::new(topic, PARTITIONS, fastrand::u64(..));
@@ -113,7 +118,7 @@ fn show(settings: &PipelineSettings, index: &str, handle: &Handle, runtime: &Run
         }
         if tick % SCREEN_EVERY == 0 {
             // A failure to look is not worth the demonstration: the pipeline itself says when the index is away.
-            let documents = runtime.block_on(crate::sink::documents(&settings.elasticsearch, index));
+            let documents = runtime.block_on(crate::sink::documents(sink, index));
             super::print(&screen.line(clock, handle.snapshot(), elapsed));
             super::print(&screen.closed(&documents.unwrap_or_default()));
         }
@@ -122,11 +127,11 @@ fn show(settings: &PipelineSettings, index: &str, handle: &Handle, runtime: &Run
     Ok(())
 }
 
-/// The index of the first output with windows.
-fn fixed_index(settings: &PipelineSettings) -> anyhow::Result<String> {
+/// The index of the first output with windows, and where it is.
+fn windows_index(settings: &PipelineSettings) -> anyhow::Result<(&ElasticsearchSettings, String)> {
     let output = settings.outputs.iter().find(|output| output.aggregate.is_some());
-    match output.map(|output| output.index.0.as_slice()) {
-        Some([IndexPart::Literal(name)]) => Ok(name.clone()),
+    match output.map(|output| (output, output.index.0.as_slice())) {
+        Some((output, [IndexPart::Literal(name)])) => Ok((&settings.sinks[settings.sink_of(output)], name.clone())),
         Some(_) | None => {
             Err(anyhow!("the demonstration shows windows: it needs an output with an aggregate and one index"))
         }

@@ -291,7 +291,9 @@ impl Dev {
 fn adapt(settings: &mut PipelineSettings, stand_ins: Option<&Addresses>) {
     if let Some(addresses) = stand_ins {
         addresses.stand_in(settings);
-        settings.elasticsearch.bulk_age_max = settings.elasticsearch.bulk_age_max.min(BULK_AGE_MAX);
+        for sink in &mut settings.sinks {
+            sink.bulk_age_max = sink.bulk_age_max.min(BULK_AGE_MAX);
+        }
     }
     settings.reload.watch = true;
     let of_outputs = settings.outputs.iter_mut().flat_map(|output| {
@@ -304,7 +306,7 @@ fn adapt(settings: &mut PipelineSettings, stand_ins: Option<&Addresses>) {
 }
 
 fn head(settings: &PipelineSettings, stand_ins: bool, feed: Option<&Feed>) -> String {
-    let (kafka, index) = (&settings.kafka.brokers, settings.elasticsearch.urls.join(", "));
+    let (kafka, index) = (&settings.kafka.brokers, settings.index_urls());
     let servers = if stand_ins { "on stand-ins, which keep nothing" } else { "on servers" };
     let mut text = format!("pipeline {}, {servers}: Kafka at {kafka}, Elasticsearch at {index}\n", settings.name);
     if let Some(feed) = feed {

@@ -44,7 +44,9 @@ impl Addresses {
     pub fn stand_in(&self, settings: &mut PipelineSettings) {
         settings.kafka.brokers.clone_from(&self.brokers);
         settings.kafka.librdkafka.clear();
-        settings.elasticsearch.urls = vec![self.url.clone()];
-        (settings.elasticsearch.auth, settings.elasticsearch.ca) = (Auth::None, None);
+        for sink in &mut settings.sinks {
+            sink.urls = vec![self.url.clone()];
+            (sink.auth, sink.ca, sink.client_certificate) = (Auth::None, None, None);
+        }
     }
 }

@@ -112,11 +112,8 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
         file.wrong::<()>("there is no `[[output]]`", "a pipeline has at least one: a name and an index");
     }
     let watermark = source::watermark(file.table("watermark"), outputs.have_windows());
-    let outputs = outputs.read(&mut names);
-
-    let mut sink = file.table("sink");
-    let elasticsearch = elasticsearch::elasticsearch(sink.table("elasticsearch"));
-    sink.finish();
+    let sinks = elasticsearch::sinks(file.table("sink"));
+    let outputs = outputs.read(&mut names, &sinks.names);
 
     let taken = Taken { name: name.as_deref(), sources: kafka.as_ref().map(|kafka| kafka.topics.as_slice()) };
     let dead_letters = dead_letters(reader, file.table("dead_letters"), &taken);
@@ -139,7 +136,7 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
         decode: decode?,
         watermark: watermark?,
         transforms: transforms?,
-        elasticsearch: elasticsearch?,
+        sinks: sinks.read?,
         outputs: outputs?,
         dead_letters: dead_letters?,
         checkpoint: checkpoint?,

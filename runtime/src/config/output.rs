@@ -16,6 +16,9 @@ pub struct OutputSettings {
     /// the input only. Formats are strftime's, in UTC.
     /// Value: an index name after Elasticsearch's rules. Required.
     pub index: IndexPattern,
+    /// The cluster that it goes to: the name of a table under `sink`.
+    /// Value: a name. Default: the one that there is; required where there are several.
+    pub sink: String,
     /// What is done with a document. `index`: it replaces what has its id, unless that is newer. `create`: it is written where there is
     /// nothing with its id, which is what data streams take. `update`: what has its id takes over its fields, and where there is nothing
     /// it is written; that wants an `id`. `{ script = "…" }`: what has its id goes through a script in Painless, to which the document

@@ -133,6 +133,11 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether it is not there, or has no key at all.
+    pub fn is_without_keys(&self) -> bool {
+        self.table.is_none_or(|table| table.is_empty())
+    }
+
     /// Whether it is there and has no key at all.
     pub fn is_empty(&self) -> bool {
         self.table.is_some_and(|table| table.is_empty())

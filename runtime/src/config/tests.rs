@@ -1,6 +1,7 @@
 //! Whole pipeline files: what the right ones become, and what is said about the wrong ones.
 
 mod checkpoint;
+mod defaults;
 mod design;
 mod outputs;
 mod reference;

@@ -54,6 +54,17 @@ pub(crate) fn name(text: Text<'_>) -> Option<String> {
     text.wrong("not a name", format!("letters, digits, `.`, `_`, `-`; 1 to {NAME_CHARS_MAX} characters"))
 }
 
+/// The key of a table that users name.
+pub(crate) fn plain_name(value: &Value<'_>) -> Option<()> {
+    if plain(value.key, NAME_CHARS_MAX) {
+        return Some(());
+    }
+    value.wrong(
+        format!("not a name: `{}`", value.key.escape_debug()),
+        format!("letters, digits, `.`, `_`, `-`; 1 to {NAME_CHARS_MAX} characters"),
+    )
+}
+
 pub(crate) fn topic(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     if plain(&text, TOPIC_CHARS_MAX) {

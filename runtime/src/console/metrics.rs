@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::pipeline::{
-    BATCH_SECONDS, CheckpointCounts, Counts, Generation, LaneSnapshot, Lateness, ReloadStatus, Snapshot,
+    BATCH_SECONDS, CheckpointCounts, Counts, Generation, LaneSnapshot, Lateness, ReloadStatus, SinkSnapshot, Snapshot,
 };
 use crate::record::{EventTime, ReasonKind};
 
@@ -35,7 +35,7 @@ impl Collector for Shown {
         let encoder = &mut encoder;
         counts(encoder, &snapshot.counts)?;
         source(encoder, snapshot)?;
-        index(encoder, snapshot)?;
+        sinks(encoder, &snapshot.sinks)?;
         checkpoints(encoder, snapshot)?;
         memory(encoder, snapshot)?;
         plugins(encoder, &snapshot.reload)?;
@@ -109,36 +109,42 @@ fn source(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
     counter(encoder, "tidegate_lost_records", "Records that were gone from the log before they were read", lost)
 }
 
-fn index(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
-    let index = &snapshot.index;
-    counter(encoder, "tidegate_index_requests", "Bulk requests sent", index.requests)?;
-    counter(encoder, "tidegate_index_retried", "Documents sent again after a refusal that passes", index.retried)?;
-    counter(
-        encoder,
-        "tidegate_index_superseded",
-        "Documents of which the index had this version already",
-        index.superseded,
-    )?;
-    counter(encoder, "tidegate_index_rejected", "Documents that the index refused for good", index.rejected)?;
-    counter(
-        encoder,
-        "tidegate_index_dropped",
-        "Documents that the index refused, dropped by the policy",
-        index.dropped,
-    )?;
-    let number = |value: u64| value as f64;
-    let (in_flight, limit) = (number(index.requests_in_flight), number(index.requests_limit));
-    gauge(encoder, "tidegate_index_requests_in_flight", "Bulk requests that are under way", in_flight)?;
-    let help = "How many may be under way, by what the index has shown to bear";
-    gauge(encoder, "tidegate_index_requests_limit", help, limit)?;
-    gauge(encoder, "tidegate_index_bulk_bytes", "The size at which a bulk request is sent", number(index.bulk_bytes))?;
-    let unreachable = index.unreachable_for.map_or(0.0, |time| time.as_secs_f64());
-    gauge(
-        encoder,
-        "tidegate_index_unreachable_seconds",
-        "How long the index has not answered; 0 while it does",
-        unreachable,
-    )
+fn sinks(encoder: &mut DescriptorEncoder, sinks: &[SinkSnapshot]) -> fmt::Result {
+    type Count = fn(&SinkSnapshot) -> u64;
+    let counters: [(&str, &str, Count); 7] = [
+        ("tidegate_index_requests", "Bulk requests sent", |sink| sink.requests),
+        ("tidegate_index_settled", "Documents that the index took", |sink| sink.settled),
+        ("tidegate_index_retried", "Documents sent again after a refusal that passes", |sink| sink.retried),
+        ("tidegate_index_superseded", "Documents of which the index had this version already", |sink| sink.superseded),
+        ("tidegate_index_rejected", "Documents that the index refused for good", |sink| sink.rejected),
+        ("tidegate_index_dropped", "Documents that the index refused, dropped by the policy", |sink| sink.dropped),
+        ("tidegate_index_failure_store", "Documents that went into a failure store", |sink| sink.failure_store),
+    ];
+    for (name, help, count) in counters {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for sink in sinks {
+            ConstCounter::new(count(sink)).encode(family.encode_family(&[("sink", sink.name.as_str())])?)?;
+        }
+    }
+    type Level = fn(&SinkSnapshot) -> f64;
+    let limit = "How many may be under way, by what the index has shown to bear";
+    let gauges: [(&str, &str, Level); 4] = [
+        ("tidegate_index_requests_in_flight", "Bulk requests that are under way", |sink| {
+            sink.requests_in_flight as f64
+        }),
+        ("tidegate_index_requests_limit", limit, |sink| sink.requests_limit as f64),
+        ("tidegate_index_bulk_bytes", "The size at which a bulk request is sent", |sink| sink.bulk_bytes as f64),
+        ("tidegate_index_unreachable_seconds", "How long the index has not answered; 0 while it does", |sink| {
+            sink.unreachable_for.map_or(0.0, |time| time.as_secs_f64())
+        }),
+    ];
+    for (name, help, level) in gauges {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for sink in sinks {
+            ConstGauge::new(level(sink)).encode(family.encode_family(&[("sink", sink.name.as_str())])?)?;
+        }
+    }
+    Ok(())
 }
 
 fn checkpoints(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
@@ -218,10 +224,6 @@ fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) 
     ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
 }
 
-fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: f64) -> fmt::Result {
-    ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
-}
-
 /// A value for each lane that has one.
 fn each(
     mut family: MetricEncoder<'_>,
@@ -258,7 +260,8 @@ mod tests {
                 ..LaneStatus::default()
             },
         };
-        let mut snapshot = Snapshot { lanes: vec![lane], ..Snapshot::default() };
+        let sink = SinkSnapshot { name: "elasticsearch".to_owned(), settled: 8, ..SinkSnapshot::default() };
+        let mut snapshot = Snapshot { lanes: vec![lane], sinks: vec![sink], ..Snapshot::default() };
         snapshot.counts.tally.records = 9;
         snapshot.counts.tally.dead_letters[0] = 1;
         snapshot.counts.batches[0] = 2;
@@ -271,6 +274,7 @@ mod tests {
         let text = render(&snapshot());
         for line in [
             "tidegate_records_total 9",
+            "tidegate_index_settled_total{sink=\"elasticsearch\"} 8",
             "tidegate_dead_letters_total{reason=\"json\"} 1",
             "tidegate_lag_records{topic=\"clicks\",partition=\"3\"} 4.0",
             "tidegate_watermark_seconds{topic=\"clicks\",partition=\"3\"} 1.5",

@@ -217,6 +217,7 @@ impl Plan {
                     WriteOperation::Update | WriteOperation::Script(_) => Operation::Update,
                 },
                 options: Arc::new(WriteOptions {
+                    sink: settings.sink_of(output),
                     pipeline: output.pipeline.clone(),
                     script: match &output.operation {
                         WriteOperation::Script(script) => Some(script.clone()),

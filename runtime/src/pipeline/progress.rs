@@ -67,7 +67,7 @@ impl Reporter {
             partitions = snapshot.lanes.len(),
             "progress"
         );
-        let superseded = snapshot.index.superseded.saturating_sub(self.last.index.superseded);
+        let superseded = snapshot.superseded().saturating_sub(self.last.superseded());
         if superseded > 0 {
             tracing::warn!(
                 documents = superseded,

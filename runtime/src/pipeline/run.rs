@@ -16,12 +16,12 @@ use super::reload::{self, Origin, Serving};
 use super::router::Router;
 use super::servers::Servers;
 use super::shared::Shared;
+use super::sinks::Sinks;
 use super::worker::Worker;
 use super::{Handle, MemoryDivision, Phase, PipelineError};
 use super::{topics, trim};
 use crate::config::{DeadLetterSettings, PipelineSettings};
 use crate::lane::Plan;
-use crate::sink::Sink;
 use crate::source::{Source, SourceConfig, Writer};
 
 /// Orchestrators kill after 30 s by default; it ends a little before.
@@ -94,10 +94,10 @@ impl Running {
             .enable_all()
             .build()
             .map_err(PipelineError::Thread)?;
-        probe::index(settings, &requests)?;
-        let sink = Sink::start(&settings.elasticsearch, requests.handle(), division.documents_bytes)?;
+        probe::indices(settings, &requests)?;
+        let sinks = Sinks::start(settings, requests.handle(), division.documents_bytes)?;
         let writer = Writer::new(&settings.kafka, division.messages_bytes, &settings.dead_letters.topic)?;
-        let servers = Arc::new(Servers::new(sink, writer, failed.clone()));
+        let servers = Arc::new(Servers::new(sinks, writer, failed.clone()));
 
         let workers = settings.limits.workers.max(1);
         let checkpoint = settings.checkpoint.as_ref();

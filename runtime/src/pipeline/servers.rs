@@ -1,20 +1,20 @@
-//! The shell of a running pipeline: the index behind the sink, the broker behind the writer.
+//! The shell of a running pipeline: the indices behind the sinks, the broker behind the writer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
+use super::PipelineError;
 use super::shell::{Shell, ShellStatus};
+use super::sinks::Sinks;
 use super::tap::Taps;
-use super::{IndexSnapshot, PipelineError};
 use crate::record::{DocumentBatch, Message, RejectedDocument};
-use crate::sink::Sink;
 use crate::source::{WriteError, Writer};
 
 pub(crate) struct Servers {
-    sink: Sink,
+    sinks: Sinks,
     writer: Writer,
     /// Of messages that are not acknowledged.
     messages_bytes: Arc<AtomicUsize>,
@@ -23,8 +23,8 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    pub fn new(sink: Sink, writer: Writer, failures: Sender<PipelineError>) -> Self {
-        Servers { sink, writer, messages_bytes: Arc::default(), failures, taps: Arc::default() }
+    pub fn new(sinks: Sinks, writer: Writer, failures: Sender<PipelineError>) -> Self {
+        Servers { sinks, writer, messages_bytes: Arc::default(), failures, taps: Arc::default() }
     }
 
     /// Nothing is written after this.
@@ -35,12 +35,12 @@ impl Servers {
 
 impl Shell for Servers {
     fn index(&self, documents: DocumentBatch, done: Box<dyn FnOnce(Vec<RejectedDocument>) + Send>) {
-        let Some(watched) = self.taps.documents(&documents) else { return self.sink.submit(documents, done) };
+        let Some(watched) = self.taps.documents(&documents) else { return self.sinks.submit(documents, done) };
         let judged = move |rejected: Vec<RejectedDocument>| {
             watched.judged(&rejected);
             done(rejected);
         };
-        self.sink.submit(documents, Box::new(judged));
+        self.sinks.submit(documents, Box::new(judged));
     }
 
     fn taps(&self) -> Arc<Taps> {
@@ -66,36 +66,21 @@ impl Shell for Servers {
     }
 
     fn flush(&self) {
-        self.sink.flush();
+        self.sinks.flush();
     }
 
     fn status(&self) -> ShellStatus {
-        let counters = self.sink.counters();
-        let unavailable = counters.unavailable.map(|(since, word)| {
-            let time = SystemTime::now().duration_since(since).unwrap_or_default();
-            (time, format!("the index does not take all documents, since {} s: {word}", time.as_secs()))
-        });
-        let (unreachable_for, index) = unavailable.unzip();
+        let (sinks, waiting) = self.sinks.status();
         let written = self.writer.status();
         let writer = (!written.connected && written.waiting > 0).then(|| {
             let word = written.word.as_deref().unwrap_or("no broker is connected");
             format!("messages=`{}` wait for kafka: {word}", written.waiting)
         });
         ShellStatus {
-            documents_bytes: self.sink.in_flight_bytes(),
+            documents_bytes: self.sinks.in_flight_bytes(),
             messages_bytes: self.messages_bytes.load(Relaxed),
-            index: IndexSnapshot {
-                requests: counters.requests,
-                retried: counters.retried,
-                superseded: counters.superseded,
-                rejected: counters.rejected,
-                dropped: counters.dropped,
-                requests_in_flight: counters.requests_in_flight,
-                requests_limit: counters.requests_limit,
-                bulk_bytes: counters.bulk_bytes,
-                unreachable_for,
-            },
-            waiting: index.into_iter().chain(writer).collect(),
+            sinks,
+            waiting: waiting.into_iter().chain(writer).collect(),
         }
     }
 }

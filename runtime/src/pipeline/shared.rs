@@ -183,7 +183,7 @@ impl Shared {
             out_of_order: self.plan.watermark().out_of_order,
             idle_after: self.plan.watermark().idle_after,
             waiting: servers.waiting.into_iter().chain(kafka).chain(blocked).collect(),
-            index: servers.index,
+            sinks: servers.sinks,
             checkpoints: self.checkpoints.as_ref().map(|checkpoints| checkpoints.counts()).unwrap_or_default(),
             reload: lock(&self.reload).as_ref().map(Reload::status).unwrap_or_default(),
         }

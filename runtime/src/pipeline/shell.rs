@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::IndexSnapshot;
+use super::SinkSnapshot;
 use super::tap::Taps;
 use crate::record::{DocumentBatch, Message, RejectedDocument};
 
@@ -25,7 +25,7 @@ pub(crate) trait Shell: Send + Sync {
 pub(crate) struct ShellStatus {
     pub documents_bytes: usize,
     pub messages_bytes: usize,
-    pub index: IndexSnapshot,
+    pub sinks: Vec<SinkSnapshot>,
     /// Who does not answer, in words.
     pub waiting: Vec<String>,
 }

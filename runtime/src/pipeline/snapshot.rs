@@ -30,7 +30,8 @@ pub struct Snapshot {
     pub idle_after: Duration,
     /// Who is waited for, in words; empty while all goes well.
     pub waiting: Vec<String>,
-    pub index: IndexSnapshot,
+    /// In the order of the pipeline file.
+    pub sinks: Vec<SinkSnapshot>,
     pub checkpoints: CheckpointCounts,
     pub reload: ReloadStatus,
 }
@@ -57,15 +58,20 @@ pub struct LaneSnapshot {
     pub status: LaneStatus,
 }
 
-/// The sink's own counts.
+/// A sink's own counts.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct IndexSnapshot {
+pub struct SinkSnapshot {
+    pub name: String,
     pub requests: u64,
+    /// Documents that the index took.
+    pub settled: u64,
     pub retried: u64,
     pub superseded: u64,
     pub rejected: u64,
     /// Refused, and dropped as the policy says.
     pub dropped: u64,
+    /// Of the settled: those that went into a failure store.
+    pub failure_store: u64,
     pub requests_in_flight: u64,
     /// How many may be, by what it has shown to bear.
     pub requests_limit: u64,
@@ -79,6 +85,11 @@ impl Snapshot {
     /// Of the source topics; none while nothing is known.
     pub fn lag(&self) -> Option<u64> {
         self.lanes.iter().filter(|lane| !lane.parts).filter_map(|lane| lane.lag).reduce(|left, right| left + right)
+    }
+
+    /// Documents of which the indices had this version or a newer one.
+    pub fn superseded(&self) -> u64 {
+        self.sinks.iter().map(|sink| sink.superseded).sum()
     }
 
     /// Windows of the lanes that hold them: those of the parts lanes are the same windows further on.

@@ -18,8 +18,10 @@ pub enum Operation {
 }
 
 /// How documents are written, besides what each of them says.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct WriteOptions {
+    /// The place of the sink in the pipeline file.
+    pub sink: usize,
     /// The index's own pipeline that they go through.
     pub pipeline: Option<String>,
     /// The source of the script by which documents are updated; `params.document` is the document.
@@ -69,6 +71,11 @@ impl DocumentBatch {
     /// All its documents are written with these.
     pub fn write_with(&mut self, options: &Arc<WriteOptions>) {
         self.options = options.clone();
+    }
+
+    /// The place of the sink that they are for.
+    pub fn sink(&self) -> usize {
+        self.options.sink
     }
 
     pub fn len(&self) -> usize {

@@ -211,7 +211,7 @@ mod tests {
     use crate::sink::lines::{Apart, take_apart};
 
     fn document<'a>(id: &'a str, body: &'a str) -> Document<'a> {
-        const PLAIN: WriteOptions = WriteOptions { pipeline: None, script: None };
+        const PLAIN: WriteOptions = WriteOptions { sink: 0, pipeline: None, script: None };
         let (operation, version) = (Operation::Index, Some(7));
         Document { operation, index: "i", id, version, routing: None, body: body.as_bytes(), options: &PLAIN }
     }

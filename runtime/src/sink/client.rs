@@ -3,26 +3,22 @@
 
 use std::error::Error as _;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use elasticsearch::cert::{Certificate, CertificateValidation};
+use elasticsearch::http::Method;
 use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, TransportBuilder};
-use elasticsearch::http::{Method, Url};
 
 use super::SinkError;
 use super::answer::BULK_PATH;
-use super::credentials::CurrentCredentials;
+use super::connection::CurrentConnection;
 use crate::config::ElasticsearchSettings;
 
 /// Sends requests to whichever node is next.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Client {
-    transport: Transport,
-    auth: Option<Arc<CurrentCredentials>>,
+    connection: Arc<CurrentConnection>,
     timeout: Duration,
 }
 
@@ -52,30 +48,8 @@ pub(crate) enum BrokenKind {
 
 impl Client {
     pub fn new(settings: &ElasticsearchSettings) -> Result<Self, SinkError> {
-        let urls: Vec<Url> = settings.urls.iter().map(|url| parse_url(url)).collect::<Result<_, _>>()?;
-        if urls.is_empty() {
-            return Err(SinkError::NoUrl);
-        }
-        let local = urls.iter().all(is_loopback);
-        let mut builder = TransportBuilder::new(MultiNodeConnectionPool::round_robin(urls, None))
-            .enable_meta_header(false)
-            .request_body_compression(settings.gzip)
-            .timeout(settings.timeout);
-        if local {
-            builder = builder.disable_proxy();
-        }
-        if let Some(path) = &settings.ca {
-            let refused = |error: String| SinkError::Ca { path: path.clone(), error };
-            let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-            let certificate = Certificate::from_pem(&pem).map_err(|error| refused(error.to_string()))?;
-            builder = builder.cert_validation(CertificateValidation::Full(certificate));
-        }
-        let transport = builder.build().map_err(|error| SinkError::Client(error.to_string()))?;
-        let auth = CurrentCredentials::new(&settings.auth)?.map(|(auth, credentials)| {
-            transport.set_auth(credentials);
-            Arc::new(auth)
-        });
-        Ok(Client { transport, auth, timeout: settings.timeout })
+        let connection = Arc::new(CurrentConnection::new(settings)?);
+        Ok(Client { connection, timeout: settings.timeout })
     }
 
     /// How long a server may wait for a shard before it says so: well before we stop waiting for it.
@@ -102,9 +76,7 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<(&'static str, Bytes)>) -> Result<Reply, Broken> {
-        if let Some(credentials) = self.auth.as_ref().and_then(|auth| auth.changed()) {
-            self.transport.set_auth(credentials);
-        }
+        let transport = self.connection.transport();
         let mut headers = HeaderMap::new();
         // Answers are short and mostly the same: packing them costs both sides more than it saves.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -112,7 +84,7 @@ impl Client {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         let body = body.map(|(_, body)| body);
-        let response = self.transport.send(method, path, headers, None::<&()>, body, None).await;
+        let response = transport.send(method, path, headers, None::<&()>, body, None).await;
         let response = response.map_err(|error| broken(&error))?;
         let status = response.status_code().as_u16();
         let is_elasticsearch =
@@ -120,27 +92,6 @@ impl Client {
         let body = response.bytes().await.map_err(|error| broken(&error))?;
         Ok(Reply { status, body, is_elasticsearch })
     }
-}
-
-fn parse_url(text: &str) -> Result<Url, SinkError> {
-    let refused = |error: &str| SinkError::Url { url: text.into(), error: error.into() };
-    let url = Url::parse(text).map_err(|error| refused(&error.to_string()))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        // The text would show the password.
-        let error = "it holds credentials; put them under auth".into();
-        return Err(SinkError::Url { url: url.host_str().unwrap_or_default().into(), error });
-    }
-    match (url.scheme(), url.host_str()) {
-        ("http" | "https", Some(_)) => Ok(url),
-        _ => Err(refused("it does not begin with http:// or https:// and a host")),
-    }
-}
-
-/// No proxy from the environment stands between us and our own machine.
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn broken(error: &elasticsearch::Error) -> Broken {
@@ -194,9 +145,11 @@ mod tests {
 
     fn settings(url: &str, auth: Auth) -> ElasticsearchSettings {
         ElasticsearchSettings {
+            name: "elasticsearch".to_owned(),
             urls: vec![url.into()],
             auth,
             ca: None,
+            client_certificate: None,
             bulk_bytes_max: 1,
             bulk_age_max: Duration::from_secs(1),
             in_flight_max: 1,
@@ -208,7 +161,7 @@ mod tests {
     }
 
     fn refused(url: &str, auth: Auth) -> String {
-        Client::new(&settings(url, auth)).expect_err("a wrong setting").to_string()
+        Client::new(&settings(url, auth)).err().expect("a wrong setting").to_string()
     }
 
     #[test]
@@ -234,12 +187,5 @@ mod tests {
             "error sending request for url (http://es:9200/_bulk): reset"
         );
         assert_eq!(without_query("reset"), "reset");
-    }
-
-    #[test]
-    fn only_our_own_machine_is_reached_without_the_proxy() {
-        let loopback = |url| is_loopback(&Url::parse(url).unwrap());
-        assert!(["http://localhost:1", "http://127.0.0.1", "http://[::1]:9200"].into_iter().all(loopback));
-        assert!(!loopback("http://es:9200"));
     }
 }

@@ -144,9 +144,12 @@ mod tests {
 
     #[test]
     fn each_operation_has_its_lines() {
-        let (plain, piped) = (WriteOptions::default(), WriteOptions { pipeline: Some("geo".to_owned()), script: None });
-        let scripted =
-            WriteOptions { pipeline: None, script: Some("ctx._source.n += params.document['n']\n".to_owned()) };
+        let (plain, piped) =
+            (WriteOptions::default(), WriteOptions { pipeline: Some("geo".to_owned()), ..WriteOptions::default() });
+        let scripted = WriteOptions {
+            script: Some("ctx._source.n += params.document['n']\n".to_owned()),
+            ..WriteOptions::default()
+        };
         let shown = [
             lines(Operation::Index, Some(7), &piped),
             lines(Operation::Create, None, &plain),

@@ -12,6 +12,7 @@ use super::*;
 use crate::config::{Auth, Credential, PolicyRule, Refusal};
 use crate::record::{Operation, RejectedDocument};
 
+mod certificates;
 mod faulty;
 mod load;
 mod names;
@@ -20,9 +21,11 @@ use faulty::{Asked, Faulty, Reaction};
 
 fn settings(url: &str) -> ElasticsearchSettings {
     ElasticsearchSettings {
+        name: "elasticsearch".to_owned(),
         urls: vec![url.into()],
         auth: Auth::None,
         ca: None,
+        client_certificate: None,
         bulk_bytes_max: 8 << 20,
         bulk_age_max: Duration::from_millis(10),
         in_flight_max: 4,

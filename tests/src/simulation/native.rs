@@ -221,6 +221,7 @@ fn output(name: &str, windowed: Option<&Windowed>) -> OutputSettings {
     OutputSettings {
         name: name.to_owned(),
         index,
+        sink: "elasticsearch".to_owned(),
         operation: WriteOperation::Index,
         id: None,
         routing: None,
@@ -264,10 +265,12 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             on_future: OnFuture::DeadLetter,
         },
         transforms: vec![transform("keep")],
-        elasticsearch: ElasticsearchSettings {
+        sinks: vec![ElasticsearchSettings {
+            name: "elasticsearch".to_owned(),
             urls: vec!["none".to_owned()],
             auth: Auth::None,
             ca: None,
+            client_certificate: None,
             bulk_bytes_max: 0,
             bulk_age_max: Duration::ZERO,
             in_flight_max: 0,
@@ -275,7 +278,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             indices_max: 0,
             timeout: Duration::ZERO,
             policy: Vec::new(),
-        },
+        }],
         outputs: WINDOWED.iter().map(|one| output(one.name, Some(one))).chain([output(PLAIN, None)]).collect(),
         dead_letters: DeadLetterSettings { topic: "dead".to_owned(), percent_max: None, run_max: None },
         checkpoint: None,

@@ -3,10 +3,11 @@
 use super::Problem;
 use super::sample::Sample;
 use crate::cli::columns::{Columns, count};
-use crate::config::{OnDataLoss, PipelineSettings, Places, Start, show_duration};
+use crate::config::{ElasticsearchSettings, OnDataLoss, PipelineSettings, Places, Start, show_duration};
 use crate::lane::Plan;
+use crate::pipeline::index_names;
 use crate::record::{ErrorKind, EventTime, HasKind, Offset, Partition};
-use crate::sink::{IndexState, Product, probe};
+use crate::sink::{IndexState, ProbeReport, Product, probe};
 use crate::source::{Admin, PartitionDescription, SourceError, TopicDescription};
 
 /// How many of the newest records of each topic are looked at.
@@ -26,7 +27,7 @@ pub(super) fn look(settings: &PipelineSettings, places: &Places, sample: Option<
     if let Err(error) = online.kafka(settings, places, sample) {
         online.problem(places, "source.kafka.brokers", &error);
     }
-    online.index(settings, places);
+    online.indices(settings, places);
     online
 }
 
@@ -135,22 +136,23 @@ impl Online {
         Ok(())
     }
 
-    fn index(&mut self, settings: &PipelineSettings, places: &Places) {
-        const AT: &str = "sink.elasticsearch.urls";
-        let mut names: Vec<String> = settings.outputs.iter().map(|output| output.index.wildcard()).collect();
-        names.sort();
-        names.dedup();
+    fn indices(&mut self, settings: &PipelineSettings, places: &Places) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
-                let error = places.error(AT, format!("cannot start a runtime: {error}"), None);
+                let error = places.error("sink", format!("cannot start a runtime: {error}"), None);
                 return self.problems.push(Problem { error, kind: ErrorKind::Internal });
             }
         };
-        let report = match runtime.block_on(probe(&settings.elasticsearch, &names)) {
-            Ok(report) => report,
-            Err(error) => return self.problem(places, AT, &error),
-        };
+        for (sink, outputs) in settings.outputs_of_sinks() {
+            match runtime.block_on(probe(sink, &index_names(&outputs))) {
+                Ok(report) => self.index(sink, report, settings.sinks.len() > 1),
+                Err(error) => self.problem(places, &format!("sink.{}.urls", sink.name), &error),
+            }
+        }
+    }
+
+    fn index(&mut self, sink: &ElasticsearchSettings, report: ProbeReport, is_one_of_several: bool) {
         let product = match report.product {
             Product::Elasticsearch => "Elasticsearch",
             Product::OpenSearch => "OpenSearch",
@@ -169,7 +171,8 @@ impl Online {
             };
             columns.row(vec![index.name, state.into()]);
         }
-        self.shown.push(format!("index server: {product} {version}\n{}", columns.show()));
+        let of = if is_one_of_several { format!(" of sink.{}", sink.name) } else { String::new() };
+        self.shown.push(format!("index server{of}: {product} {version}\n{}", columns.show()));
         self.warnings.extend(report.warnings);
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Screen {
 }
 
 pub(super) fn introduction(settings: &PipelineSettings, stand_ins: bool, speed: u32) -> String {
-    let (kafka, index) = (&settings.kafka.brokers, settings.elasticsearch.urls.join(", "));
+    let (kafka, index) = (&settings.kafka.brokers, settings.index_urls());
     let servers = match stand_ins {
         true => format!(
             "Stand-ins inside this process, which keep nothing: Kafka at {kafka}, Elasticsearch at {index}.\n\

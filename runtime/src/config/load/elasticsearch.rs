@@ -1,20 +1,47 @@
-//! `[sink.elasticsearch]`.
+//! `[sink.elasticsearch]`, and other clusters beside it.
 
 use std::time::Duration;
 
 use crate::config::reader::{Section, Value};
-use crate::config::values::{credential, duration, number, size, string};
-use crate::config::{Auth, ElasticsearchSettings, PolicyRule, Refusal};
+use crate::config::values::{credential, duration, number, plain_name, size, string};
+use crate::config::{Auth, ClientCertificateSettings, ElasticsearchSettings, PolicyRule, Refusal};
 
 /// Elasticsearch's own limit for a request's body.
 const BULK_BYTES_MAX: usize = 100_000_000;
 const VERSION_CONFLICT: &str = "version_conflict_engine_exception";
 
-pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSettings> {
+/// What is called so where it is the only one, and nothing has another name.
+const ELASTICSEARCH: &str = "elasticsearch";
+
+/// The tables under `sink`: their names, and what they say where nothing is wrong with it.
+pub(super) struct Sinks {
+    pub names: Vec<String>,
+    pub read: Option<Vec<ElasticsearchSettings>>,
+}
+
+pub(super) fn sinks(mut section: Section<'_>) -> Sinks {
+    if section.is_without_keys() {
+        let read = elasticsearch(ELASTICSEARCH.to_owned(), section.table(ELASTICSEARCH));
+        return Sinks { names: vec![ELASTICSEARCH.to_owned()], read: read.map(|sink| vec![sink]) };
+    }
+    let sinks = section.take_all();
+    let read: Vec<_> = sinks
+        .iter()
+        .map(|value| {
+            let name = plain_name(value);
+            let sink = elasticsearch(value.key.to_owned(), value.section());
+            name.and(sink)
+        })
+        .collect();
+    Sinks { names: sinks.iter().map(|value| value.key.to_owned()).collect(), read: read.into_iter().collect() }
+}
+
+fn elasticsearch(name: String, mut section: Section<'_>) -> Option<ElasticsearchSettings> {
     let urls = section.required("urls", urls);
     let auth = section.or("auth", Auth::None, auth);
     let ca = section.optional("ca", |value| Some(value.reader.folder.join(string(value)?)));
     let seconds = Duration::from_secs;
+    let client_certificate = section.optional("client_certificate", client_certificate);
     let bulk_bytes_max = section.or("bulk_bytes_max", 8 << 20, size(1024..=BULK_BYTES_MAX));
     let bulk_age_max = section.or("bulk_age_max", seconds(1), duration(Duration::from_millis(10)..=seconds(60)));
     let in_flight_max = section.or("in_flight_max", 4, number(1..=64));
@@ -24,9 +51,11 @@ pub(super) fn elasticsearch(mut section: Section<'_>) -> Option<ElasticsearchSet
     let policy: Vec<_> = section.tables("policy").into_iter().map(policy_rule).collect();
     section.finish();
     Some(ElasticsearchSettings {
+        name,
         urls: urls?,
         auth: auth?,
         ca: ca?,
+        client_certificate: client_certificate?,
         bulk_bytes_max: bulk_bytes_max?,
         bulk_age_max: bulk_age_max?,
         in_flight_max: in_flight_max?,
@@ -86,6 +115,14 @@ fn url(value: &Value<'_>) -> Option<String> {
         Some(host) if !host.is_empty() && !text.contains(['?', '#', ' ']) => Some(text.into_string()),
         _ => text.wrong("not an address", "such as `https://localhost:9200`"),
     }
+}
+
+fn client_certificate(value: &Value<'_>) -> Option<ClientCertificateSettings> {
+    let mut section = value.section();
+    let file = section.required("file", |value| Some(value.reader.folder.join(string(value)?)));
+    let password = section.optional("password", credential);
+    section.finish();
+    Some(ClientCertificateSettings { file: file?, password: password? })
 }
 
 fn auth(value: &Value<'_>) -> Option<Auth> {

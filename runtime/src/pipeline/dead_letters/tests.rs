@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::replay_lanes::{LaneKey, ReplayLanes, Route};
 use super::sending::{Fate, send};
 use super::*;
-use crate::record::BatchBuilder;
+use crate::record::{BatchBuilder, WriteOptions};
 
 const FILE: &str = r#"
     name = "clicks"
@@ -101,7 +101,7 @@ fn a_windows_document_goes_to_the_index_with_its_version() {
     };
     assert_eq!(
         document(&[("tidegate-version", "9")]),
-        Ok(Route::Index { index: "counts-1".to_owned(), pipeline: None, version: 9 })
+        Ok(Route::Index { index: "counts-1".to_owned(), options: WriteOptions::default(), version: 9 })
     );
     assert_eq!(document(&[]), Err(Obstacle::NoVersion));
     assert_eq!(document(&[("tidegate-reason", "plugin"), ("tidegate-version", "9")]), Err(Obstacle::NotMade));

@@ -1,11 +1,10 @@
 //! Which keys of a pipeline file cannot change while the pipeline runs.
 
-use crate::config::{OutputSettings, PipelineSettings};
+use crate::config::{ElasticsearchSettings, OutputSettings, PipelineSettings};
 
 /// The first key that differs and needs a restart, as the file spells it.
 pub(in crate::pipeline) fn differs(running: &PipelineSettings, wanted: &PipelineSettings) -> Option<String> {
     let (kafka, decode, watermark) = (&running.kafka, &running.decode, &running.watermark);
-    let elasticsearch = &running.elasticsearch;
     let keys = [
         ("name", running.name == wanted.name),
         ("source.kafka.brokers", kafka.brokers == wanted.kafka.brokers),
@@ -29,9 +28,7 @@ pub(in crate::pipeline) fn differs(running: &PipelineSettings, wanted: &Pipeline
         ("watermark.idle_grace", watermark.idle_grace == wanted.watermark.idle_grace),
         ("watermark.max_future", watermark.max_future == wanted.watermark.max_future),
         ("watermark", watermark == &wanted.watermark),
-        ("sink.elasticsearch.urls", elasticsearch.urls == wanted.elasticsearch.urls),
-        ("sink.elasticsearch.auth", elasticsearch.auth == wanted.elasticsearch.auth),
-        ("sink.elasticsearch", elasticsearch == &wanted.elasticsearch),
+        ("sink", sink_names(running) == sink_names(wanted)),
         ("dead_letters.topic", running.dead_letters == wanted.dead_letters),
         ("checkpoint", running.checkpoint == wanted.checkpoint),
         ("limits.memory", running.limits.memory_bytes == wanted.limits.memory_bytes),
@@ -42,10 +39,21 @@ pub(in crate::pipeline) fn differs(running: &PipelineSettings, wanted: &Pipeline
         ("output", names(&running.outputs) == names(&wanted.outputs)),
     ];
     let plain = keys.into_iter().find(|(_, same)| !same).map(|(key, _)| key.to_owned());
-    plain.or_else(|| {
+    let sinks = || running.sinks.iter().zip(&wanted.sinks).find_map(|(running, wanted)| sink(running, wanted));
+    plain.or_else(sinks).or_else(|| {
         let mut outputs = running.outputs.iter().zip(&wanted.outputs);
         outputs.find_map(|(running, wanted)| Some(format!("output `{}`, {}", wanted.name, output(running, wanted)?)))
     })
+}
+
+fn sink_names(settings: &PipelineSettings) -> Vec<&str> {
+    settings.sinks.iter().map(|sink| sink.name.as_str()).collect()
+}
+
+fn sink(running: &ElasticsearchSettings, wanted: &ElasticsearchSettings) -> Option<String> {
+    let keys =
+        [(".urls", running.urls == wanted.urls), (".auth", running.auth == wanted.auth), ("", running == wanted)];
+    keys.into_iter().find(|(_, same)| !same).map(|(key, _)| format!("sink.{}{key}", wanted.name))
 }
 
 fn names(outputs: &[OutputSettings]) -> Vec<&str> {
@@ -55,6 +63,7 @@ fn names(outputs: &[OutputSettings]) -> Vec<&str> {
 fn output(running: &OutputSettings, wanted: &OutputSettings) -> Option<&'static str> {
     let keys = [
         ("index", running.index == wanted.index),
+        ("sink", running.sink == wanted.sink),
         ("operation", running.operation == wanted.operation),
         ("id", running.id == wanted.id),
         ("routing", running.routing == wanted.routing),

@@ -14,9 +14,11 @@ const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST
 
 fn settings(index: &StandInIndex) -> ElasticsearchSettings {
     ElasticsearchSettings {
+        name: "elasticsearch".to_owned(),
         urls: vec![index.url()],
         auth: Auth::None,
         ca: None,
+        client_certificate: None,
         bulk_bytes_max: 1 << 20,
         bulk_age_max: Duration::from_millis(10),
         in_flight_max: 2,
