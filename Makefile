@@ -11,7 +11,7 @@ KILLS ?= 200
 EVENTS ?= 2000000
 SECONDS ?= 60
 CARGO ?= cargo
-BENCHES ?= border lane states checkpoints isolation drain sink reload dev
+BENCHES ?= border lane states checkpoints isolation drain sink delivery reload dev
 # The plugins are a workspace of their own; a shared target folder is divided between the two.
 PLUGIN_TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/plugins/target)$(if $(CARGO_TARGET_DIR),/plugins)
 TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),$(CURDIR)/target)

@@ -108,7 +108,8 @@ need_javascript() {
 need_servers() {
     local release
     release=$(java_release 2>/dev/null || true)
-    { [ -n "$release" ] && [ "$release" -ge 17 ]; } || lacks 'Java 17 or newer' default-jre-headless 'brew install openjdk'
+    { [ -n "$release" ] && [ "$release" -ge 17 ] && have "${JAVA_HOME:+$JAVA_HOME/bin/}javac"; } ||
+        lacks 'a JDK of Java 17 or newer' default-jdk-headless 'brew install openjdk'
     have mvn || lacks Maven maven 'brew install maven'
     have curl || lacks curl curl 'brew install curl'
     have unzip || lacks unzip unzip 'brew install unzip'

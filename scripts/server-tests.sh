@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs the tests that need a real Kafka, a real Elasticsearch or a real S3-compatible store, and stops the servers afterwards.
+# Runs the tests that need a real Kafka, a real Elasticsearch or OpenSearch, or a real S3-compatible store, and stops the servers afterwards.
 # SERVERS=auto (default): where Java or Maven is missing they are left out, and this says so. required: that is a
 # failure. none: they are left out. S3: the same for the store, whose tests want Go. SUITES=kills: those of that file alone.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-suites="${SUITES:-servers delivery kills}"
+suites="${SUITES:-servers delivery opensearch kills}"
 
 left_out() { # WHAT FILES BECAUSE
     cat >&2 <<TEXT
@@ -36,7 +36,7 @@ else
         suites="$suites store_s3" # those need the servers too
     fi
 fi
-wanted "${SERVERS:-auto}" servers 'real servers' 'tests/tests/servers.rs tests/tests/delivery.rs tests/tests/kills.rs' || exit 0
+wanted "${SERVERS:-auto}" servers 'real servers' 'tests/tests/servers.rs tests/tests/delivery.rs tests/tests/opensearch.rs tests/tests/kills.rs' || exit 0
 scripts/servers/pair.sh test start >/dev/null
 # shellcheck disable=SC2046,SC2086
 cargo test --workspace $(printf -- '--test %s ' $suites) -- --ignored --test-threads=1 "$@"

@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
-# A Kafka and an Elasticsearch side by side, and an S3-compatible store where it is asked for, on ports that disturb nobody's own.
-#   pair.sh test|demo start|stop|kill|clean [kafka|elasticsearch|s3...]
-# `start` prints where they are, as KAFKA=…, ELASTICSEARCH=… and S3=… for eval; started twice, they are the same, and one that
+# A Kafka and an Elasticsearch side by side, and an OpenSearch or an S3-compatible store where they are asked for, on ports that disturb
+# nobody's own.
+#   pair.sh test|demo start|stop|kill|pause|resume|clean [kafka|elasticsearch|opensearch|s3...]
+# `start` prints where they are, as KAFKA=…, ELASTICSEARCH=…, OPENSEARCH=… and S3=… for eval; started twice, they are the same, and one that
 # was stopped or killed is again where it was. A port that somebody else has is passed over. Without names, `start` means the
 # first two, and the others whatever there is. Instances lie in the target folder; the installs are shared by all checkouts.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-usage() { echo "usage: pair.sh test|demo start|stop|kill|clean [kafka|elasticsearch|s3...]" >&2; exit 1; }
+usage() { echo "usage: pair.sh test|demo start|stop|kill|pause|resume|clean [kafka|elasticsearch|opensearch|s3...]" >&2; exit 1; }
 
 case "${1:-}" in
     # The first compiler is enough for functional tests and halves the start.
-    test) ports=29000; export ES_HEAP="${ES_HEAP:-512m}" ES_JVM="${ES_JVM:--XX:TieredStopAtLevel=1}" ;;
+    test)
+        ports=29000
+        export ES_HEAP="${ES_HEAP:-512m}" ES_JVM="${ES_JVM:--XX:TieredStopAtLevel=1}"
+        export OS_HEAP="${OS_HEAP:-512m}" OS_JVM="${OS_JVM:--XX:TieredStopAtLevel=1}"
+        ;;
     demo) ports=19000 ;;
     *) usage ;;
 esac
@@ -47,6 +52,12 @@ start() {
             "$here/elasticsearch.sh" start "$instances/elasticsearch-$ES_PORT"
             echo "ELASTICSEARCH=http://127.0.0.1:$ES_PORT"
             ;;
+        opensearch)
+            OS_PORT=$(port_of opensearch $((ports + 400)))
+            export OS_PORT
+            "$here/opensearch.sh" start "$instances/opensearch-$OS_PORT"
+            echo "OPENSEARCH=http://127.0.0.1:$OS_PORT"
+            ;;
         s3)
             S3_PORT=$(port_of s3 $((ports + 70)))
             export S3_PORT
@@ -64,7 +75,7 @@ case "$command" in
         [ ${#names[@]} -gt 0 ] || names=(kafka elasticsearch)
         for name in "${names[@]}"; do start "$name"; done
         ;;
-    stop | kill | clean)
+    stop | kill | pause | resume | clean)
         [ ${#names[@]} -gt 0 ] || names=('*')
         for name in "${names[@]}"; do
             # shellcheck disable=SC2231

@@ -1,7 +1,9 @@
 //! What the benchmarks share: events, a broker with a topic full of them, processes whose cost is measured, and the ways of
 //! reading a topic that the program is compared with. They print figures and judge none.
 
+pub mod arrivals;
 pub mod broker;
+pub mod bulks;
 pub mod consumers;
 pub mod events;
 pub mod groups;
@@ -42,6 +44,8 @@ pub fn main(measure: impl FnOnce(&Arguments) -> anyhow::Result<()>) -> anyhow::R
     match arguments.role() {
         None => measure(&arguments),
         Some((index::ROLE, _)) => index::serve(),
+        Some((arrivals::ROLE, _)) => arrivals::serve(),
+        Some((bulks::ROLE, rest)) => bulks::send(rest),
         Some((broker::ROLE, rest)) => broker::fill(rest),
         Some((way, rest)) => consumers::consume(way, rest),
     }

@@ -27,6 +27,19 @@ impl Index {
         assert_eq!(status, 200, "template {name}: {answer}");
     }
 
+    /// Any request of the whole server, with JSON unless that is null: `PUT`, `_ingest/pipeline/x`.
+    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let request = self.request(method, path);
+        let request = match body {
+            Value::Null => request,
+            body => request.header("content-type", "application/json").body(body.to_string()),
+        };
+        let (status, answer) = send(request);
+        assert!((200..300).contains(&status), "{path}: {status} {answer}");
+        answer
+    }
+
     /// Deletes the index, if it is there.
     pub fn delete(&self) {
         let (status, answer) = send(self.request(Method::DELETE, &self.name));

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod clicks;
 pub mod counting;
 pub mod dev;
+pub mod door;
 pub mod evil;
 pub mod fold;
 pub mod forgetful;

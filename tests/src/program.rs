@@ -1,6 +1,8 @@
 //! The program as a user runs it: `tidegate run` as a process, its log, its signals, its exit code.
 
 use std::fs::{File, read_to_string};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -28,10 +30,16 @@ impl Program {
 
     /// With variables in its environment.
     pub fn run_with(pipeline: &Path, log: &Path, environment: &[(String, String)]) -> Program {
+        Program::run_as(pipeline, log, &[], environment)
+    }
+
+    /// With more arguments.
+    pub fn run_as(pipeline: &Path, log: &Path, more: &[&str], environment: &[(String, String)]) -> Program {
         let file = File::options().create(true).append(true).open(log).expect("the log is writable");
         let child = Command::new(binary())
             .arg("run")
             .arg(pipeline)
+            .args(more)
             .envs(environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle"))
@@ -110,6 +118,16 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The body of an answer of the console, and whether it is a 200.
+pub fn get(address: SocketAddr, path: &str) -> (bool, String) {
+    let mut stream = TcpStream::connect(address).expect("the console listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it takes a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+    (head.starts_with("HTTP/1.1 200"), body.to_owned())
 }
 
 /// The program that `make test` has built; `TIDEGATE` names another.

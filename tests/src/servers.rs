@@ -1,4 +1,4 @@
-//! A real Kafka, a real Elasticsearch and a real S3-compatible store for tests, started once by the project's own scripts.
+//! A real Kafka, a real Elasticsearch, a real OpenSearch and a real S3-compatible store for tests, started once by the project's own scripts.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -35,6 +35,11 @@ impl Servers {
 fn start() -> Servers {
     let said = pair(&["start", "kafka", "elasticsearch"]);
     Servers { kafka: value(&said, "KAFKA"), elasticsearch: value(&said, "ELASTICSEARCH") }
+}
+
+/// A URL of a real OpenSearch, which is started where it is not running.
+pub fn opensearch() -> String {
+    value(&pair(&["start", "opensearch"]), "OPENSEARCH")
 }
 
 /// A real S3-compatible store with a bucket.
@@ -85,13 +90,33 @@ impl Server {
     pub fn start(self) {
         pair(&["start", self.0]);
     }
+
+    /// As [`Server::start`], with these in the environment of its script.
+    pub fn start_with(self, environment: &[(&str, &str)]) {
+        pair_with(&["start", self.0], environment);
+    }
+
+    /// SIGSTOP: connections stay open, and nobody answers.
+    pub fn pause(self) {
+        pair(&["pause", self.0]);
+    }
+
+    /// SIGCONT.
+    pub fn resume(self) {
+        pair(&["resume", self.0]);
+    }
 }
 
 fn pair(arguments: &[&str]) -> String {
+    pair_with(arguments, &[])
+}
+
+fn pair_with(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let script = root().join("scripts/servers/pair.sh");
     let output = Command::new(script)
         .arg("test")
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

@@ -18,7 +18,7 @@ use tidegate::source::StandInBroker;
 use tidegate_tests::clicks::Clicks;
 use tidegate_tests::fold::{Expected, Window, fold, window_of};
 use tidegate_tests::kafka::{Kafka, Record};
-use tidegate_tests::program::{Program, components};
+use tidegate_tests::program::{Program, components, get};
 use tidegate_tests::wait_for;
 use tidegate_tests::workspace::{root, scratch};
 use tokio::runtime::Runtime;
@@ -183,17 +183,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.handle.stop();
     }
-}
-
-/// The body of an answer, and whether it is a 200.
-fn get(address: SocketAddr, path: &str) -> (bool, String) {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).expect("the console listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it takes a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    (head.starts_with("HTTP/1.1 200"), body.to_owned())
 }
 
 #[test]

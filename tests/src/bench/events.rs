@@ -11,6 +11,8 @@ pub const START_MILLIS: i64 = 1_772_323_200_000;
 /// The event time that all events span, whatever their number.
 const SPAN_MILLIS: i64 = 60 * 60 * 1000;
 
+const LARGE_BYTES: usize = 2048;
+
 const EVENT_TYPES: [&str; 6] = ["page_view", "click", "search", "login", "add_to_cart", "purchase"];
 const COUNTRIES: [&str; 6] = ["DE", "FR", "US", "IN", "BR", "JP"];
 
@@ -21,6 +23,8 @@ pub enum Mix {
     Clicks,
     /// Purchases of users, none late: each becomes a document of the stateless example.
     Purchases,
+    /// Purchases of 2 KB.
+    Large,
 }
 
 impl Mix {
@@ -28,11 +32,12 @@ impl Mix {
         match self {
             Mix::Clicks => "clicks",
             Mix::Purchases => "purchases",
+            Mix::Large => "large",
         }
     }
 
     pub fn of(name: &str) -> Option<Mix> {
-        [Mix::Clicks, Mix::Purchases].into_iter().find(|mix| mix.name() == name)
+        [Mix::Clicks, Mix::Purchases, Mix::Large].into_iter().find(|mix| mix.name() == name)
     }
 }
 
@@ -78,6 +83,12 @@ impl Events {
             rng.u32(1..3000),
         )
         .expect("into memory");
+        if self.mix == Mix::Large {
+            value.pop();
+            value.extend_from_slice(br#","text":""#);
+            value.resize(LARGE_BYTES - 2, b'x');
+            value.extend_from_slice(b"\"}");
+        }
         Some(clock)
     }
 }
@@ -85,6 +96,14 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_events_have_two_kilobytes() {
+        let (mut events, mut value) = (Events::new(Mix::Large, 1), Vec::new());
+        assert!(events.next(&mut value).is_some());
+        assert_eq!(value.len(), LARGE_BYTES);
+        serde_json::from_slice::<serde_json::Value>(&value).expect("JSON");
+    }
 
     #[test]
     fn events_are_json_of_about_250_bytes() {

@@ -47,12 +47,17 @@ impl Tidegate {
 
     /// Records of the source topics that the lanes have taken.
     pub fn records(&mut self) -> anyhow::Result<u64> {
+        self.count("tidegate_records_total")
+    }
+
+    /// A counter, by its name and labels.
+    pub fn count(&mut self, counter: &str) -> anyhow::Result<u64> {
         if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
             bail!("the program has ended, {status}: see {}", self.log.display());
         }
         let Ok(metrics) = get(self.console, "/metrics") else { return Ok(0) }; // it does not listen yet
-        let records = metrics.lines().find_map(|line| line.strip_prefix("tidegate_records_total "));
-        records.map_or(Ok(0), |records| records.parse().context("the count of records is a number"))
+        let count = metrics.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(' '));
+        count.map_or(Ok(0), |count| count.parse().with_context(|| format!("{counter} is a number")))
     }
 
     /// SIGTERM, and what the process took from its start to its end.
