@@ -16,6 +16,7 @@ mod inspect;
 mod log;
 mod new;
 mod pipeline_file;
+mod reconcile;
 mod rewind;
 mod run;
 mod stand_ins;
@@ -74,6 +75,8 @@ enum Command {
     Rewind(rewind::RewindArgs),
     /// Looks into the dead letters of a pipeline, and sends them again when what was wrong is mended
     DeadLetters(Box<dead_letters::DeadLettersArgs>),
+    /// Reads the topics again, and says whether what was read adds up to what is in the index and among the dead letters
+    Reconcile(reconcile::ReconcileArgs),
     /// Shows samples of what passes a place of a running pipeline, and what becomes of it
     Tap(tap::TapArgs),
     /// Shows what a component is, reads, writes and wants
@@ -92,7 +95,7 @@ impl Command {
             Command::Test(_) => LevelFilter::OFF, // a scenario is run six times, and its dead letters say it
             Command::Status(_) | Command::Reload(_) | Command::Rollback(_) => LevelFilter::INFO,
             Command::Tap(_) | Command::Explain(_) | Command::Checkpoint(_) => LevelFilter::INFO,
-            Command::Rewind(_) | Command::DeadLetters(_) => LevelFilter::INFO,
+            Command::Rewind(_) | Command::DeadLetters(_) | Command::Reconcile(_) => LevelFilter::INFO,
             Command::Run(_) | Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Inspect(_) => {
                 LevelFilter::INFO
             }
@@ -120,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Checkpoint(args) => checkpoint::run(args),
         Command::Rewind(args) => rewind::run(args),
         Command::DeadLetters(args) => dead_letters::run(args),
+        Command::Reconcile(args) => reconcile::run(args),
         Command::Tap(args) => tap::run(args),
         Command::Demo(args) => demo::run(args),
         Command::New(args) => new::run(args),

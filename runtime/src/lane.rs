@@ -14,6 +14,7 @@ pub mod format;
 mod group;
 pub mod id;
 mod index;
+mod ledger;
 mod metadata;
 mod migration;
 mod parts;
@@ -29,6 +30,7 @@ mod window_documents;
 
 pub use error::LaneError;
 pub(crate) use group::{Value as GroupValue, values as group_values};
+pub use ledger::{BatchLedger, DocumentOf, Ledger, OutputLedger, RecordFate, WindowOfRecord};
 pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription};
 pub use topology::Topology;
 

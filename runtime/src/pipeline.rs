@@ -8,6 +8,7 @@ mod topics;
 mod positions;
 mod rewind;
 mod dead_letters;
+mod reconcile;
 mod probe;
 mod trim;
 mod budget;
@@ -43,6 +44,10 @@ pub use error::PipelineError;
 pub use explain::{SourceWatermark, WatermarkReport, explain_watermark};
 pub use handle::Handle;
 pub(crate) use probe::index_names;
+pub use reconcile::{
+    Counts as RecordCounts, Difference, LetterCounts, OutputAccount, PartitionScope, Reconcile, Reconciled, Why,
+    WindowCounts, reconcile,
+};
 pub use reload::{Generation, Origin, PlaceStatus, ReloadStatus, Stage};
 pub use rewind::{Rewind, RewindTo, Rewound, RewoundPartition, rewind};
 pub use run::{RunOptions, run};

@@ -26,6 +26,7 @@ mod counters;
 mod dispatch;
 mod probe;
 mod documents;
+mod lookup;
 mod merged;
 mod names;
 pub mod dead_letter;
@@ -35,6 +36,7 @@ pub use batches::Done;
 pub use counters::SinkCounters;
 pub use dead_letter::{DeadLetters, GivenUpBy, LatePart, Letter, Subject};
 pub use documents::documents;
+pub use lookup::{Lookup, Present, Wanted};
 pub use merged::merged;
 pub use probe::{IndexReport, IndexState, ProbeReport, Product, install_template, probe};
 

@@ -17,6 +17,7 @@ pub mod kafka;
 pub mod load;
 pub mod program;
 pub mod puppet;
+pub mod reconcile;
 pub mod reload;
 pub mod servers;
 pub mod simulation;

@@ -10,6 +10,7 @@ use super::dead_letters::{DeadLetterCommandError, LettersLeft};
 use super::deployed::AskError;
 use super::input::InputError;
 use super::new::NewError;
+use super::reconcile::DoesNotAddUp;
 use super::test::{Failed, TestError};
 use crate::checkpoint::CheckpointError;
 use crate::config::ConfigErrors;
@@ -44,6 +45,8 @@ pub enum Exit {
     Breaker = 7,
     /// Dead letters that were chosen stay dead letters.
     Letters = 8,
+    /// What was read does not add up to what is in the index and among the dead letters.
+    Differences = 9,
 }
 
 /// What `--help` says about it.
@@ -60,6 +63,7 @@ Exit codes:
   6  a scenario of `tidegate test` failed
   7  a component broke on more than half of its records; they are read again
   8  of the dead letters that were to be replayed, some are left
+  9  `tidegate reconcile` has found differences, or was stopped before the end
   130, 143  a second SIGINT or SIGTERM during a drain; what was in flight is read again";
 
 impl Exit {
@@ -70,6 +74,9 @@ impl Exit {
         }
         if error.is::<LettersLeft>() {
             return Exit::Letters;
+        }
+        if error.is::<DoesNotAddUp>() {
+            return Exit::Differences;
         }
         match error.chain().find_map(kind) {
             Some(ErrorKind::Config) => Exit::Config,

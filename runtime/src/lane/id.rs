@@ -23,6 +23,13 @@ pub fn version(revision: Revision, offset: Offset) -> u64 {
     (u64::from(revision.0) << OFFSET_BITS) | offset
 }
 
+/// What a version is made of.
+pub fn revision_and_offset(version: u64) -> (u16, Offset) {
+    let revision = u16::try_from(version >> OFFSET_BITS).unwrap_or(u16::MAX);
+    let offset = i64::try_from(version & ((1 << OFFSET_BITS) - 1)).expect("it has 52 bits");
+    (revision, Offset(offset))
+}
+
 /// `output:topic-partition-offset`, and `/ordinal` for all but the first document of a record that was split.
 pub fn record_id(output: &str, partition: &Partition, offset: Offset, ordinal: u32, id: &mut String) {
     id.clear();
@@ -76,6 +83,7 @@ mod tests {
     fn a_later_revision_beats_a_later_offset() {
         assert!(version(Revision(1), Offset(0)) > version(Revision(0), Offset((1 << 52) - 1)));
         assert!(version(Revision(0), Offset(8)) > version(Revision(0), Offset(7)));
+        assert_eq!(revision_and_offset(version(Revision(3), Offset(17))), (3, Offset(17)));
         assert!(i64::try_from(version(Revision(2047), Offset((1 << 52) - 1))).is_ok());
     }
 

@@ -16,6 +16,7 @@ use crate::sink::{DeadLetters, GivenUpBy};
 use super::LaneError;
 use super::id::Revision;
 use super::index::{IdPlan, IndexNames};
+use super::ledger::Ledger;
 use super::metadata::{SourceMetadata, hash_of};
 use super::tap::Tap;
 use super::topology::Topology;
@@ -86,6 +87,8 @@ pub struct Instances {
     all: HashMap<PluginId, Instance>,
     /// Watches the next step.
     tap: Option<Tap>,
+    /// Is told what becomes of each record.
+    ledger: Option<Ledger>,
 }
 
 impl Instances {
@@ -120,6 +123,16 @@ impl Instances {
         self.tap.take()
     }
 
+    /// From here on what becomes of each record is written there.
+    pub fn keep(&mut self, ledger: Ledger) {
+        self.ledger = Some(ledger);
+    }
+
+    /// What was written there.
+    pub fn take_ledger(&mut self) -> Option<Ledger> {
+        self.ledger.take()
+    }
+
     /// The tap, if it is here.
     pub(super) fn tap(&mut self, is_here: impl FnOnce(&Tap) -> bool) -> Option<&mut Tap> {
         self.tap.as_mut().filter(|tap| is_here(tap))
@@ -141,7 +154,7 @@ impl Instances {
 
 impl FromIterator<(PluginId, Instance)> for Instances {
     fn from_iter<I: IntoIterator<Item = (PluginId, Instance)>>(instances: I) -> Self {
-        Instances { all: instances.into_iter().collect(), tap: None }
+        Instances { all: instances.into_iter().collect(), tap: None, ledger: None }
     }
 }
 

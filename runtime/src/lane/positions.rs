@@ -22,6 +22,10 @@ pub const REVISION_MAX: u16 = (1 << 11) - 1;
 pub struct Known {
     /// The latest of any source.
     pub revision: u16,
+    /// Of a source partition: documents, drops and dead letters of records before it are settled, whatever windows still need of them.
+    pub settled: Option<Offset>,
+    /// Of a partition of the parts topic: the time as of the position. Windows that have ended by it were merged, and are settled.
+    pub merged_through: Option<EventTime>,
     /// Of a partition of the parts topic: what its lane knows of the source topics.
     pub topics: Vec<KnownTopic>,
 }
@@ -34,6 +38,8 @@ pub struct KnownTopic {
     pub partitions: i32,
     /// Those of which there was a watermark.
     pub sources: Vec<i32>,
+    /// Those that were idle.
+    pub idle: Vec<i32>,
 }
 
 impl KnownTopic {
@@ -46,19 +52,28 @@ impl Known {
     /// None where the position is not ours.
     pub fn of(metadata: &str) -> Option<Known> {
         Some(match Metadata::decode(metadata).ok()? {
-            Metadata::Source(source) => Known { revision: source.revision.0, topics: Vec::new() },
+            Metadata::Source(source) => Known {
+                revision: source.revision.0,
+                settled: Some(Offset(source.settled)),
+                merged_through: None,
+                topics: Vec::new(),
+            },
             Metadata::Parts(parts) => {
+                let numbers = |topic: &TopicSources, is_wanted: fn(&&SourceAsOf) -> bool| {
+                    topic.sources.iter().filter(is_wanted).map(|source| source.partition).collect()
+                };
                 let topic = |topic: &TopicSources| KnownTopic {
                     name_hash: topic.topic,
                     partitions: topic.partitions,
-                    sources: topic
-                        .sources
-                        .iter()
-                        .filter(|source| source.known)
-                        .map(|source| source.partition)
-                        .collect(),
+                    sources: numbers(topic, |source| source.known),
+                    idle: numbers(topic, |source| source.idle),
                 };
-                Known { revision: parts.revision.0, topics: parts.topics.iter().map(topic).collect() }
+                Known {
+                    revision: parts.revision.0,
+                    settled: None,
+                    merged_through: Some(EventTime::from_micros(parts.time_micros)),
+                    topics: parts.topics.iter().map(topic).collect(),
+                }
             }
         })
     }

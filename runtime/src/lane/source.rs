@@ -190,10 +190,14 @@ impl SourceLane {
 
         let plan = self.plan.clone();
         let mut work = BatchWork::default();
+        work.departed.ledger = instances.take_ledger();
         let mut decoded = plan.decoder.decode(&self.partition, batch.clone());
         work.departed.reject(None, std::mem::take(&mut decoded.rejected));
         let tombstones = std::mem::take(&mut decoded.tombstones);
         self.tally.tombstones += tombstones.len() as u64;
+        if let Some(ledger) = &mut work.departed.ledger {
+            ledger.begin(batch.offsets(), &tombstones);
+        }
         let (departed, lateness) = (&mut work.departed, &mut self.tally.lateness);
         let watermarks = time::pass(&plan.watermark, &mut self.watermark, &mut decoded, departed, lateness);
         let mut table = decoded.table;
@@ -206,6 +210,9 @@ impl SourceLane {
 
         for (place, output) in plan.outputs.iter().enumerate() {
             let mut table = table.clone();
+            if let Some(ledger) = &mut work.departed.ledger {
+                ledger.part();
+            }
             run(&output.transforms, instances, &self.partition, &mut table, &mut columns, &mut work.departed)?;
             match (&output.aggregate, &mut self.folding[place]) {
                 (Some(aggregate), Some(folding)) => {
@@ -213,6 +220,9 @@ impl SourceLane {
                     let tap = instances.tap(|tap| tap.is_at_windows_of(&output.name));
                     let watched = tap.map(|tap| tap.before(&table, &work.departed));
                     let ended = folding.ended(aggregate, &rows);
+                    if let Some(ledger) = &mut work.departed.ledger {
+                        ledger.came_to_windows(&output.name, &table, &ended);
+                    }
                     folding.fold(aggregate, table, &rows, instances.aggregate(aggregate.plugin)?, &mut work)?;
                     if let (Some(before), Some(tap)) = (watched, instances.tap(|_| true)) {
                         tap.folded(&output.name, before, &self.partition, &batch, &work.departed, ended);
@@ -221,6 +231,9 @@ impl SourceLane {
                 (None, _) | (_, None) => self.index_records(place, table, &tombstones, &mut work, effects),
             }
             self.write_off(Some(&output.name), &batch, &mut work);
+        }
+        if let Some(ledger) = work.departed.ledger.take() {
+            instances.keep(ledger);
         }
         if !work.dead_letters.is_empty() {
             let ticket = self.in_flight.open(InFlight::DeadLetters);
@@ -239,6 +252,9 @@ impl SourceLane {
                 continue;
             }
             self.tally.dead_letters[rejected.reason.kind as usize] += 1;
+            if let Some(ledger) = &mut work.departed.ledger {
+                ledger.refused(rejected.record, rejected.reason.kind);
+            }
             work.dead_letters.push(self.plan.dead_letters.record(
                 &self.partition,
                 batch,

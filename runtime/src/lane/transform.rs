@@ -8,6 +8,7 @@ use crate::record::{Batch, Partition};
 use crate::sink::GivenUpBy;
 
 use super::LaneError;
+use super::ledger::Ledger;
 use super::plan::{Instances, Step};
 
 /// Rows that left on the way, and who took them out.
@@ -15,6 +16,8 @@ use super::plan::{Instances, Step};
 pub(super) struct Departed {
     pub dropped: u64,
     pub rejected: Vec<(Option<Arc<GivenUpBy>>, Rejected)>,
+    /// Where somebody asks what became of each record.
+    pub ledger: Option<Ledger>,
 }
 
 impl Departed {
@@ -34,7 +37,9 @@ pub(super) fn run(
 ) -> Result<(), LaneError> {
     for step in steps {
         let watched = instances.tap(|tap| tap.is_at_transform(&step.name)).map(|tap| tap.before(table, departed));
+        let records = departed.before(table);
         run_one(step, instances, table, columns, departed)?;
+        departed.after(&step.name, records, table);
         if let (Some(before), Some(tap)) = (watched, instances.tap(|_| true)) {
             tap.after(&step.name, before, partition, table, departed);
         }

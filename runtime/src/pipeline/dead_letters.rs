@@ -8,7 +8,7 @@ use hashbrown::hash_map::Entry;
 
 use super::PipelineError;
 use crate::config::{KafkaSettings, PipelineSettings};
-use crate::record::{EventTime, Offset, Origin, Partition, RecordBatch};
+use crate::record::{EventTime, Offset, Origin, Partition, ReasonKind, RecordBatch};
 use crate::sink::Letter;
 use crate::sink::dead_letter::PIPELINE;
 use crate::source::{Admin, RecordRange};
@@ -42,6 +42,8 @@ struct Last {
     partition: i32,
     offset: Offset,
     copies: u32,
+    /// Its reason's word; `other` where it is of a later version.
+    reason: &'static str,
 }
 
 /// The last letter of an identity, and how often the identity is there.
@@ -99,6 +101,21 @@ impl DeadLetterTopic {
         self.foreign
     }
 
+    /// Whether the topic has lost its oldest messages.
+    pub(super) fn is_cut(&self) -> bool {
+        self.ranges.iter().any(|range| range.start > Offset(0))
+    }
+
+    /// The reason of the letter with this identity, if there is one.
+    pub(super) fn reason_of(&self, identity: &str) -> Option<&'static str> {
+        self.last.get(&hash_of(identity)).map(|last| last.reason)
+    }
+
+    /// Stands for an identity.
+    pub(super) fn hash(identity: &str) -> u128 {
+        hash_of(identity)
+    }
+
     /// Shows the letters that fit, each identity once, in the order of each partition.
     pub fn each(
         &self,
@@ -146,7 +163,9 @@ impl DeadLetterTopic {
 fn note(last: &mut HashMap<u128, Last>, letter: &Letter) {
     let (partition, offset) = place(&letter.position);
     let written = letter.written.unwrap_or(EventTime::MIN);
-    let this = Last { written, partition, offset, copies: 1 };
+    let kind = ReasonKind::ALL.into_iter().find(|kind| kind.name() == letter.reason());
+    let reason = kind.map_or("other", ReasonKind::name);
+    let this = Last { written, partition, offset, copies: 1, reason };
     let last = match last.entry(hash_of(letter.identity())) {
         Entry::Vacant(entry) => {
             entry.insert(this);

@@ -41,6 +41,8 @@ pub enum PipelineError {
     Rewind(String),
     #[error("{0}")]
     DeadLetters(String),
+    #[error("the pipeline file has no such output: output=`{output}`; there are: {known}")]
+    UnknownOutput { output: String, known: String },
     #[error(
         "the drain did not end in {seconds} s: partitions=`{lanes}` have something in flight, bytes=`{bytes}`, because {why}; \
          it is read again after the next start"
@@ -75,6 +77,7 @@ impl HasKind for PipelineError {
             | PipelineError::Template { .. }
             | PipelineError::Windows { .. }
             | PipelineError::Rewind(_)
+            | PipelineError::UnknownOutput { .. }
             | PipelineError::DeadLetters(_) => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
             PipelineError::Checkpoint { error, .. } | PipelineError::Store(error) => error.kind(),

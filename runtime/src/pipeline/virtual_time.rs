@@ -74,15 +74,22 @@ impl VirtualPipeline {
         partitions: i32,
         batch_records: usize,
     ) -> Result<Self, PipelineError> {
+        let sources = settings.kafka.topics.iter().map(|topic| (topic.as_str().into(), partitions)).collect();
+        Self::over(settings, plugins, Topology { sources, ..Topology::default() }, batch_records)
+    }
+
+    /// As [`VirtualPipeline::of`], over source topics as they are; the parts topic is another one.
+    pub(super) fn over(
+        settings: &PipelineSettings,
+        plugins: &Plugins,
+        mut topology: Topology,
+        batch_records: usize,
+    ) -> Result<Self, PipelineError> {
         let parts_topic = Plan::parts_topic_of(settings);
-        let topology = Topology {
-            sources: settings.kafka.topics.iter().map(|topic| (topic.as_str().into(), partitions)).collect(),
-            parts_partitions: if parts_topic.is_some() { PARTS_PARTITIONS } else { 0 },
-            ..Topology::default()
-        };
+        topology.parts_partitions = if parts_topic.is_some() { PARTS_PARTITIONS } else { 0 };
         let mut topics = BTreeMap::new();
-        for topic in &settings.kafka.topics {
-            topics.extend((0..partitions).map(|number| (Partition::new(topic, number), Vec::new())));
+        for (topic, partitions) in &topology.sources {
+            topics.extend((0..*partitions).map(|number| (Partition::new(topic, number), Vec::new())));
         }
         if let Some(topic) = &parts_topic {
             topics.extend((0..PARTS_PARTITIONS).map(|number| (Partition::new(topic, number), Vec::new())));
@@ -214,6 +221,21 @@ impl VirtualPipeline {
     /// In the order in which they were written; one may be there twice.
     pub fn dead_letters(&self) -> &[Message] {
         &self.dead_letters
+    }
+
+    /// Those that were written since the last call.
+    pub(super) fn take_dead_letters(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.dead_letters)
+    }
+
+    /// What windows close by: of those that are merged over partitions, or of those of a partition alone.
+    pub(super) fn closed_through(&self, partition: Option<&Partition>) -> EventTime {
+        let is_wanted = |known: &Partition| match partition {
+            Some(partition) => known == partition,
+            None => self.plan.parts_topic() == Some(&known.topic),
+        };
+        let wanted = self.lanes.iter().filter(|(known, _)| is_wanted(known));
+        wanted.map(|(_, lane)| lane.status().watermark).min().unwrap_or(EventTime::MIN)
     }
 
     /// What all lanes have counted, those before a restart included.

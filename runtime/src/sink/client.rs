@@ -71,6 +71,11 @@ impl Client {
         self.send(Method::Put, path, Some(("application/json", body))).await
     }
 
+    /// A question that has a body, in JSON.
+    pub async fn ask(&self, path: &str, body: Bytes) -> Result<Reply, Broken> {
+        self.send(Method::Post, path, Some(("application/json", body))).await
+    }
+
     pub async fn post(&self, path: &str) -> Result<Reply, Broken> {
         self.send(Method::Post, path, None).await
     }

@@ -14,6 +14,7 @@ use crate::config::ElasticsearchSettings;
 mod looks;
 
 use looks::Looks;
+pub(super) use looks::encode;
 
 /// What a look at the index has shown.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,5 +1,5 @@
 //! An index that stands in for Elasticsearch in demonstrations and tests: it speaks bulk requests with external
-//! versions, counts, match-all searches and documents by id. It keeps everything in memory, and nothing after its end.
+//! versions, counts, searches for all documents or for ids, and documents by id. It keeps everything in memory, and nothing after its end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use crate::decode::{Rejected, Table};
 use crate::lane::index::{IdPlan, text_of};
 use crate::lane::plan::OutputPlan;
-use crate::lane::{Effect, id};
+use crate::lane::{DocumentOf, Effect, id};
 use crate::record::{Batch, DocumentBatch, EventTime, Operation, Reason, ReasonKind, RecordBatch, Values};
 
 use super::{BatchWork, InFlight, SourceLane};
@@ -83,6 +83,9 @@ impl SourceLane {
         }
         deleting.for_each(|record| self.delete(output_plan, &batch, record, &mut made, work));
         let Made { documents, sent } = made;
+        if let Some(ledger) = &mut work.departed.ledger {
+            ledger.documents(sent.iter().map(|sent| DocumentOf { record: sent.record, ordinal: sent.ordinal }));
+        }
         if !documents.is_empty() {
             self.tally.documents += documents.len() as u64;
             let ticket = self.in_flight.open(InFlight::Documents { output, batch, sent });

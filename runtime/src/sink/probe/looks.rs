@@ -186,7 +186,7 @@ fn millis(interval: &str) -> Option<u64> {
 }
 
 /// A name as a segment of a path.
-pub(super) fn encode(name: &str) -> String {
+pub(in crate::sink) fn encode(name: &str) -> String {
     let mut path = String::new();
     for byte in name.bytes() {
         match byte {

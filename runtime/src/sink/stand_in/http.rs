@@ -39,6 +39,7 @@ pub(super) fn router(store: Arc<Store>) -> Router {
         .route("/_search", get(search_all).post(search_all))
         .route("/{index}/_search", get(search).post(search))
         .route("/{index}/_doc/{id}", get(document))
+        .route("/_mget", post(many))
         .route("/_refresh", post(refresh).get(refresh))
         .route("/{index}/_refresh", post(refresh).get(refresh))
         .route("/{index}/_settings", get(settings))
@@ -140,21 +141,69 @@ async fn search_all(state: Shared, params: Params, body: Bytes) -> Response {
     search(state, Path("_all".into()), params, body).await
 }
 
-/// All documents by id, a page of them.
+/// The documents that are asked for, in order.
+async fn many(State(store): Shared, body: Bytes) -> Response {
+    #[derive(Deserialize)]
+    struct Many {
+        docs: Vec<One>,
+    }
+    #[derive(Deserialize)]
+    struct One {
+        #[serde(rename = "_index")]
+        index: String,
+        #[serde(rename = "_id")]
+        id: String,
+        #[serde(rename = "_source")]
+        source: Option<bool>,
+    }
+    let Many { docs } = match serde_json::from_slice(&body) {
+        Ok(many) => many,
+        Err(error) => return failed(StatusCode::BAD_REQUEST, "parsing_exception", &error.to_string()),
+    };
+    let answer = |One { index, id, source }: &One| match store.get(index, id) {
+        Some(document) => {
+            let mut shown = shown(index, &document, json!({ "found": true }));
+            if let (Some(false), Some(shown)) = (source, shown.as_object_mut()) {
+                shown.remove("_source");
+            }
+            shown
+        }
+        None if store.names().contains(index) => json!({ "_index": index, "_id": id, "found": false }),
+        None => {
+            let reason = format!("no such index [{index}]");
+            json!({ "_index": index, "_id": id, "error": { "type": "index_not_found_exception", "reason": reason } })
+        }
+    };
+    Json(json!({ "docs": docs.iter().map(answer).collect::<Vec<_>>() })).into_response()
+}
+
+/// All documents by id, or those with the ids that the query names; a page of them.
 async fn search(State(store): Shared, Path(index): Path<String>, Query(params): Params, body: Bytes) -> Response {
     #[derive(Default, Deserialize)]
     struct Page {
         size: Option<usize>,
         from: Option<usize>,
+        #[serde(default)]
+        query: Value,
     }
-    let Some(indices) = matching(&store, &index) else { return no_such_index(&index) };
     let page: Page = serde_json::from_slice(&body).unwrap_or_default();
+    let names = match params.contains_key("ignore_unavailable") {
+        true => index.split(',').filter(|name| matching(&store, name).is_some()).collect::<Vec<_>>().join(","),
+        false => index.clone(),
+    };
+    let indices = match matching(&store, &names) {
+        Some(indices) => indices,
+        None if names.is_empty() => Vec::new(),
+        None => return no_such_index(&index),
+    };
+    let ids = page.query["ids"]["values"].as_array();
+    let is_wanted = |id: &str| ids.is_none_or(|ids| ids.iter().any(|wanted| wanted == id));
     let number = |name: &str| params.get(name).and_then(|text| text.parse().ok());
     let size = page.size.or_else(|| number("size")).unwrap_or(10);
     let from = page.from.or_else(|| number("from")).unwrap_or(0);
     let (mut total, mut hits) = (0, Vec::new());
     for index in &indices {
-        for document in store.documents(index) {
+        for document in store.documents(index).into_iter().filter(|document| is_wanted(&document.id)) {
             if (from..from.saturating_add(size)).contains(&total) {
                 hits.push(shown(index, &document, json!({ "_score": 1.0 })));
             }

@@ -1,0 +1,33 @@
+//! `tidegate reconcile` as a test runs it on a pipeline file.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::program::binary;
+
+/// There are differences.
+pub const DIFFERENCES: i32 = 9;
+
+/// What it finds, as JSON, and its exit code.
+pub fn reconcile(pipeline: &Path, more: &[&str]) -> (Value, i32) {
+    let output = Command::new(binary()).arg("reconcile").arg(pipeline).args(["--json"]).args(more).output();
+    let output = output.expect("the program can be run");
+    let code = output.status.code().expect("it ends by itself");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(code == 0 || code == DIFFERENCES, "exit code {code}: {words}");
+    (serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {words}")), code)
+}
+
+/// What was read adds up to what is there; what it finds.
+pub fn assert_adds_up(pipeline: &Path) -> Value {
+    let (found, code) = reconcile(pipeline, &[]);
+    assert_eq!((code, &found["different"]), (0, &Value::from(0)), "{found:#}");
+    for output in found["outputs"].as_array().expect("a list") {
+        let all = output["all"].as_object().expect("counts");
+        let sum: u64 = all.iter().filter(|(name, _)| *name != "records").filter_map(|(_, count)| count.as_u64()).sum();
+        assert_eq!(all["records"], sum, "each record is one thing: {output:#}");
+    }
+    found
+}
