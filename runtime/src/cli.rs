@@ -67,7 +67,7 @@ enum Command {
     Reload(deployed::ReloadArgs),
     /// Lets the generation of a plugin before serve again in a running pipeline
     Rollback(deployed::RollbackArgs),
-    /// Says why a running pipeline does not do what somebody waits for
+    /// Says why a running pipeline does not do what somebody waits for, or what made a document
     Explain(explain::ExplainArgs),
     /// Looks after the checkpoints of a pipeline: lists, verifies and moves them
     Checkpoint(checkpoint::CheckpointArgs),

@@ -296,6 +296,13 @@ impl Lane {
     }
 }
 
+/// A group as ids have it.
+pub(crate) fn group_id(key: &[u8]) -> String {
+    let mut id = String::new();
+    group::write_id(key, &mut id);
+    id
+}
+
 /// The partition of the parts topic that an output's group belongs to: a function of both alone, for ever.
 pub(crate) fn parts_partition(output: &str, group: &[u8], partitions: i32) -> i32 {
     let mut hasher = blake3::Hasher::new();

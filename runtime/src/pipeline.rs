@@ -9,6 +9,7 @@ mod positions;
 mod rewind;
 mod dead_letters;
 mod reconcile;
+mod document;
 mod probe;
 mod trim;
 mod budget;
@@ -40,6 +41,10 @@ pub use checkpoints::CheckpointCounts;
 pub use components::{Loader, Plugins};
 pub use counters::{BATCH_SECONDS, Counts};
 pub use dead_letters::{DeadLetterTopic, Fate, FoundLetter, LetterFilter, Obstacle, Replay, Replayed, replay};
+pub use document::{
+    CheckpointReport, ComponentReport, DocumentName, DocumentReport, FoundDocument, LetterReport, PartReport,
+    RecordReport, StepReport, WindowReport, explain_document,
+};
 pub use error::PipelineError;
 pub use explain::{SourceWatermark, WatermarkReport, explain_watermark};
 pub use handle::Handle;

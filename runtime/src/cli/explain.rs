@@ -1,8 +1,10 @@
-//! `tidegate explain`: why a running pipeline does not do what somebody waits for.
+//! `tidegate explain`: why a running pipeline does not do what somebody waits for, and what made a document.
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use reqwest::Method;
+
+mod document;
 
 use super::columns::Columns;
 use super::deployed::Console;
@@ -18,6 +20,8 @@ pub struct ExplainArgs {
 enum What {
     /// How far event time has come, which partition holds the windows back, and why
     Watermark(WatermarkArgs),
+    /// Which record or which parts, and which components made a document, step by step; or why it is not there
+    Document(document::DocumentArgs),
 }
 
 #[derive(Args)]
@@ -30,7 +34,14 @@ struct WatermarkArgs {
 }
 
 pub fn run(args: &ExplainArgs) -> anyhow::Result<()> {
-    let What::Watermark(WatermarkArgs { console, json }) = &args.what;
+    match &args.what {
+        What::Watermark(args) => watermark(args),
+        What::Document(args) => document::run(args),
+    }
+}
+
+fn watermark(args: &WatermarkArgs) -> anyhow::Result<()> {
+    let WatermarkArgs { console, json } = args;
     let text = console.ask(Method::GET, &["explain", "watermark"])?;
     if *json {
         super::print(&format!("{text}\n"));

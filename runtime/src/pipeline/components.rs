@@ -122,6 +122,21 @@ impl Plugins {
         plugins
     }
 
+    /// The same, for one output alone.
+    pub(crate) fn of_output(&self, settings: &PipelineSettings, name: &str) -> Plugins {
+        let outputs = settings.outputs.iter().zip(&self.outputs).filter(|(output, _)| output.name == name);
+        Plugins { transforms: self.transforms.clone(), outputs: outputs.map(|(_, plugins)| plugins.clone()).collect() }
+    }
+
+    /// The place, the version and the digest of each, in the order of the file.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = (&str, &str, String)> {
+        self.all().map(|deployed| {
+            let component = deployed.plugin.component();
+            let digest = component.digest().to_hex().to_string();
+            (deployed.place.name.as_str(), component.identity().version.as_str(), digest)
+        })
+    }
+
     /// What the lanes' plan is made of.
     pub fn describe(&self) -> Components {
         Components {

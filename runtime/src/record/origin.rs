@@ -61,6 +61,16 @@ pub struct Origin {
     pub offset: Offset,
 }
 
+impl Origin {
+    /// Of `topic-partition-offset`; a topic may have hyphens.
+    pub fn parse(text: &str) -> Option<Origin> {
+        let (rest, offset) = text.rsplit_once('-')?;
+        let (topic, number) = rest.rsplit_once('-')?;
+        let offset: i64 = offset.parse().ok().filter(|offset| *offset >= 0)?;
+        Some(Partition::new(topic, number.parse().ok()?).origin(Offset(offset)))
+    }
+}
+
 /// `topic-partition-offset`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -267,7 +267,30 @@ mod tests {
             letters: LetterCounts { not_refused_now: 4, ..LetterCounts::default() },
             ..Reconciled::default()
         };
-        expect![[r#""#]].assert_eq(&shown(&reconciled, 1));
+        expect![[r#"
+            PARTITION  LOG START  FROM  TO    RECORDS  NOT SETTLED YET  POSITION
+            orders-0   0          0     1000  1,000    10               990
+            orders-1   0          0     0     0        1,010            none
+
+            OUTPUT  PARTITION  RECORDS  DOCUMENTS  DROPPED  DEAD LETTERS  CLOSED WINDOWS  OPEN WINDOWS  DIFFERENT
+            orders  orders-0   1,000    900        90       8             0               0             2
+            orders  orders-1   0        0          0        0             0               0             0
+            orders  all        1,000    900        90       8             0               0             2
+            counts  orders-0   1,000    0          0        0             700             300           0
+            counts  orders-1   0        0          0        0             0               0             0
+            counts  all        1,000    0          0        0             700             300           0
+
+            orders: dropped by: require-fields 90; dead letters: json 8
+            counts: groups of windows: 40 closed and in the index, with equal fields, 1 different
+            1,020 offsets are behind what the pipeline has settled, and were not read
+            4 dead letters are of records that nothing refuses now: other components or settings served then
+            the group has no position on orders-1, of which nothing was read
+
+            DIFFERENT  OUTPUT  WHERE          WHY      INDEX   ID OF THE FIRST
+            2          orders  orders-0-5..6  missing  orders  orders:orders-0-5
+            and 1 more: --max shows more lines
+        "#]]
+        .assert_eq(&shown(&reconciled, 1));
         assert!(shown(&reconciled, 2).contains("window of 1970-01-01T00:00:00Z"));
         let clean = Reconciled { partitions: vec![partition(0, 1010, Some(1010))], ..Reconciled::default() };
         assert!(shown(&clean, 20).ends_with("all adds up\n"));

@@ -117,17 +117,9 @@ fn subject(identity: &str) -> Option<Subject<'_>> {
         "part" => Some(Subject::Part { output: third.split('/').next()? }),
         origin => {
             let output = Some(second).filter(|output| !output.is_empty());
-            Some(Subject::Record { origin: parse_origin(origin)?, output, ordinal: third.parse().ok()? })
+            Some(Subject::Record { origin: Origin::parse(origin)?, output, ordinal: third.parse().ok()? })
         }
     }
-}
-
-/// `topic-partition-offset`; a topic may have hyphens.
-fn parse_origin(text: &str) -> Option<Origin> {
-    let (rest, offset) = text.rsplit_once('-')?;
-    let (topic, number) = rest.rsplit_once('-')?;
-    let offset: i64 = offset.parse().ok().filter(|offset| *offset >= 0)?;
-    Some(Partition::new(topic, number.parse().ok()?).origin(Offset(offset)))
 }
 
 #[cfg(test)]

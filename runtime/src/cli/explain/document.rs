@@ -1,0 +1,203 @@
+//! `tidegate explain document`: what made a document, step by step.
+
+use clap::Args;
+
+use crate::cli::columns::{Columns, count};
+use crate::cli::{PipelineFile, print, terminal};
+use crate::pipeline::{
+    CheckpointReport, ComponentReport, DocumentName, DocumentReport, RecordReport, WindowReport, explain_document,
+};
+
+#[derive(Args)]
+pub(super) struct DocumentArgs {
+    #[command(flatten)]
+    pipeline: PipelineFile,
+    /// The document: its index and its id, or its id alone, which is then looked for in all indices that the outputs write
+    #[arg(value_name = "[INDEX/]ID")]
+    document: String,
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &DocumentArgs) -> anyhow::Result<()> {
+    let settings = args.pipeline.load()?;
+    let name = DocumentName::parse(&args.document, &settings);
+    let report = explain_document(&settings, &name)?;
+    print(&match args.json {
+        true => format!("{}\n", serde_json::to_string_pretty(&report)?),
+        false => shown(&report),
+    });
+    Ok(())
+}
+
+fn shown(report: &DocumentReport) -> String {
+    let mut text: String = report.words.iter().map(|words| format!("{words}\n")).collect();
+    for found in &report.found {
+        let made_of = match (found.revision, found.offset) {
+            (Some(revision), Some(offset)) => format!("revision {revision}, offset {offset}"),
+            (_, _) => "a field of the record".to_owned(),
+        };
+        text += &format!("index {} has it in version {}: {made_of}\n", found.index, found.version);
+    }
+    report.records.iter().for_each(|record| text += &of_record(record));
+    text += &report.window.as_ref().map(of_window).unwrap_or_default();
+    for letter in &report.dead_letters {
+        let message = terminal::plain(letter.message.as_bytes());
+        text += &format!("\ndead letter {}: {}: {message}\n", letter.position, letter.reason);
+        text += &format!("  `tidegate dead-letters show` with {} shows all of it\n", letter.position);
+    }
+    text += &format!("\nThe pipeline file names now:\n{}", components(&report.components));
+    text += "Which of them a process serves with says `tidegate status`.\n";
+    text
+}
+
+fn of_record(record: &RecordReport) -> String {
+    let RecordReport { output, origin, timestamp, state, steps, now, checkpoints } = record;
+    let written = timestamp.as_ref().map(|time| format!(", written {time}")).unwrap_or_default();
+    let mut text = format!("\nrecord {origin}{written}, of output {output}: {state}\n");
+    if !steps.is_empty() {
+        let mut columns = Columns::new(["step", "now", "what"]);
+        for step in steps {
+            let what = terminal::plain(step.what.as_bytes());
+            columns.row(vec![step.place.clone(), step.verdict.clone(), what]);
+        }
+        text += &columns.show();
+    }
+    if !now.is_empty() {
+        text += &format!("the present components make of it: {}\n", terminal::plain(now.as_bytes()));
+    }
+    text + &served(checkpoints)
+}
+
+/// Which generation made a record's document is not stored in it.
+fn served(checkpoints: &[CheckpointReport]) -> String {
+    let mut text = String::new();
+    for it in checkpoints {
+        let side = if it.is_before { "before" } else { "behind" };
+        text += &format!("the checkpoint {side} it, at offset {}, names:\n{}", it.next, components(&it.components));
+    }
+    let mut digests: Vec<_> = checkpoints.iter().map(|it| &it.components).collect();
+    digests.dedup();
+    text + match (checkpoints.len(), digests.len()) {
+        (0, _) => {
+            "No checkpoint is near it: a document does not say which generation made it, and only the present ones are known.\n"
+        }
+        (2, 1) => "Both name the same: unless another one served between them, these made it.\n",
+        (_, _) => {
+            "A document does not say which generation made it: it was one of these, or one that served between them.\n"
+        }
+    }
+}
+
+fn of_window(window: &WindowReport) -> String {
+    let WindowReport { output, start, end, group, partition, parts, parts_are_cut } = window;
+    let end = end.as_ref().map(|end| format!(" to {end}")).unwrap_or_default();
+    let mut text = format!("\nwindow {start}{end} of output {output}, group {}\n", terminal::plain(group.as_bytes()));
+    if let Some(partition) = partition {
+        text +=
+            &format!("it is of partition {partition} alone; the offset of its version is of the last record in it\n");
+        return text;
+    }
+    if parts.is_empty() {
+        return text;
+    }
+    let records = parts.iter().map(|part| part.records).sum();
+    text += &format!("merged of {}, {} in all:\n", count(parts.len() as u64, "part"), count(records, "record"));
+    let mut columns = Columns::new(["part of", "offsets", "records", "component", "revision", "position"]);
+    for part in parts {
+        columns.row(vec![
+            part.source.clone(),
+            format!("{}..{}", part.first_offset, part.last_offset),
+            part.records.to_string(),
+            short(&part.component),
+            part.revision.to_string(),
+            part.position.clone(),
+        ]);
+    }
+    text += &columns.show();
+    if *parts_are_cut {
+        text += "The parts topic has lost its oldest messages: there may have been more parts.\n";
+    }
+    text
+}
+
+fn components(components: &[ComponentReport]) -> String {
+    let mut columns = Columns::new(["plugin", "version", "digest"]);
+    for ComponentReport { name, version, digest } in components {
+        columns.row(vec![name.clone(), version.clone().unwrap_or_default(), short(digest)]);
+    }
+    if columns.is_empty() { "no plugins\n".to_owned() } else { columns.show() }
+}
+
+/// As `tidegate status` shows it.
+fn short(digest: &str) -> String {
+    digest.get(..12).unwrap_or(digest).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::pipeline::{FoundDocument, PartReport, StepReport};
+
+    fn component(digest: &str) -> ComponentReport {
+        ComponentReport { name: "mark".to_owned(), version: Some("1".to_owned()), digest: digest.to_owned() }
+    }
+
+    #[test]
+    fn a_record_is_told_step_by_step() {
+        let step = |place: &str, verdict: &str, what: &str| StepReport {
+            place: place.to_owned(),
+            verdict: verdict.to_owned(),
+            what: what.to_owned(),
+        };
+        let checkpoint = |next, is_before| CheckpointReport { next, is_before, components: vec![component("c0ffee")] };
+        let report = DocumentReport {
+            id: "all:events-1-5".to_owned(),
+            found: vec![FoundDocument {
+                index: "all".to_owned(),
+                version: 5,
+                revision: Some(0),
+                offset: Some(5),
+                source: None,
+            }],
+            records: vec![RecordReport {
+                output: "all".to_owned(),
+                origin: "events-1-5".to_owned(),
+                timestamp: Some("2026-01-31T12:00:00Z".to_owned()),
+                state: "settled".to_owned(),
+                steps: vec![step("decode", "kept", ""), step("mark", "changed", "mark=\"two\"")],
+                now: "another document than the index has: mark=\"two\" (was \"one\")".to_owned(),
+                checkpoints: vec![checkpoint(3, true), checkpoint(9, false)],
+            }],
+            components: vec![component("decaf")],
+            ..DocumentReport::default()
+        };
+        expect![[r#""#]].assert_eq(&shown(&report));
+    }
+
+    #[test]
+    fn a_window_is_told_with_its_parts() {
+        let part = |source: &str, last_offset| PartReport {
+            source: source.to_owned(),
+            first_offset: 0,
+            last_offset,
+            records: 4,
+            component: "c0ffee".to_owned(),
+            revision: 0,
+            position: "clicks.parts-0-7".to_owned(),
+        };
+        let window = WindowReport {
+            output: "counts".to_owned(),
+            start: "2026-01-31T12:00:00Z".to_owned(),
+            end: Some("2026-01-31T12:01:00Z".to_owned()),
+            group: "s2:DE;".to_owned(),
+            partition: None,
+            parts: vec![part("events-0", 8), part("events-1", 5)],
+            parts_are_cut: false,
+        };
+        expect![[r#""#]].assert_eq(&of_window(&window));
+    }
+}

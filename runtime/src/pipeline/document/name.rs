@@ -1,0 +1,191 @@
+//! What a document's id says of where it comes from.
+
+use crate::config::{OutputSettings, PipelineSettings};
+use crate::record::{EventTime, Origin, Partition};
+
+/// Which document is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DocumentName {
+    /// None: in all indices that the outputs write.
+    pub index: Option<String>,
+    pub id: String,
+}
+
+/// What the id is of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum IdOf {
+    Record {
+        output: String,
+        origin: Origin,
+        ordinal: u32,
+    },
+    Window {
+        output: String,
+        start: EventTime,
+        /// Whose windows are not merged over partitions.
+        of: Option<Partition>,
+        /// As the id has it; cut short where the id is.
+        group: String,
+        /// The id of the first document of the state.
+        first: String,
+    },
+    /// A field's text.
+    Field,
+}
+
+impl DocumentName {
+    /// `INDEX/ID` or `ID`. An id may have a `/` too: what is before the first is an index where an output may write one of that name.
+    pub fn parse(text: &str, settings: &PipelineSettings) -> DocumentName {
+        let is_index = |name: &str| settings.outputs.iter().any(|output| fits(&output.index.wildcard(), name));
+        match text.split_once('/') {
+            Some((index, id)) if is_index(index) && !id.is_empty() => {
+                DocumentName { index: Some(index.to_owned()), id: id.to_owned() }
+            }
+            Some(_) | None => DocumentName { index: None, id: text.to_owned() },
+        }
+    }
+
+    /// The indices to look in, `*` for what differs from document to document.
+    pub(super) fn indices(&self, settings: &PipelineSettings) -> Vec<String> {
+        if let Some(index) = &self.index {
+            return vec![index.clone()];
+        }
+        let mut all: Vec<String> = settings.outputs.iter().map(|output| output.index.wildcard()).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+/// `*` stands for any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, rest)) => name
+            .strip_prefix(head)
+            .is_some_and(|tail| (0..=tail.len()).any(|at| tail.get(at..).is_some_and(|tail| fits(rest, tail)))),
+    }
+}
+
+/// What an id is of, among these outputs.
+pub(super) fn id_of(id: &str, outputs: &[OutputSettings]) -> IdOf {
+    let derived = || {
+        let (name, rest) = id.split_once(':')?;
+        let output = outputs.iter().find(|output| output.name == name && output.id.is_none())?;
+        match &output.aggregate {
+            None => record(name, rest),
+            Some(_) => window(name, rest, id),
+        }
+    };
+    derived().unwrap_or(IdOf::Field)
+}
+
+fn record(output: &str, rest: &str) -> Option<IdOf> {
+    let (origin, ordinal) = match rest.split_once('/') {
+        Some((origin, ordinal)) => (origin, ordinal.parse().ok()?),
+        None => (rest, 0),
+    };
+    Some(IdOf::Record { output: output.to_owned(), origin: Origin::parse(origin)?, ordinal })
+}
+
+fn window(output: &str, rest: &str, id: &str) -> Option<IdOf> {
+    let mut segments = rest.splitn(3, ':');
+    let (_, start, rest) = (segments.next()?, segments.next()?, segments.next()?);
+    let (of, group) = match rest.strip_prefix('@').and_then(|of| of.split_once(':')) {
+        Some((of, group)) => {
+            let (topic, number) = of.rsplit_once('-')?;
+            (Some(Partition::new(topic, number.parse().ok()?)), group)
+        }
+        None => (None, rest),
+    };
+    // A group's values end with `;`, and what comes behind is an ordinal.
+    let end = group.rfind(';').map_or(group.len(), |end| end + 1);
+    let (group, ordinal) = group.split_at(end);
+    let millis: i64 = start.parse().ok()?;
+    Some(IdOf::Window {
+        output: output.to_owned(),
+        start: EventTime::from_micros(millis.checked_mul(1000)?),
+        of,
+        group: group.to_owned(),
+        first: id.strip_suffix(ordinal).unwrap_or(id).to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::record::Offset;
+
+    const FILE: &str = r#"
+        name = "clicks"
+        [source.kafka]
+        brokers = "localhost:9092"
+        topics = ["my-events"]
+        [source.decode]
+        event_time = "time"
+        [sink.elasticsearch]
+        urls = ["http://localhost:9200"]
+        [[output]]
+        name = "all"
+        index = "all-{event_time:%Y}"
+        [[output]]
+        name = "keyed"
+        index = "keyed"
+        id = "$key"
+        [[output]]
+        name = "counts"
+        index = "counts"
+        [output.aggregate]
+        plugin = "count.wasm"
+        group_by = ["g"]
+        window = { tumbling = "1m" }
+    "#;
+
+    fn settings() -> PipelineSettings {
+        let parsed = PipelineSettings::parse(FILE, Path::new("p.toml"), &|_| None, None);
+        parsed.unwrap_or_else(|errors| panic!("{errors}")).0
+    }
+
+    fn of(id: &str) -> IdOf {
+        id_of(id, &settings().outputs)
+    }
+
+    #[test]
+    fn an_id_says_its_record() {
+        let origin = Partition::new("my-events", 3).origin(Offset(17));
+        let record = |ordinal| IdOf::Record { output: "all".to_owned(), origin: origin.clone(), ordinal };
+        assert_eq!(of("all:my-events-3-17"), record(0));
+        assert_eq!(of("all:my-events-3-17/2"), record(2));
+        for other in ["keyed:my-events-3-17", "k1", "all:x", "all:my-events-3-17/x", "nobody:my-events-3-17"] {
+            assert_eq!(of(other), IdOf::Field, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_id_says_its_window() {
+        let window = |of, group: &str, first: &str| IdOf::Window {
+            output: "counts".to_owned(),
+            start: EventTime::from_micros(120_000_000),
+            of,
+            group: group.to_owned(),
+            first: first.to_owned(),
+        };
+        let id = "counts:60000:120000:s5:a:b/1;i7;";
+        assert_eq!(of(id), window(None, "s5:a:b/1;i7;", id));
+        assert_eq!(of("counts:60000:120000:n;/2"), window(None, "n;", "counts:60000:120000:n;"));
+        let id = "counts:60000:120000:@my-events-3:t;";
+        assert_eq!(of(id), window(Some(Partition::new("my-events", 3)), "t;", id));
+    }
+
+    #[test]
+    fn an_index_is_one_that_an_output_may_write() {
+        let name = |text: &str| DocumentName::parse(text, &settings());
+        let in_index = |index: &str, id: &str| DocumentName { index: Some(index.to_owned()), id: id.to_owned() };
+        assert_eq!(name("all-2026/all:my-events-3-17/2"), in_index("all-2026", "all:my-events-3-17/2"));
+        assert_eq!(name("keyed/a/b"), in_index("keyed", "a/b"));
+        assert_eq!(name("a/b"), DocumentName { index: None, id: "a/b".to_owned() });
+        assert_eq!(name("k").indices(&settings()), ["all-*", "counts", "keyed"]);
+    }
+}
