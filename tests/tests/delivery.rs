@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tidegate_tests::kafka::Record;
 use tidegate_tests::program::Program;
+use tidegate_tests::reconcile::{DIFFERENCES, assert_adds_up, reconcile};
 use tidegate_tests::servers::Servers;
 use tidegate_tests::wait_for;
 use tidegate_tests::workspace::scratch;
@@ -159,4 +160,11 @@ fn what_is_created_updated_and_deleted_is_the_fold_of_the_records_whatever_is_ki
     assert_eq!(refused(), expected.refused);
     let said = fs::read_to_string(&log).expect("the log is there");
     assert!(said.contains("the index template is installed"), "{said}");
+
+    assert_adds_up(&pipeline);
+    servers.index(&format!("first-{name}")).delete();
+    let (found, code) = reconcile(&pipeline, &[]);
+    let is_missing = |it: &Value| it["output"] == "first" && it["why"] == "missing";
+    let told = found["differences"].as_array().expect("a list");
+    assert!(code == DIFFERENCES && !told.is_empty() && told.iter().all(is_missing), "{found:#}");
 }
