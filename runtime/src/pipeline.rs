@@ -14,6 +14,7 @@ mod probe;
 mod trim;
 mod budget;
 mod letter_budget;
+mod lookups;
 mod router;
 mod worker;
 mod sinks;

@@ -7,15 +7,16 @@ use std::thread;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::lookups::Lookups;
 use super::positions::{ask_store, partitions_of};
-use super::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins};
+use super::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, index_names};
 use crate::checkpoint::Place;
 use crate::config::{OutputSettings, PipelineSettings};
 use crate::lane::id::revision_and_offset;
 use crate::lane::{Known, Topology};
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{EventTime, Offset, Origin, Partition, RecordBatch};
-use crate::sink::{Lookup, Present, Wanted};
+use crate::sink::{Present, Wanted};
 use crate::source::{Admin, RecordRange};
 
 mod changes;
@@ -223,19 +224,19 @@ impl<'a> Explaining<'a> {
 
     /// Looks for the document.
     fn look(&mut self, id_of: &IdOf) -> Result<(), PipelineError> {
-        let requests = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let requests = requests.map_err(PipelineError::Thread)?;
-        let lookup = Lookup::new(&self.settings.elasticsearch)?;
-        let indices = self.name.indices(self.settings);
+        let lookups = Lookups::new(self.settings)?;
         let id = self.name.id.as_str();
-        let found: Vec<Present> = match (&self.name.index, indices.iter().any(|index| index.contains('*'))) {
-            // At this moment: a search is as of the last refresh.
-            (Some(index), _) => {
-                let wanted = [Wanted { index, id, routing: None }];
-                requests.block_on(lookup.get(&wanted, true))?.into_iter().flatten().collect()
+        let mut found: Vec<Present> = Vec::new();
+        for (sink, (_, outputs)) in self.settings.outputs_of_sinks().enumerate() {
+            match &self.name.index {
+                // At this moment: a search is as of the last refresh.
+                Some(index) => {
+                    let wanted = [(sink, Wanted { index, id, routing: None })];
+                    found.extend(lookups.get(&wanted, true)?.into_iter().flatten());
+                }
+                None => found.extend(lookups.find(sink, &index_names(&outputs), id)?),
             }
-            (None, _) => requests.block_on(lookup.find(&indices, id))?,
-        };
+        }
         let by_offset = match id_of {
             IdOf::Record { .. } | IdOf::Window { .. } => true,
             IdOf::Field => self.fields().any(|output| output.id.as_ref().is_some_and(|id| id.version.is_none())),

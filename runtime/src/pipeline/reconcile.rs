@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use hashbrown::HashSet;
 
 use crate::config::{KafkaSettings, OutputSettings, PipelineSettings};
+use crate::pipeline::lookups::Lookups;
 use crate::pipeline::{DeadLetterTopic, Loader, PipelineError};
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{Partition, RecordBatch};
-use crate::sink::Lookup;
 use crate::source::Admin;
 
 mod account;
@@ -88,17 +88,11 @@ pub fn reconcile(
     })
 }
 
-/// An index to ask, and the runtime that asks it.
-struct Index {
-    lookup: Lookup,
-    requests: tokio::runtime::Runtime,
-}
-
 struct Reconciling {
     kafka: KafkaSettings,
     scope: Scope,
     topic: DeadLetterTopic,
-    index: Index,
+    lookups: Lookups,
     /// Of outputs without windows, if there are any.
     records: Option<Records>,
     /// Of those with windows.
@@ -117,9 +111,7 @@ impl Reconciling {
             settings.outputs.retain(|output| is_asked(output) && output.aggregate.is_some() == has_windows);
             settings
         };
-        let requests = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let requests = requests.map_err(PipelineError::Thread)?;
-        let index = Index { lookup: Lookup::new(&settings.elasticsearch)?, requests };
+        let lookups = Lookups::new(settings)?;
         let scope = Scope::of(settings, asked.from_millis)?;
         // After the positions: what was settled before them is there.
         let topic = DeadLetterTopic::open(settings)?;
@@ -135,7 +127,7 @@ impl Reconciling {
             kafka: settings.kafka.clone(),
             scope,
             topic,
-            index,
+            lookups,
             records,
             windows,
             differences: Differences::default(),
@@ -163,18 +155,18 @@ impl Reconciling {
             return Err(error);
         }
         let stopped = stop.load(Relaxed);
-        let Reconciling { scope, topic, index, records, windows, mut differences, .. } = self;
+        let Reconciling { scope, topic, lookups, records, windows, mut differences, .. } = self;
         let mut done =
             Reconciled { revision: scope.revision, parts_unread: scope.parts_unread, ..Reconciled::default() };
         let mut refused = HashSet::new();
         if let Some(records) = records {
-            let (accounts, of_records) = records.finish(&index, &topic, &mut differences)?;
+            let (accounts, of_records) = records.finish(&lookups, &topic, &mut differences)?;
             done.outputs.extend(accounts);
             refused.extend(of_records.identities);
         }
         if let Some(windows) = windows {
             // Half of the records of a window say nothing of it.
-            let (accounts, of_windows) = windows.finish(&index, &topic, &scope, stopped, &mut differences)?;
+            let (accounts, of_windows) = windows.finish(&lookups, &topic, &scope, stopped, &mut differences)?;
             done.outputs.extend(accounts);
             refused.extend(of_windows.identities);
         }
@@ -192,7 +184,7 @@ impl Reconciling {
         self.scope.partitions[place].read += batch.len() as u64;
         let batch = Arc::new(batch);
         if let Some(records) = &mut self.records {
-            records.take(place, &batch, &self.index, &self.topic, &mut self.differences)?;
+            records.take(place, &batch, &self.lookups, &self.topic, &mut self.differences)?;
         }
         if let Some(windows) = &mut self.windows {
             windows.take((place, &self.scope.partitions[place]), &batch, &self.topic, &mut self.differences)?;

@@ -39,7 +39,7 @@ pub struct Present {
 }
 
 /// Asks an index for documents.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Lookup {
     client: Client,
     urls: String,

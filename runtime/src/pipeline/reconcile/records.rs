@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use super::Index;
 use super::account::{OutputAccount, Unsettled};
 use super::differences::{Difference, Differences, Why};
 use super::expected::{Expected, Judgement, judge};
 use super::lanes::RecordLanes;
 use super::letters::Refused;
 use super::scope::Scope;
-use crate::config::{PipelineSettings, Refusal};
+use crate::config::{OutputSettings, PipelineSettings, Refusal};
 use crate::lane::{OutputLedger, RecordFate};
+use crate::pipeline::lookups::{AtSink, Lookups};
 use crate::pipeline::{DeadLetterTopic, Loader, PipelineError};
 use crate::record::{Document, DocumentBatch, Offset, Partition, RecordBatch};
 use crate::sink::Wanted;
@@ -38,6 +38,8 @@ pub(super) struct Records {
 }
 
 struct Output {
+    /// Its place in the pipeline file.
+    sink: usize,
     /// Versions are made of revision and offset.
     by_offset: bool,
     /// The policy drops some of what the index refuses.
@@ -70,13 +72,14 @@ enum Standing {
 
 impl Records {
     pub fn start(settings: &PipelineSettings, scope: &Scope, loader: &mut Loader) -> Result<Records, PipelineError> {
-        let may_drop = settings.elasticsearch.policy.iter().any(|rule| rule.then == Refusal::Drop);
-        let output = |output: &crate::config::OutputSettings| Output {
+        let may_drop = |sink: usize| settings.sinks[sink].policy.iter().any(|rule| rule.then == Refusal::Drop);
+        let output = |output: &OutputSettings| Output {
+            sink: settings.sink_of(output),
             by_offset: output.id.as_ref().is_none_or(|id| id.version.is_none()),
-            may_drop,
+            may_drop: may_drop(settings.sink_of(output)),
         };
         let partitions: Vec<Partition> = scope.partitions.iter().map(|it| it.partition.clone()).collect();
-        let account = |output: &crate::config::OutputSettings| OutputAccount::new(&output.name, partitions.len());
+        let account = |output: &OutputSettings| OutputAccount::new(&output.name, partitions.len());
         Ok(Records {
             lanes: RecordLanes::load(settings, scope, loader)?,
             outputs: settings.outputs.iter().map(output).collect(),
@@ -91,7 +94,7 @@ impl Records {
         &mut self,
         place: usize,
         batch: &Arc<RecordBatch>,
-        index: &Index,
+        lookups: &Lookups,
         topic: &DeadLetterTopic,
         differences: &mut Differences,
     ) -> Result<(), PipelineError> {
@@ -106,7 +109,7 @@ impl Records {
                     None => debug_assert!(false, "a record goes somewhere"),
                 }
             }
-            self.look(number, place, &given.ledger.offsets, ledger, documents, index, differences)?;
+            self.look(number, place, &given.ledger.offsets, ledger, documents, lookups, differences)?;
         }
         for letter in &given.refused {
             self.refused.check(letter, place, topic, &mut self.accounts, differences);
@@ -123,12 +126,13 @@ impl Records {
         offsets: &[i64],
         ledger: &OutputLedger,
         documents: &DocumentBatch,
-        index: &Index,
+        lookups: &Lookups,
         differences: &mut Differences,
     ) -> Result<(), PipelineError> {
         let rows = last_rows(documents);
-        let wanted: Vec<Wanted<'_>> = rows.iter().map(|row| wanted(&documents.get(*row))).collect();
-        let found = index.requests.block_on(index.lookup.get(&wanted, false))?;
+        let sink = self.outputs[number].sink;
+        let wanted: Vec<AtSink<'_>> = rows.iter().map(|row| (sink, wanted(&documents.get(*row)))).collect();
+        let found = lookups.get(&wanted, false)?;
         // What has one of the same id behind it in the batch is not asked for.
         let mut standings = vec![Standing::Superseded; offsets.len()];
         let (output, account) = (&self.outputs[number], &mut self.accounts[number]);
@@ -181,7 +185,7 @@ impl Records {
     /// Looks at what differs once more, and says what it is.
     pub fn finish(
         mut self,
-        index: &Index,
+        lookups: &Lookups,
         topic: &DeadLetterTopic,
         differences: &mut Differences,
     ) -> Result<(Vec<OutputAccount>, Refused), PipelineError> {
@@ -189,7 +193,7 @@ impl Records {
             if look > 0 && !self.pending.is_empty() {
                 thread::sleep(PAUSE);
             }
-            self.look_again(index)?;
+            self.look_again(lookups)?;
         }
         let mut by_record: BTreeMap<(usize, usize, Offset), Unsettled<'_>> = BTreeMap::new();
         for ((number, name, id), pending) in self.pending {
@@ -220,16 +224,16 @@ impl Records {
         Ok((self.accounts, self.refused))
     }
 
-    fn look_again(&mut self, index: &Index) -> Result<(), PipelineError> {
+    fn look_again(&mut self, lookups: &Lookups) -> Result<(), PipelineError> {
         let keys: Vec<&Key> = self.pending.keys().collect();
         let mut settled: Vec<Key> = Vec::new();
         let mut changed: Vec<(Key, Why)> = Vec::new();
         for some in keys.chunks(1000) {
-            let wanted: Vec<Wanted<'_>> = some
-                .iter()
-                .map(|key| Wanted { index: &key.1, id: &key.2, routing: self.pending[*key].routing.as_deref() })
-                .collect();
-            let found = index.requests.block_on(index.lookup.get(&wanted, false))?;
+            let wanted = some.iter().map(|key| {
+                let wanted = Wanted { index: &key.1, id: &key.2, routing: self.pending[*key].routing.as_deref() };
+                (self.outputs[key.0].sink, wanted)
+            });
+            let found = lookups.get(&wanted.collect::<Vec<_>>(), false)?;
             for (key, found) in some.iter().zip(found) {
                 match judge(self.pending[*key].expected, found.map(|found| found.version)) {
                     Judgement::Settled | Judgement::Superseded | Judgement::Earlier => settled.push((*key).clone()),

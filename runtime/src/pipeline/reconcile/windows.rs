@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Index;
 use super::account::{OutputAccount, WindowCounts};
 use super::differences::{Difference, Differences, Why};
 use super::letters::Refused;
 use super::scope::{PartitionScope, Scope};
 use crate::config::{OutputSettings, PipelineSettings};
 use crate::lane::{Ledger, RecordFate};
+use crate::pipeline::lookups::Lookups;
 use crate::pipeline::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, VirtualPipeline};
 use crate::record::{EventTime, Offset, Partition, ReasonKind, RecordBatch};
 use crate::sink::{Letter, Subject, Wanted};
@@ -45,6 +45,8 @@ pub(super) struct Windows {
 }
 
 struct Output {
+    /// Its place in the pipeline file.
+    sink: usize,
     /// For how long after its end a window changes.
     update_within: Duration,
     is_merged: bool,
@@ -74,6 +76,7 @@ impl Windows {
         let output = |output: &OutputSettings| {
             let aggregate = output.aggregate.as_ref()?;
             Some(Output {
+                sink: settings.sink_of(output),
                 update_within: aggregate.late.update_within(),
                 is_merged: !aggregate.partitioned_by_group,
                 is_early: aggregate.emit.every.is_some(),
@@ -145,7 +148,7 @@ impl Windows {
     /// Compares the windows that are closed; none where not all was read.
     pub fn finish(
         mut self,
-        index: &Index,
+        lookups: &Lookups,
         topic: &DeadLetterTopic,
         scope: &Scope,
         stopped: bool,
@@ -159,7 +162,7 @@ impl Windows {
         let mut counts = vec![WindowCounts::default(); self.outputs.len()];
         if !stopped {
             let late = late_windows(topic)?;
-            self.compare(index, topic, scope, &late, &mut counts, differences)?;
+            self.compare(lookups, topic, scope, &late, &mut counts, differences)?;
             self.judge_unmade(topic, &mut counts, differences);
         }
         for (account, counts) in self.accounts.iter_mut().zip(counts) {
@@ -186,7 +189,7 @@ impl Windows {
 
     fn compare(
         &self,
-        index: &Index,
+        lookups: &Lookups,
         topic: &DeadLetterTopic,
         scope: &Scope,
         late: &BTreeSet<LateWindow>,
@@ -212,16 +215,16 @@ impl Windows {
                 some.push(expected);
             }
             if some.len() >= COMPARED_MAX {
-                differing.extend(self.look(index, std::mem::take(&mut some), counts)?);
+                differing.extend(self.look(lookups, std::mem::take(&mut some), counts)?);
             }
         }
-        differing.extend(self.look(index, some, counts)?);
+        differing.extend(self.look(lookups, some, counts)?);
         for _ in 1..LOOKS {
             if differing.is_empty() {
                 break;
             }
             thread::sleep(PAUSE);
-            differing = self.look(index, differing, counts)?;
+            differing = self.look(lookups, differing, counts)?;
         }
         for Expected { number, index, id, window: (start, end), why, .. } in differing {
             let (name, counts) = (&self.accounts[number].name, &mut counts[number]);
@@ -244,13 +247,13 @@ impl Windows {
     /// Those that are not there with equal fields; the others are counted.
     fn look<'a>(
         &self,
-        index: &Index,
+        lookups: &Lookups,
         expected: Vec<Expected<'a>>,
         counts: &mut [WindowCounts],
     ) -> Result<Vec<Expected<'a>>, PipelineError> {
-        let wanted: Vec<Wanted<'_>> =
-            expected.iter().map(|it| Wanted { index: it.index, id: it.id, routing: None }).collect();
-        let found = index.requests.block_on(index.lookup.get(&wanted, true))?;
+        let wanted =
+            |it: &Expected<'a>| (self.outputs[it.number].sink, Wanted { index: it.index, id: it.id, routing: None });
+        let found = lookups.get(&expected.iter().map(wanted).collect::<Vec<_>>(), true)?;
         let mut differing = Vec::new();
         for (mut expected, found) in expected.into_iter().zip(found) {
             let counts = &mut counts[expected.number];
