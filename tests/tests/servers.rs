@@ -17,6 +17,7 @@ use tidegate_tests::job::{Job, LIMIT};
 use tidegate_tests::kafka::Record;
 use tidegate_tests::load::{Load, check_counted};
 use tidegate_tests::program::binary;
+use tidegate_tests::reconcile::assert_adds_up;
 use tidegate_tests::reload::{
     GROUPS, NUMBERS_PER_WINDOW, Numbers, PARTITIONS as NUMBERS_PARTITIONS, Plugins, Running, guest, next_guest, number,
 };
@@ -38,6 +39,8 @@ fn undisturbed_the_index_equals_a_plain_fold_and_memory_stays_within_its_budget(
     let status = program.terminate();
     assert_eq!(status.code(), Some(0), "SIGTERM is a clean end");
     assert_eq!(job.differences(), Vec::<String>::new(), "after the end");
+    let found = assert_adds_up(&job.pipeline);
+    assert!(found["outputs"][0]["windows"]["equal"].as_u64() > Some(0), "{found:#}");
 }
 
 #[test]
@@ -71,6 +74,7 @@ fn sigkill_halfway_and_a_restart_do_not_show() {
     let mut program = job.start();
     job.wait_until_as_expected(&mut program);
     assert_eq!(program.terminate().code(), Some(0), "SIGTERM is a clean end");
+    assert_adds_up(&job.pipeline);
 }
 
 /// Each number is counted once, by whichever generation, while all that can change of a plugin does.

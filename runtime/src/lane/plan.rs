@@ -86,7 +86,7 @@ pub struct StateDescription {
 pub struct Instances {
     all: HashMap<PluginId, Instance>,
     /// Watches the next step.
-    tap: Option<Tap>,
+    tap: Option<Box<Tap>>,
     /// Is told what becomes of each record.
     ledger: Option<Ledger>,
 }
@@ -115,12 +115,12 @@ impl Instances {
 
     /// Lets the next step be watched.
     pub fn watch(&mut self, tap: Tap) {
-        self.tap = Some(tap);
+        self.tap = Some(Box::new(tap));
     }
 
     /// What watched.
     pub fn take_tap(&mut self) -> Option<Tap> {
-        self.tap.take()
+        self.tap.take().map(|tap| *tap)
     }
 
     /// From here on what becomes of each record is written there.
@@ -135,7 +135,7 @@ impl Instances {
 
     /// The tap, if it is here.
     pub(super) fn tap(&mut self, is_here: impl FnOnce(&Tap) -> bool) -> Option<&mut Tap> {
-        self.tap.as_mut().filter(|tap| is_here(tap))
+        self.tap.as_deref_mut().filter(|tap| is_here(tap))
     }
 
     pub(super) fn get(&mut self, id: PluginId) -> Result<&mut Instance, LaneError> {

@@ -4,16 +4,13 @@
 use std::sync::Arc;
 use std::thread;
 
-use serde::Serialize;
-use serde_json::Value;
-
 use super::lookups::Lookups;
-use super::positions::{ask_store, partitions_of};
+use super::positions::ask_store;
+use super::reconcile::Scope;
 use super::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, index_names};
 use crate::checkpoint::Place;
 use crate::config::{OutputSettings, PipelineSettings};
 use crate::lane::id::revision_and_offset;
-use crate::lane::{Known, Topology};
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{EventTime, Offset, Origin, Partition, RecordBatch};
 use crate::sink::{Present, Wanted};
@@ -22,125 +19,20 @@ use crate::source::{Admin, RecordRange};
 mod changes;
 mod name;
 mod parts;
+mod report;
 mod way;
 
 pub use name::DocumentName;
+pub use report::{
+    CheckpointReport, ComponentReport, DocumentReport, FoundDocument, LetterReport, PartReport, RecordReport,
+    StepReport, WindowReport,
+};
 
 use changes::{changes, told};
 use name::{IdOf, id_of};
 
 /// Checkpoints whose headers are looked at, the newest: there are two and those of a day's hours.
 const CHECKPOINTS_MAX: usize = 64;
-
-/// What there is to say of a document.
-#[derive(Clone, Default, Debug, Serialize)]
-pub struct DocumentReport {
-    pub id: String,
-    /// Where it is; several where several indices have one of this id.
-    pub found: Vec<FoundDocument>,
-    /// The records that it may be of: one, unless its id is a field's text.
-    pub records: Vec<RecordReport>,
-    /// Of a window's document.
-    pub window: Option<WindowReport>,
-    /// Dead letters of it, or of its record.
-    pub dead_letters: Vec<LetterReport>,
-    /// The components that the pipeline file names now.
-    pub components: Vec<ComponentReport>,
-    /// What there is to say besides.
-    pub words: Vec<String>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct FoundDocument {
-    pub index: String,
-    pub version: u64,
-    /// None where the version is a field's.
-    pub revision: Option<u16>,
-    /// Of the record; of a window that is merged over partitions, in the parts topic.
-    pub offset: Option<i64>,
-    pub source: Option<Value>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct RecordReport {
-    pub output: String,
-    pub origin: String,
-    /// Kafka's, RFC 3339.
-    pub timestamp: Option<String>,
-    /// `settled`, `not read yet`, `gone from the log`, `not written yet`, `no record`.
-    pub state: String,
-    pub steps: Vec<StepReport>,
-    /// What the present components make of it, beside what the index has.
-    pub now: String,
-    /// The components that the checkpoints around the record name.
-    pub checkpoints: Vec<CheckpointReport>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct StepReport {
-    /// `decode`, a transform, or the windows of an output.
-    pub place: String,
-    /// `kept`, `changed`, `split`, `dropped`, `refused`, `folded`, `late`, `without a value`.
-    pub verdict: String,
-    /// The fields that changed, the reason, the window.
-    pub what: String,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct WindowReport {
-    pub output: String,
-    pub start: String,
-    /// As the document says it.
-    pub end: Option<String>,
-    /// The group as the id has it.
-    pub group: String,
-    /// The source partition, where the windows are not merged.
-    pub partition: Option<String>,
-    pub parts: Vec<PartReport>,
-    /// The parts topic has lost its oldest messages.
-    pub parts_are_cut: bool,
-}
-
-/// What a source partition had of the window.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct PartReport {
-    pub source: String,
-    pub first_offset: i64,
-    pub last_offset: i64,
-    pub records: u64,
-    /// The digest of the component that made it.
-    pub component: String,
-    pub revision: u16,
-    /// In the parts topic.
-    pub position: String,
-}
-
-#[derive(Clone, Debug, Serialize)]
-pub struct LetterReport {
-    pub identity: String,
-    pub reason: String,
-    pub message: String,
-    /// In the dead-letter topic.
-    pub position: String,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct ComponentReport {
-    /// A transform's name, or an output's name and `.aggregate`.
-    pub name: String,
-    /// Where it is known.
-    pub version: Option<String>,
-    pub digest: String,
-}
-
-/// A checkpoint near a record.
-#[derive(Clone, Debug, Serialize)]
-pub struct CheckpointReport {
-    /// The first record that is not in it.
-    pub next: i64,
-    pub is_before: bool,
-    pub components: Vec<ComponentReport>,
-}
 
 /// Explains a document, whether it is there or not.
 pub fn explain_document(settings: &PipelineSettings, name: &DocumentName) -> Result<DocumentReport, PipelineError> {
@@ -156,36 +48,15 @@ struct Explaining<'a> {
     settings: &'a PipelineSettings,
     name: &'a DocumentName,
     plugins: Plugins,
-    /// The group's position on each source partition, the log's bounds, and up to where documents are settled.
-    partitions: Vec<Source>,
-    topology: Topology,
+    /// The source partitions, and how far each is settled.
+    scope: Scope,
     report: DocumentReport,
-}
-
-struct Source {
-    partition: Partition,
-    log: (Offset, Offset),
-    settled: Option<Offset>,
 }
 
 impl<'a> Explaining<'a> {
     fn start(settings: &'a PipelineSettings, name: &'a DocumentName) -> Result<Self, PipelineError> {
         let plugins = Plugins::load(settings, &mut Loader::default())?;
-        let mut admin = Admin::new(&settings.kafka)?;
-        let (mut partitions, mut sources, mut revision) = (Vec::new(), Vec::new(), 0);
-        for topic in &settings.kafka.topics {
-            let found = admin.describe(topic)?;
-            let all = partitions_of(&found);
-            let positions = admin.positions(&all)?;
-            sources.push((Arc::from(topic.as_str()), i32::try_from(all.len()).unwrap_or(i32::MAX)));
-            for ((partition, position), it) in all.into_iter().zip(positions).zip(&found.partitions) {
-                let known = position.as_ref().and_then(|(_, text)| Known::of(text));
-                revision = known.as_ref().map_or(0, |known| known.revision).max(revision);
-                let settled = position.map(|(offset, _)| offset).max(known.and_then(|known| known.settled));
-                partitions.push(Source { partition, log: (it.log_start, it.log_end), settled });
-            }
-        }
-        let topology = Topology { sources, revision, parts_partitions: 1, ..Topology::default() };
+        let scope = Scope::of(settings, None)?;
         let component = |(name, version, digest): (&str, &str, String)| ComponentReport {
             name: name.to_owned(),
             version: Some(version.to_owned()),
@@ -196,7 +67,7 @@ impl<'a> Explaining<'a> {
             components: plugins.identities().map(component).collect(),
             ..DocumentReport::default()
         };
-        Ok(Explaining { settings, name, plugins, partitions, topology, report })
+        Ok(Explaining { settings, name, plugins, scope, report })
     }
 
     fn run(mut self) -> Result<DocumentReport, PipelineError> {
@@ -212,6 +83,12 @@ impl<'a> Explaining<'a> {
         }
         self.letters(&id_of)?;
         if self.report.found.is_empty() {
+            if let IdOf::Window { .. } = id_of {
+                let when = "a window's document is written when the window closes, if its aggregate gives one";
+                self.report
+                    .words
+                    .push(format!("{when}: `tidegate explain watermark` says how far event time has come"));
+            }
             let indices = self.name.indices(self.settings).join(", ");
             self.report.words.insert(0, format!("no document has this id in {indices}"));
         }
@@ -273,7 +150,7 @@ impl<'a> Explaining<'a> {
                     .to_owned(),
             );
         }
-        let partitions: Vec<Partition> = self.partitions.iter().map(|it| it.partition.clone()).collect();
+        let partitions: Vec<Partition> = self.scope.partitions.iter().map(|it| it.partition.clone()).collect();
         for output in outputs {
             for origin in offsets.iter().flat_map(|offset| partitions.iter().map(|it| it.origin(*offset))) {
                 let before = self.report.records.len();
@@ -303,12 +180,12 @@ impl<'a> Explaining<'a> {
             now: String::new(),
             checkpoints: self.checkpoints(origin)?,
         };
-        let Some(source) = self.partitions.iter().find(|it| it.partition == origin.partition) else {
+        let Some(source) = self.scope.place(&origin.partition).map(|place| &self.scope.partitions[place]) else {
             report.state = "the pipeline reads no such partition".to_owned();
             self.report.records.push(report);
             return Ok(false);
         };
-        let is_settled = source.settled.is_some_and(|settled| origin.offset < settled);
+        let is_settled = source.position.is_some() && origin.offset < source.range.1;
         let (start, end) = source.log;
         let batch = match origin.offset {
             offset if offset < start => {
@@ -335,7 +212,7 @@ impl<'a> Explaining<'a> {
             let mut settings = self.settings.clone();
             settings.outputs.retain(|one| one.name == output.name);
             let plugins = self.plugins.of_output(self.settings, &output.name);
-            let way = way::way(&settings, &self.topology, &plugins, &origin.partition, &Arc::new(batch))?;
+            let way = way::way(&settings, &self.scope.topology, &plugins, &origin.partition, &Arc::new(batch))?;
             is_its = way.has(&self.name.id);
             report.now = self.now(&way);
             report.steps = way.steps;

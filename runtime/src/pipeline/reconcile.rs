@@ -34,7 +34,7 @@ pub use scope::PartitionScope;
 
 use differences::Differences;
 use records::Records;
-use scope::Scope;
+pub(super) use scope::Scope;
 use windows::Windows;
 
 /// How often the log says how far it is.

@@ -19,6 +19,8 @@ const WITH_FIELDS_MAX: usize = 250;
 /// An index that has too much to do is asked again so often, and after so long.
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
+/// What is said of a name that is none of one index.
+const ELSEWHERE: [&str; 2] = ["illegal_argument_exception", "index_not_found_exception"];
 
 /// Which document is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -118,16 +120,16 @@ impl Lookup {
         let mut by_search: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, item) in docs.into_iter().enumerate() {
             match &item.error {
-                // A name that stands for several indices is refused here.
-                Some(error) if error.kind == "illegal_argument_exception" => {
+                // A name that stands for several indices is refused here, and a data stream is said not to be there.
+                Some(error) if ELSEWHERE.contains(&error.kind.as_str()) => {
                     by_search.entry(wanted[place].index).or_default().push(place);
                     found.push(None);
                 }
-                Some(error) if error.kind != "index_not_found_exception" => {
+                Some(error) => {
                     let error = said(reply.status, &error.kind, &error.reason);
                     return Err(SinkError::Answer { status: reply.status, error });
                 }
-                Some(_) | None => found.push(item.present()),
+                None => found.push(item.present()),
             }
         }
         for (index, places) in by_search {

@@ -175,7 +175,28 @@ mod tests {
             components: vec![component("decaf")],
             ..DocumentReport::default()
         };
-        expect![[r#""#]].assert_eq(&shown(&report));
+        expect![[r#"
+            index all has it in version 5: revision 0, offset 5
+
+            record events-1-5, written 2026-01-31T12:00:00Z, of output all: settled
+            STEP    NOW      WHAT
+            decode  kept
+            mark    changed  mark="two"
+            the present components make of it: another document than the index has: mark="two" (was "one")
+            the checkpoint before it, at offset 3, names:
+            PLUGIN  VERSION  DIGEST
+            mark    1        c0ffee
+            the checkpoint behind it, at offset 9, names:
+            PLUGIN  VERSION  DIGEST
+            mark    1        c0ffee
+            Both name the same: unless another one served between them, these made it.
+
+            The pipeline file names now:
+            PLUGIN  VERSION  DIGEST
+            mark    1        decaf
+            Which of them a process serves with says `tidegate status`.
+        "#]]
+        .assert_eq(&shown(&report));
     }
 
     #[test]
@@ -198,6 +219,14 @@ mod tests {
             parts: vec![part("events-0", 8), part("events-1", 5)],
             parts_are_cut: false,
         };
-        expect![[r#""#]].assert_eq(&of_window(&window));
+        expect![[r#"
+
+            window 2026-01-31T12:00:00Z to 2026-01-31T12:01:00Z of output counts, group s2:DE;
+            merged of 2 parts, 8 records in all:
+            PART OF   OFFSETS  RECORDS  COMPONENT  REVISION  POSITION
+            events-0  0..8     4        c0ffee     0         clicks.parts-0-7
+            events-1  0..5     4        c0ffee     0         clicks.parts-0-7
+        "#]]
+        .assert_eq(&of_window(&window));
     }
 }

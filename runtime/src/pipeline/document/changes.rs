@@ -58,7 +58,7 @@ mod tests {
     fn what_differs_is_named_by_path() {
         let before = json!({ "a": 1, "o": { "x": 1, "y": [1] }, "gone": null });
         let after = json!({ "a": 1, "o": { "x": 2, "y": [1], "z": true } });
-        assert_eq!(told(&changes(&before, &after)), "o.x=2 (was 1), o.z=true, without gone");
+        assert_eq!(told(&changes(&before, &after)), "without gone, o.x=2 (was 1), o.z=true");
         assert!(changes(&before, &before).is_empty());
     }
 }

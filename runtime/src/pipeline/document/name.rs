@@ -125,6 +125,8 @@ mod tests {
         topics = ["my-events"]
         [source.decode]
         event_time = "time"
+        [watermark]
+        out_of_order = "1m"
         [sink.elasticsearch]
         urls = ["http://localhost:9200"]
         [[output]]

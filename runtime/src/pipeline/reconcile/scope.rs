@@ -39,7 +39,7 @@ impl PartitionScope {
     }
 }
 
-pub(super) struct Scope {
+pub(in crate::pipeline) struct Scope {
     pub partitions: Vec<PartitionScope>,
     places: HashMap<Partition, usize>,
     pub topology: Topology,

@@ -161,8 +161,7 @@ impl Windows {
         self.count_records(scope, stopped);
         let mut counts = vec![WindowCounts::default(); self.outputs.len()];
         if !stopped {
-            let late = late_windows(topic)?;
-            self.compare(lookups, topic, scope, &late, &mut counts, differences)?;
+            self.compare(lookups, topic, scope, &mut counts, differences)?;
             self.judge_unmade(topic, &mut counts, differences);
         }
         for (account, counts) in self.accounts.iter_mut().zip(counts) {
@@ -192,7 +191,6 @@ impl Windows {
         lookups: &Lookups,
         topic: &DeadLetterTopic,
         scope: &Scope,
-        late: &BTreeSet<LateWindow>,
         counts: &mut [WindowCounts],
         differences: &mut Differences,
     ) -> Result<(), PipelineError> {
@@ -226,6 +224,7 @@ impl Windows {
             thread::sleep(PAUSE);
             differing = self.look(lookups, differing, counts)?;
         }
+        let late = if differing.is_empty() { BTreeSet::new() } else { late_windows(topic)? };
         for Expected { number, index, id, window: (start, end), why, .. } in differing {
             let (name, counts) = (&self.accounts[number].name, &mut counts[number]);
             let output = &self.outputs[number];

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::{Auth, ElasticsearchSettings};
 use crate::sink::client::Client;
+use crate::sink::lookup::{Lookup, Present, Wanted};
 use crate::sink::probe::{IndexState, Product, probe};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -144,4 +145,31 @@ async fn one_that_only_accepts_answers_for_every_document() {
     let (_, answer) = bulk(&index, "{\"index\":{}}\n{}\n{\"index\":{}}\n{}\n").await;
     assert_eq!(answer["items"].as_array().unwrap().len(), 2);
     assert_eq!(index.accepted(), 2);
+}
+
+#[tokio::test]
+async fn documents_are_looked_up_by_their_ids() {
+    let index = StandInIndex::start(ANY).await.unwrap();
+    let line = |index: &str, id: &str, version: u64| {
+        format!(
+            "{{\"index\":{{\"_index\":\"{index}\",\"_id\":\"{id}\",\"version\":{version},\"version_type\":\"external\"}}}}\n{{\"v\":{version}}}\n"
+        )
+    };
+    bulk(&index, &[line("i-1", "a", 7), line("i-2", "a", 8), line("i-2", "b/c", 9)].concat()).await;
+    let lookup = Lookup::new(&settings(&index)).unwrap();
+    let wanted = |index, id| Wanted { index, id, routing: None };
+    let all = [wanted("i-1", "a"), wanted("i-1", "b/c"), wanted("i-2", "b/c"), wanted("none", "a")];
+    let versions = |found: Vec<Option<Present>>| found.into_iter().map(|it| Some(it?.version)).collect::<Vec<_>>();
+    let found = lookup.get(&all, false).await.unwrap();
+    assert!(found.iter().flatten().all(|it| it.source.is_none()));
+    assert_eq!(versions(found), [Some(7), None, Some(9), None]);
+    let found = lookup.get(&all[..1], true).await.unwrap();
+    let expected = Present { index: "i-1".into(), version: 7, source: Some(json!({ "v": 7 })) };
+    assert_eq!(found, [Some(expected)]);
+    let found = lookup.find(&["i-*".into(), "none".into()], "a").await.unwrap();
+    assert_eq!(found.iter().map(|it| it.version).collect::<Vec<_>>(), [7, 8]);
+    // More than one request takes.
+    let ids: Vec<String> = (0..2500).map(|number| number.to_string()).collect();
+    let many: Vec<Wanted<'_>> = ids.iter().map(|id| wanted("i-1", id)).collect();
+    assert_eq!(lookup.get(&many, false).await.unwrap().len(), 2500);
 }

@@ -1,0 +1,114 @@
+//! What there is to say of a document, as programs are told.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// What there is to say of a document.
+#[derive(Clone, Default, Debug, Serialize)]
+pub struct DocumentReport {
+    pub id: String,
+    /// Where it is; several where several indices have one of this id.
+    pub found: Vec<FoundDocument>,
+    /// The records that it may be of: one, unless its id is a field's text.
+    pub records: Vec<RecordReport>,
+    /// Of a window's document.
+    pub window: Option<WindowReport>,
+    /// Dead letters of it, or of its record.
+    pub dead_letters: Vec<LetterReport>,
+    /// The components that the pipeline file names now.
+    pub components: Vec<ComponentReport>,
+    /// What there is to say besides.
+    pub words: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct FoundDocument {
+    pub index: String,
+    pub version: u64,
+    /// None where the version is a field's.
+    pub revision: Option<u16>,
+    /// Of the record; of a window that is merged over partitions, in the parts topic.
+    pub offset: Option<i64>,
+    pub source: Option<Value>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordReport {
+    pub output: String,
+    pub origin: String,
+    /// Kafka's, RFC 3339.
+    pub timestamp: Option<String>,
+    /// `settled`, `not read yet`, `gone from the log`, `not written yet`, `no record`.
+    pub state: String,
+    pub steps: Vec<StepReport>,
+    /// What the present components make of it, beside what the index has.
+    pub now: String,
+    /// The components that the checkpoints around the record name.
+    pub checkpoints: Vec<CheckpointReport>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// `decode`, a transform, or the windows of an output.
+    pub place: String,
+    /// `kept`, `changed`, `split`, `dropped`, `refused`, `folded`, `late`, `without a value`.
+    pub verdict: String,
+    /// The fields that changed, the reason, the window.
+    pub what: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct WindowReport {
+    pub output: String,
+    pub start: String,
+    /// As the document says it.
+    pub end: Option<String>,
+    /// The group as the id has it.
+    pub group: String,
+    /// The source partition, where the windows are not merged.
+    pub partition: Option<String>,
+    pub parts: Vec<PartReport>,
+    /// The parts topic has lost its oldest messages.
+    pub parts_are_cut: bool,
+}
+
+/// What a source partition had of the window.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct PartReport {
+    pub source: String,
+    pub first_offset: i64,
+    pub last_offset: i64,
+    pub records: u64,
+    /// The digest of the component that made it.
+    pub component: String,
+    pub revision: u16,
+    /// In the parts topic.
+    pub position: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct LetterReport {
+    pub identity: String,
+    pub reason: String,
+    pub message: String,
+    /// In the dead-letter topic.
+    pub position: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ComponentReport {
+    /// A transform's name, or an output's name and `.aggregate`.
+    pub name: String,
+    /// Where it is known.
+    pub version: Option<String>,
+    pub digest: String,
+}
+
+/// A checkpoint near a record.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckpointReport {
+    /// The first record that is not in it.
+    pub next: i64,
+    pub is_before: bool,
+    pub components: Vec<ComponentReport>,
+}
