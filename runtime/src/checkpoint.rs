@@ -1,6 +1,6 @@
-//! Checkpoints: what a source lane must remember, as one object, and the store in which such objects outlive the process. This room
-//! alone knows their format, `object_store` and zstd; it sees neither components nor HTTP, and calls no lane. What a lane of the parts
-//! topic needs is committed with its position.
+//! Checkpoints: what a source lane must remember, as one object, and the store in which such objects outlive the process; archives of
+//! lines are kept in such stores as well. This room alone knows their format, `object_store` and zstd; it sees neither components nor
+//! HTTP, and calls no lane. What a lane of the parts topic needs is committed with its position.
 //!
 //! A partition's owner claims an **epoch**, and with it the right to put objects into the **slots** below it. Claims and slots
 //! are put only where there is none, so of two that want one epoch one gets it; who looks for a later epoch after each put, as
@@ -24,7 +24,7 @@ pub use encode::{Encoder, WindowsEncoder};
 pub use error::{CheckpointError, Unreadable};
 pub use header::{Component, Fingerprint, Header};
 pub use place::{Epoch, Place, Sequence, SlotId};
-pub use store::{CheckpointId, ClaimToken, Damaged, Found, Kept, Owner, Slot, Store, StoreId, Wanted};
+pub use store::{CheckpointId, ClaimToken, Damaged, Found, Kept, Owner, PutLines, Slot, Store, StoreId, Wanted};
 
 #[cfg(test)]
 mod tests;

@@ -328,6 +328,11 @@ pub struct DeadLetterSettings {
     /// So many one after the other, with no record between them that became none, stop the pipeline, on each instance by itself.
     /// Value: a number from 1 to 1000000000. Default: none.
     pub run_max: Option<u64>,
+    /// Where dead letters are copied to, for longer than their topic keeps them: `file:///DIRECTORY`, `s3://BUCKET/PREFIX`,
+    /// `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`. Pipelines may share it. How to get in stands in the environment: `AWS_…`, `GOOGLE_…`,
+    /// `AZURE_…`. [dead-letters.md](dead-letters.md#archive) says how it is read.
+    /// Value: a URL. Default: none, there is no archive.
+    pub archive: Option<String>,
 }
 
 /// `[limits]`: what the pipeline may use.

@@ -10,6 +10,7 @@ mod rewind;
 mod dead_letters;
 mod reconcile;
 mod document;
+mod archive;
 mod probe;
 mod trim;
 mod budget;
@@ -37,6 +38,7 @@ mod virtual_time;
 mod tests;
 
 pub use crate::window::Lateness;
+pub use archive::ArchiveCounts;
 pub use budget::{MemoryDivision, engine_settings};
 pub use checkpoints::CheckpointCounts;
 pub use components::{Loader, Plugins};

@@ -24,6 +24,7 @@ mod commit;
 mod control;
 mod poll;
 mod writer;
+mod follow;
 mod admin;
 
 mod stand_in;
@@ -35,6 +36,7 @@ use poll::Poller;
 pub use admin::{Admin, PartitionDescription, RecordRange, TopicDescription, TopicSettings};
 pub use client::OWNED_KEYS;
 pub use error::{Refusal, SourceError, WriteError};
+pub use follow::{Followed, Follower};
 pub use stand_in::StandInBroker;
 pub use writer::{OMITTED_HEADER, Writer, WriterStatus};
 

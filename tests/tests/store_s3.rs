@@ -46,7 +46,7 @@ fn a_wrong_secret_is_refused_at_start() {
         &s3.bucket,
         environment,
         4,
-        expect!["error: the store of checkpoints does not let us write or read, location=`s3://tidegate` "],
+        expect!["error: the object store does not let us write or read, location=`s3://tidegate` "],
     );
 }
 
@@ -59,7 +59,7 @@ fn a_missing_bucket_is_refused_at_start() {
         S3::get().environment(),
         4,
         expect![
-            "error: the bucket or container of the store of checkpoints is not there, location=`s3://missing/prefix`; create it, or correct the location"
+            "error: the bucket or container of the object store is not there, location=`s3://missing/prefix`; create it, or correct the location"
         ],
     );
 }
@@ -75,7 +75,7 @@ fn a_store_that_ignores_put_if_absent_is_refused_at_start() {
         s3.environment(),
         2,
         expect![
-            "error: the store does not keep two processes from writing one object, location=`s3://tidegate`: it puts an object where there is one; checkpoints need a store that puts an object only where there is none (`If-None-Match: *`) and shows it at once"
+            "error: the store does not keep two processes from writing one object, location=`s3://tidegate`: it puts an object where there is one; choose a store that puts an object only where there is none (`If-None-Match: *`) and shows it at once"
         ],
     );
 }

@@ -28,30 +28,30 @@ pub enum Unreadable {
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum CheckpointError {
     #[error(
-        "not a place for checkpoints, location=`{location}`: {what}; it is `file:///DIRECTORY`, `s3://BUCKET/PREFIX`, \
+        "not a place for objects, location=`{location}`: {what}; it is `file:///DIRECTORY`, `s3://BUCKET/PREFIX`, \
          `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`"
     )]
     Location { location: String, what: String },
 
-    #[error("the store of checkpoints does not answer as it should, location=`{location}` object=`{object}`: {what}")]
+    #[error("the object store does not answer as it should, location=`{location}` object=`{object}`: {what}")]
     Unavailable { location: String, object: String, what: String },
 
     #[error(
-        "the store of checkpoints does not let us write or read, location=`{location}` object=`{object}`: {what}; give this \
+        "the object store does not let us write or read, location=`{location}` object=`{object}`: {what}; give this \
          process the rights to read, write, list and delete there"
     )]
     Forbidden { location: String, object: String, what: String },
 
     #[error(
-        "the bucket or container of the store of checkpoints is not there, location=`{location}`; create it, or correct the location"
+        "the bucket or container of the object store is not there, location=`{location}`; create it, or correct the location"
     )]
     NoBucket { location: String },
 
-    #[error("the store of checkpoints is full, location=`{location}` object=`{object}`: {what}; make room")]
+    #[error("the object store is full, location=`{location}` object=`{object}`: {what}; make room")]
     Full { location: String, object: String, what: String },
 
     #[error(
-        "the store does not keep two processes from writing one object, location=`{location}`: {what}; checkpoints need a store \
+        "the store does not keep two processes from writing one object, location=`{location}`: {what}; choose a store \
          that puts an object only where there is none (`If-None-Match: *`) and shows it at once"
     )]
     NoPutIfAbsent { location: String, what: String },

@@ -89,26 +89,21 @@ mod tests {
 
     #[test]
     fn what_is_no_store_is_refused() {
-        check(
-            "checkpoints",
-            expect!["not a place for checkpoints, location=`checkpoints`: relative URL without a base"],
-        );
+        check("checkpoints", expect!["not a place for objects, location=`checkpoints`: relative URL without a base"]);
         check(
             "ftp://host/folder",
             expect![[
-                r#"not a place for checkpoints, location=`ftp://host/folder`: Unable to recognise URL "ftp://host/folder""#
+                r#"not a place for objects, location=`ftp://host/folder`: Unable to recognise URL "ftp://host/folder""#
             ]],
         );
         check(
             "https://host/folder",
-            expect![
-                "not a place for checkpoints, location=`https://host/folder`: `https` is no scheme that is known here"
-            ],
+            expect!["not a place for objects, location=`https://host/folder`: `https` is no scheme that is known here"],
         );
         check(
             "az://container/prefix",
             expect![
-                "not a place for checkpoints, location=`az://container/prefix`: Generic MicrosoftAzure error: Account must be specified"
+                "not a place for objects, location=`az://container/prefix`: Generic MicrosoftAzure error: Account must be specified"
             ],
         );
     }

@@ -12,10 +12,12 @@ use super::place::Named;
 use super::{Checkpoint, CheckpointError, Epoch, Header, Place, Sequence, SlotId, Unreadable, location, retention};
 
 mod copies;
+mod lines;
 mod look;
 mod restore;
 mod self_test;
 
+pub use lines::PutLines;
 pub use restore::{CheckpointId, Wanted};
 
 /// Beside the pipelines, whose names hold no `@`.
@@ -24,7 +26,7 @@ const ID: &str = "@store";
 /// As many lost races for an epoch are no races: a store that says to all that something is there.
 const CLAIMS_MAX: u32 = 1000;
 
-/// A place for checkpoints, of any number of pipelines. Clones are one and the same.
+/// A place for checkpoints or an archive, of any number of pipelines. Clones are one and the same.
 ///
 /// Requests that fail for a moment are sent again; what fails for longer, or may not be done, is an error, and the caller decides. Any
 /// call may be dropped: what it asked for may still be done, or not.

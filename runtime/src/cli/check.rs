@@ -6,6 +6,7 @@ mod memory;
 mod online;
 mod rules;
 mod sample;
+mod stores;
 mod way;
 
 use std::fmt::{self, Write};

@@ -228,8 +228,14 @@ fn dead_letters(reader: &Reader<'_>, mut section: Section<'_>, taken: &Taken<'_>
     }
     let percent_max = section.optional("percent_max", |value| u32::try_from(number(1..=99)(value)?).ok());
     let run_max = section.optional("run_max", |value| u64::try_from(number(1..=1_000_000_000)(value)?).ok());
+    let archive = section.optional("archive", |value| checkpoint::location(value.text()?));
     section.finish();
-    Some(DeadLetterSettings { topic: topic?.or(default)?, percent_max: percent_max?, run_max: run_max? })
+    Some(DeadLetterSettings {
+        topic: topic?.or(default)?,
+        percent_max: percent_max?,
+        run_max: run_max?,
+        archive: archive?,
+    })
 }
 
 /// `[limits]`.

@@ -11,7 +11,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::pipeline::{
-    BATCH_SECONDS, CheckpointCounts, Counts, Generation, LaneSnapshot, Lateness, ReloadStatus, SinkSnapshot, Snapshot,
+    ArchiveCounts, BATCH_SECONDS, CheckpointCounts, Counts, Generation, LaneSnapshot, Lateness, ReloadStatus,
+    SinkSnapshot, Snapshot,
 };
 use crate::record::{EventTime, ReasonKind};
 
@@ -37,6 +38,7 @@ impl Collector for Shown {
         source(encoder, snapshot)?;
         sinks(encoder, &snapshot.sinks)?;
         checkpoints(encoder, snapshot)?;
+        archive(encoder, snapshot)?;
         memory(encoder, snapshot)?;
         plugins(encoder, &snapshot.reload)?;
         lanes(encoder, &snapshot.lanes)
@@ -156,6 +158,13 @@ fn checkpoints(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Res
     let help = "Time that they took from the moment that all before them was settled";
     let descriptor = encoder.encode_descriptor("tidegate_checkpoint_seconds", help, None, MetricType::Counter)?;
     ConstCounter::new(seconds).encode(descriptor)
+}
+
+fn archive(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
+    let ArchiveCounts { letters, failures, lag_records } = snapshot.archive;
+    counter(encoder, "tidegate_archived_letters", "Dead letters that are in the archive", letters)?;
+    counter(encoder, "tidegate_archive_failures", "Objects that the store of the archive did not take", failures)?;
+    gauge(encoder, "tidegate_archive_lag_records", "Dead letters that are not archived yet", lag_records as f64)
 }
 
 fn memory(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {

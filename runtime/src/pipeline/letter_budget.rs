@@ -74,7 +74,7 @@ mod tests {
     }
 
     fn bounded(percent_max: Option<u32>, run_max: Option<u64>) -> LetterBudget {
-        LetterBudget::new(&DeadLetterSettings { topic: "dead".to_owned(), percent_max, run_max })
+        LetterBudget::new(&DeadLetterSettings { topic: "dead".to_owned(), percent_max, run_max, archive: None })
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, select, tick, unbounded};
 use tokio::runtime::Runtime;
 
+use super::archive::Archive;
 use super::checkpoints::Checkpoints;
 use super::components::{Loader, Plugins};
 use super::letter_budget::LetterBudget;
@@ -73,6 +74,7 @@ struct Running {
     failures: Receiver<PipelineError>,
     requests: Runtime,
     dead_letters: DeadLetterSettings,
+    archive: Option<Archive>,
 }
 
 impl Running {
@@ -126,8 +128,9 @@ impl Running {
         shared.set_source(Source::start(config, Box::new(Router::new(shared.clone(), workers)))?);
         shared.set_reload(reload::start(serving, shared.clone()).map_err(PipelineError::Thread)?);
         trim::start(&shared, &settings.kafka).map_err(PipelineError::Thread)?;
+        let archive = Archive::start(settings, &shared, requests.handle())?;
         let dead_letters = settings.dead_letters.clone();
-        Ok(Running { shared, servers, division, failures, requests, dead_letters })
+        Ok(Running { shared, servers, division, failures, requests, dead_letters, archive })
     }
 
     fn watch(self, options: &RunOptions, handle: &Handle) -> Result<(), PipelineError> {
@@ -175,6 +178,9 @@ impl Running {
             tracing::warn!("while draining: {error}");
         }
         self.servers.close(Instant::now());
+        if let Some(archive) = self.archive {
+            archive.finish(begun + time);
+        }
         // A request that hangs is not waited for: what it carries is read again.
         self.requests.shutdown_background();
         closed?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use hashbrown::HashMap;
 
+use super::archive::ArchiveCounters;
 use super::checkpoints::Checkpoints;
 use super::counters::Counters;
 use super::reload::{Reload, Request};
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub division: MemoryDivision,
     components: ComponentsMemory,
     pub counters: Counters,
+    pub archive: ArchiveCounters,
     pub taps: Arc<Taps>,
     /// None where the pipeline file names no place for them.
     pub checkpoints: Option<Arc<Checkpoints>>,
@@ -61,6 +63,7 @@ impl Shared {
             division,
             components,
             counters: Counters::default(),
+            archive: ArchiveCounters::default(),
             checkpoints,
             failures,
             unsettled: AtomicUsize::new(0),
@@ -185,6 +188,7 @@ impl Shared {
             waiting: servers.waiting.into_iter().chain(kafka).chain(blocked).collect(),
             sinks: servers.sinks,
             checkpoints: self.checkpoints.as_ref().map(|checkpoints| checkpoints.counts()).unwrap_or_default(),
+            archive: self.archive.read(),
             reload: lock(&self.reload).as_ref().map(Reload::status).unwrap_or_default(),
         }
     }

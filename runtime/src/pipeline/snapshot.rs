@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CheckpointCounts, Counts, ReloadStatus};
+use super::{ArchiveCounts, CheckpointCounts, Counts, ReloadStatus};
 use crate::lane::LaneStatus;
 use crate::record::Partition;
 
@@ -33,6 +33,7 @@ pub struct Snapshot {
     /// In the order of the pipeline file.
     pub sinks: Vec<SinkSnapshot>,
     pub checkpoints: CheckpointCounts,
+    pub archive: ArchiveCounts,
     pub reload: ReloadStatus,
 }
 

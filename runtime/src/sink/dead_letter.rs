@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::record::{EventTime, Message, Offset, Partition, Reason, RecordBatch, RejectedDocument};
 
 mod letter;
+mod line;
 
 pub use letter::{Header, Letter, Subject};
 

@@ -280,7 +280,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
             policy: Vec::new(),
         }],
         outputs: WINDOWED.iter().map(|one| output(one.name, Some(one))).chain([output(PLAIN, None)]).collect(),
-        dead_letters: DeadLetterSettings { topic: "dead".to_owned(), percent_max: None, run_max: None },
+        dead_letters: DeadLetterSettings { topic: "dead".to_owned(), percent_max: None, run_max: None, archive: None },
         checkpoint: None,
         limits: LimitSettings { memory_bytes: 0, stack_bytes: 512 << 10, workers: 1 },
         reload: ReloadSettings { watch: false },

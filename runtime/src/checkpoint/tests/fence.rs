@@ -149,7 +149,7 @@ async fn a_put_that_comes_long_after_it_was_given_up_is_older_than_what_has_been
     let mut owner = claim(&store, 1).await;
     faulty.puts(Puts::FailAndComeLater);
     let failed = put_next(&store, &mut owner).await.expect_err("it is not there").to_string();
-    expect!["the store of checkpoints does not answer as it should, location=`memory:///` object=`clicks/events/3/0000000001/0000000001`: Generic Faulty error: no answer in time"].assert_eq(&failed);
+    expect!["the object store does not answer as it should, location=`memory:///` object=`clicks/events/3/0000000001/0000000001`: Generic Faulty error: no answer in time"].assert_eq(&failed);
     faulty.puts(Puts::Work);
     assert_eq!(put_next(&store, &mut owner).await, Ok(slot(1, 2)));
     assert_eq!(faulty.deliver().await, 1);

@@ -152,7 +152,7 @@ async fn what_is_whole_and_not_understood_is_not_passed_over() {
 async fn a_store_that_does_not_answer_is_no_damage() {
     let (faulty, store) = three().await;
     faulty.answer_no_reads();
-    check(&store, expect!["the store of checkpoints does not answer as it should, location=`memory:///` object=`clicks/events/3/0000000002/0000000001`: Generic Faulty error: 503"]).await;
+    check(&store, expect!["the object store does not answer as it should, location=`memory:///` object=`clicks/events/3/0000000002/0000000001`: Generic Faulty error: 503"]).await;
 }
 
 #[tokio::test]

@@ -75,3 +75,12 @@ async fn s3_gives_a_large_object_back_as_it_was() {
     assert_eq!(store.put(slot, object.clone()).await, Ok(id));
     assert_eq!(store.object(&place(), id).await, Ok(object));
 }
+
+#[tokio::test]
+#[ignore = "needs an S3-compatible store: scripts/server-tests.sh starts one and runs it, by make test"]
+async fn s3_keeps_lines_that_are_there_and_tells_what_they_lack() {
+    let store = store("lines");
+    for (lines, put) in [("7\n8\n", PutLines::All), ("7\n8\n", PutLines::All), ("7\n8\n9\n", PutLines::Some(4))] {
+        assert_eq!(store.put_lines("shop/dead-0/7", lines.as_bytes()).await, Ok(put));
+    }
+}

@@ -1,7 +1,7 @@
-//! What only the servers know: topics, positions, who vouches for timestamps, indices. Nothing is created or changed.
+//! What only the servers know: topics, positions, who vouches for timestamps, indices, stores. Nothing is changed.
 
-use super::Problem;
 use super::sample::Sample;
+use super::{Problem, stores};
 use crate::cli::columns::{Columns, count};
 use crate::config::{ElasticsearchSettings, OnDataLoss, PipelineSettings, Places, Start, show_duration};
 use crate::lane::Plan;
@@ -28,11 +28,12 @@ pub(super) fn look(settings: &PipelineSettings, places: &Places, sample: Option<
         online.problem(places, "source.kafka.brokers", &error);
     }
     online.indices(settings, places);
+    stores::look(settings, places, &mut online);
     online
 }
 
 impl Online {
-    fn problem<E: std::error::Error + HasKind>(&mut self, places: &Places, path: &str, error: &E) {
+    pub(super) fn problem<E: std::error::Error + HasKind>(&mut self, places: &Places, path: &str, error: &E) {
         self.problems.push(Problem { error: places.error(path, error.to_string(), None), kind: error.kind() });
     }
 

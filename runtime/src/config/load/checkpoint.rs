@@ -33,7 +33,7 @@ fn locations(value: &Value<'_>) -> Option<Vec<String>> {
 }
 
 /// Whether there is such a place, only the store can say; it is given without slashes at its end.
-fn location(text: Text<'_>) -> Option<String> {
+pub(super) fn location(text: Text<'_>) -> Option<String> {
     let Some((scheme, place)) = text.split_once("://") else {
         return match text.starts_with('/') {
             true => text.wrong("not a location", "a directory is written with three slashes: `file:///DIRECTORY`"),

@@ -77,6 +77,7 @@ settings = { field = "event_type", equals = "purchase" }
 
 [dead_letters]
 topic = "clickstream.dead-letters"
+archive = "s3://backups/letters"
 
 [checkpoint]
 locations = ["file:///var/lib/tidegate", "s3://backups/tidegate"]
@@ -286,6 +287,9 @@ fn every_key_is_read() {
                 topic: "clickstream.dead-letters",
                 percent_max: None,
                 run_max: None,
+                archive: Some(
+                    "s3://backups/letters",
+                ),
             },
             checkpoint: Some(
                 CheckpointSettings {

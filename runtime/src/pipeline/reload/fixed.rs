@@ -29,6 +29,7 @@ pub(in crate::pipeline) fn differs(running: &PipelineSettings, wanted: &Pipeline
         ("watermark.max_future", watermark.max_future == wanted.watermark.max_future),
         ("watermark", watermark == &wanted.watermark),
         ("sink", sink_names(running) == sink_names(wanted)),
+        ("dead_letters.archive", running.dead_letters.archive == wanted.dead_letters.archive),
         ("dead_letters.topic", running.dead_letters == wanted.dead_letters),
         ("checkpoint", running.checkpoint == wanted.checkpoint),
         ("limits.memory", running.limits.memory_bytes == wanted.limits.memory_bytes),
