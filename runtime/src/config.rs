@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod audit;
 mod checkpoint;
 mod code_cache;
 mod error;
@@ -18,6 +19,7 @@ mod secret;
 mod settings;
 mod values;
 
+pub use audit::AuditSettings;
 pub use checkpoint::{CheckpointSettings, Copies};
 pub use code_cache::code_cache;
 pub use error::{ConfigError, ConfigErrors, Place};
@@ -59,6 +61,7 @@ pub struct PipelineSettings {
     pub outputs: Vec<OutputSettings>,
     pub dead_letters: DeadLetterSettings,
     pub checkpoint: Option<CheckpointSettings>,
+    pub audit: Option<AuditSettings>,
     pub limits: LimitSettings,
     pub reload: ReloadSettings,
     /// The files whose text is in the settings of plugins.

@@ -9,6 +9,7 @@ use crate::window::Lateness;
 
 pub use crate::record::{Commitment, RejectedDocument, Resume};
 
+mod audit;
 mod error;
 pub mod format;
 mod group;
@@ -28,6 +29,7 @@ mod topology;
 mod transform;
 mod window_documents;
 
+pub use audit::{DroppedDocument, DroppedRecord, Sampling, WhyDropped};
 pub use error::LaneError;
 pub(crate) use group::{Value as GroupValue, values as group_values};
 pub use ledger::{BatchLedger, DocumentOf, Ledger, OutputLedger, RecordFate, WindowOfRecord};
@@ -88,17 +90,20 @@ pub struct Tally {
     /// By [`crate::record::ReasonKind`], in the order of `ReasonKind::ALL`.
     pub dead_letters: [u64; ReasonKind::ALL.len()],
     pub lateness: Lateness,
+    /// Of what was dropped, by the index's policy too, what is to be written down; empty where nobody does.
+    pub drops: Vec<DroppedRecord>,
 }
 
 impl Tally {
     pub fn add(&mut self, more: &Tally) {
-        let Tally { records, bytes, dropped, tombstones, documents, dead_letters, lateness } = more;
+        let Tally { records, bytes, dropped, tombstones, documents, dead_letters, lateness, drops } = more;
         self.records += records;
         self.bytes += bytes;
         self.dropped += dropped;
         self.tombstones += tombstones;
         self.documents += documents;
         self.lateness.add(lateness);
+        self.drops.extend_from_slice(drops);
         for (sum, more) in self.dead_letters.iter_mut().zip(dead_letters) {
             *sum += more;
         }

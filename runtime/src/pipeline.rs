@@ -11,6 +11,7 @@ mod dead_letters;
 mod reconcile;
 mod document;
 mod archive;
+mod audit;
 mod probe;
 mod trim;
 mod budget;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use crate::window::Lateness;
 pub use archive::ArchiveCounts;
+pub use audit::AuditCounts;
 pub use budget::{MemoryDivision, engine_settings};
 pub use checkpoints::CheckpointCounts;
 pub use components::{Loader, Plugins};

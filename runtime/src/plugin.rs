@@ -53,9 +53,9 @@ pub use noop::noop;
 pub use pieces::InPieces;
 pub use usage::{Usage, UsageCounts};
 
-use crate::config::OnBreaker;
+use crate::config::{OnBreaker, Secret};
 use crate::record::{
-    Accumulated, Batch, ErrorKind, HasKind, Output, Reason, ReasonKind, Slices, StateSchema, Verdicts,
+    Accumulated, Batch, ErrorKind, HasKind, Output, Reason, ReasonKind, Slices, StateSchema, Verdicts, without,
 };
 
 /// Decides which rows go on.
@@ -211,6 +211,11 @@ fn plain(words: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(spelt)
+}
+
+/// Words of a guest as they may be shown.
+fn words(words: &str, bytes_max: usize, secrets: &[Secret]) -> String {
+    plain(cut(&without(words, secrets.iter().map(Secret::expose)), bytes_max)).into_owned()
 }
 
 /// At most `bytes_max` bytes of a text.

@@ -10,6 +10,7 @@ mod origin;
 mod position;
 mod reason;
 mod time;
+mod without;
 
 pub use batch::{BatchBuilder, Budget, Permit, RecordBatch};
 pub use columns::{
@@ -22,3 +23,4 @@ pub use origin::{Offset, Origin, Partition, TopicId};
 pub use position::{Commitment, Resume};
 pub use reason::{Reason, ReasonKind};
 pub use time::EventTime;
+pub use without::without;

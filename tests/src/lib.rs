@@ -11,6 +11,7 @@ pub mod fold;
 pub mod forgetful;
 pub mod fuzz;
 pub mod guide;
+pub mod hunt;
 pub mod index;
 pub mod job;
 pub mod kafka;

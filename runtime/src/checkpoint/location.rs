@@ -14,6 +14,7 @@ use url::Url;
 
 use super::CheckpointError;
 use super::objects::{Medium, Objects};
+use crate::record::without;
 
 /// For one request. A checkpoint of 256 MiB passes at 5 MB/s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,7 +31,8 @@ pub(super) fn open(location: &str, options: &[(String, String)]) -> Result<Objec
     let url = Url::parse(location).map_err(|error| wrong(error.to_string()))?;
     let (scheme, root) = ObjectStoreScheme::parse(&url).map_err(|error| wrong(error.to_string()))?;
     let root = Path::parse(root).map_err(|error| wrong(error.to_string()))?;
-    let refused = |error: object_store::Error| wrong(error.to_string());
+    let secrets = options.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.as_str());
+    let refused = |error: object_store::Error| wrong(without(&error.to_string(), secrets.clone()).into_owned());
     let client = || ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_connect_timeout(CONNECT_TIMEOUT);
     let (store, medium): (Arc<dyn ObjectStore>, Medium) = match scheme {
         ObjectStoreScheme::Local => (Arc::new(LocalFileSystem::new().with_fsync(true)), Medium::Disk),
@@ -53,11 +55,18 @@ pub(super) fn open(location: &str, options: &[(String, String)]) -> Result<Objec
         // The set is open: what a later version of it knows is not known here.
         _ => return Err(wrong(format!("`{}` is no scheme that is known here", url.scheme()))),
     };
-    Ok(Objects::new(store, root, location, medium))
+    Ok(Objects::new(store, root, location, medium).hiding(secrets.map(str::to_owned).collect()))
 }
 
 fn retries() -> RetryConfig {
     RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES_MAX, retry_timeout: RETRY_TIMEOUT }
+}
+
+/// Whether an option is a way in, and not an address or a switch.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_ours = ["aws_", "google_", "azure_"].iter().any(|prefix| name.starts_with(prefix));
+    is_ours && ["key", "secret", "token", "password", "credential", "sas"].iter().any(|word| name.contains(word))
 }
 
 /// Options that the store does not know are somebody else's.

@@ -11,6 +11,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode};
 
 use super::CheckpointError;
+use crate::record::without;
 
 /// What lies between us and the objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,11 +45,18 @@ pub(super) struct Objects {
     root: Path,
     location: Arc<str>,
     medium: Medium,
+    /// What no message shows.
+    secrets: Arc<[String]>,
 }
 
 impl Objects {
     pub fn new(store: Arc<dyn ObjectStore>, root: Path, location: &str, medium: Medium) -> Self {
-        Objects { store, root, location: location.into(), medium }
+        Objects { store, root, location: location.into(), medium, secrets: Arc::default() }
+    }
+
+    /// Stores say what they were sent, for example a token that has expired.
+    pub fn hiding(self, secrets: Vec<String>) -> Self {
+        Objects { secrets: secrets.into(), ..self }
     }
 
     pub fn location(&self) -> &str {
@@ -135,7 +143,8 @@ impl Objects {
     }
 
     fn failed(&self, name: &str, error: &Error) -> CheckpointError {
-        let (location, object, what) = (self.location.to_string(), name.to_owned(), in_one_line(error));
+        let what = without(&in_one_line(error), self.secrets.iter().map(String::as_str)).into_owned();
+        let (location, object) = (self.location.to_string(), name.to_owned());
         // How a server refuses is known by its words only.
         let is_status = |status: &str| what.contains(&format!("status code: {status}"));
         let is_unknown = matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. });

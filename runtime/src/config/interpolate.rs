@@ -11,6 +11,8 @@ pub(crate) struct Interpolated<'a> {
     pub text: Cow<'a, str>,
     /// It holds a value from outside, which no message may show.
     pub secret: bool,
+    /// The values themselves.
+    pub put_in: Vec<String>,
 }
 
 /// Why it cannot be.
@@ -27,10 +29,10 @@ pub(crate) fn interpolate<'a>(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Interpolated<'a>, Unresolved> {
     if !text.contains("${") {
-        return Ok(Interpolated { text: Cow::Borrowed(text), secret: false });
+        return Ok(Interpolated { text: Cow::Borrowed(text), secret: false, put_in: Vec::new() });
     }
     let mut out = String::with_capacity(text.len());
-    let mut secret = false;
+    let mut put_in = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         let (before, from) = rest.split_at(start);
@@ -47,12 +49,13 @@ pub(crate) fn interpolate<'a>(
                 hint: "`${NAME}` is the environment, `${file:PATH}` a file; write `$${` for the characters themselves",
             });
         };
-        out.push_str(&resolve(name, folder, environment)?);
-        secret = true;
+        let value = resolve(name, folder, environment)?;
+        out.push_str(&value);
+        put_in.push(value);
         rest = after;
     }
     out.push_str(rest);
-    Ok(Interpolated { text: Cow::Owned(out), secret })
+    Ok(Interpolated { text: Cow::Owned(out), secret: !put_in.is_empty(), put_in })
 }
 
 fn resolve(name: &str, folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<String, Unresolved> {

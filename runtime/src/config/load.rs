@@ -1,5 +1,6 @@
 //! A pipeline file, top to bottom: every key of it is read here or in a section below.
 
+mod audit;
 mod checkpoint;
 mod elasticsearch;
 mod output;
@@ -75,6 +76,7 @@ impl PipelineSettings {
             environment,
             errors,
             places: RefCell::default(),
+            outside: RefCell::default(),
             included: RefCell::default(),
         };
         let (document, syntax) = DeTable::parse_recoverable(text);
@@ -122,6 +124,10 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
         Some(section) => checkpoint::checkpoint(section).map(Some),
         None => Some(None),
     };
+    let audit = match file.optional_table("audit") {
+        Some(section) => audit::audit(section).map(Some),
+        None => Some(None),
+    };
     let limits = limits(file.table("limits"));
     let reload = reload(file.table("reload"));
     file.finish();
@@ -140,6 +146,7 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
         outputs: outputs?,
         dead_letters: dead_letters?,
         checkpoint: checkpoint?,
+        audit: audit?,
         limits: limits?,
         reload: reload?,
         included: reader.included.take(),

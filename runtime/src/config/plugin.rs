@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::secret::Secret;
+
 /// `plugin`, `settings`, `limits`, `on_trap` and `on_breaker`: a component, what it is configured with, what it may take, and
 /// what becomes of records on which it breaks, in `[[transform]]`, `[[output.transform]]` and `[output.aggregate]`.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct PluginSettings {
     /// most 64 MiB, UTF-8); `"@@NAME"` is the string `@NAME`. A date or time becomes a string.
     /// Value: a table. Default: empty.
     pub settings: String,
+    /// What `${…}` in the settings stood for: the component's words are shown without it.
+    pub secrets: Vec<Secret>,
     /// What each of its instances may take: `{ deadline = "500ms", memory = "128MiB" }`. Each worker has an instance of its own.
     /// Value: a table, whose keys are below. Default: what is said there.
     pub limits: PluginLimits,

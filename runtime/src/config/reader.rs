@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Place};
 use super::interpolate::interpolate;
+use super::secret::Secret;
 
 /// What all sections of a file share: where values come from, and what was found wrong.
 ///
@@ -23,6 +24,8 @@ pub(crate) struct Reader<'a> {
     pub errors: RefCell<Vec<ConfigError>>,
     /// Where each key that was read is, by its path (`output[0].aggregate.plugin`).
     pub places: RefCell<BTreeMap<String, Place>>,
+    /// What `${…}` stood for, in the order that it was read.
+    pub outside: RefCell<Vec<Secret>>,
     /// Files whose text is in what was read.
     pub included: RefCell<Vec<PathBuf>>,
 }
@@ -241,7 +244,10 @@ impl<'a> Value<'a> {
 
     pub fn interpolated(&self, text: &'a str) -> Option<Text<'a>> {
         match interpolate(text, self.reader.folder, self.reader.environment) {
-            Ok(done) => Some(Text { text: done.text, secret: done.secret, value: self.clone() }),
+            Ok(done) => {
+                self.reader.outside.borrow_mut().extend(done.put_in.into_iter().map(Secret::new));
+                Some(Text { text: done.text, secret: done.secret, value: self.clone() })
+            }
             Err(why) => self.wrong(format!("{}: {}=…", why.message, self.key), why.hint),
         }
     }

@@ -120,3 +120,11 @@ fn the_pipelines_of_the_examples_and_scenarios_are_right() {
         }
     }
 }
+
+#[test]
+fn a_start_may_be_a_time() {
+    for kafka in ["start = 2026-01-31T00:00:00Z", "start = \"2026-01-31T01:00:00+01:00\""] {
+        let settings = With { kafka, ..With::default() }.right();
+        assert_eq!(settings.kafka.start, crate::config::Start::Timestamp { millis: 1_769_817_600_000 }, "{kafka}");
+    }
+}

@@ -11,8 +11,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::pipeline::{
-    ArchiveCounts, BATCH_SECONDS, CheckpointCounts, Counts, Generation, LaneSnapshot, Lateness, ReloadStatus,
-    SinkSnapshot, Snapshot,
+    ArchiveCounts, AuditCounts, BATCH_SECONDS, CheckpointCounts, Counts, Generation, LaneSnapshot, Lateness,
+    ReloadStatus, SinkSnapshot, Snapshot,
 };
 use crate::record::{EventTime, ReasonKind};
 
@@ -39,6 +39,7 @@ impl Collector for Shown {
         sinks(encoder, &snapshot.sinks)?;
         checkpoints(encoder, snapshot)?;
         archive(encoder, snapshot)?;
+        audit(encoder, snapshot)?;
         memory(encoder, snapshot)?;
         plugins(encoder, &snapshot.reload)?;
         lanes(encoder, &snapshot.lanes)
@@ -167,6 +168,12 @@ fn archive(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result 
     gauge(encoder, "tidegate_archive_lag_records", "Dead letters that are not archived yet", lag_records as f64)
 }
 
+fn audit(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
+    let AuditCounts { lines, lost } = snapshot.audit;
+    counter(encoder, "tidegate_audit_lines", "Lines of the audit log that were written", lines)?;
+    counter(encoder, "tidegate_audit_lost", "Lines of the audit log that were not written", lost)
+}
+
 fn memory(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
     let mut family = encoder.encode_descriptor(
         "tidegate_in_flight_bytes",
@@ -231,6 +238,10 @@ fn known(time: EventTime) -> Option<f64> {
 
 fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> fmt::Result {
     ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+}
+
+fn gauge(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: f64) -> fmt::Result {
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
 }
 
 /// A value for each lane that has one.

@@ -151,7 +151,7 @@ impl PartsLane {
     ) -> Result<(), LaneError> {
         match event {
             Event::Batch(batch) => self.take_batch(batch, 0, instances, effects)?,
-            Event::Indexed { ticket, rejected } => self.indexed(ticket, &rejected, effects),
+            Event::Indexed { ticket, rejected } => self.indexed(ticket, rejected, instances.sampling(), effects),
             Event::Written { ticket } => self.written(ticket),
             // Whether time goes on is for the source lanes to say; and what is committed with the position is all that it needs.
             Event::Idle | Event::Checkpoint => {}

@@ -14,6 +14,7 @@ use crate::record::{Field, Kind, Operation, Partition, Ports, StateSchema, Write
 use crate::sink::{DeadLetters, GivenUpBy};
 
 use super::LaneError;
+use super::audit::Sampling;
 use super::id::Revision;
 use super::index::{IdPlan, IndexNames};
 use super::ledger::Ledger;
@@ -89,6 +90,8 @@ pub struct Instances {
     tap: Option<Box<Tap>>,
     /// Is told what becomes of each record.
     ledger: Option<Ledger>,
+    /// What is written down of what is dropped; none: nothing.
+    audit: Option<Sampling>,
 }
 
 impl Instances {
@@ -111,6 +114,15 @@ impl Instances {
         let mut all: Vec<(PluginId, Instance)> = self.all.into_iter().collect();
         all.sort_by_key(|(id, _)| *id);
         all.into_iter().map(|(id, instance)| (id, wrap(instance))).collect()
+    }
+
+    /// Lets lanes keep what is dropped.
+    pub fn audit(&mut self, sampling: Sampling) {
+        self.audit = Some(sampling);
+    }
+
+    pub(super) fn sampling(&self) -> Option<Sampling> {
+        self.audit
     }
 
     /// Lets the next step be watched.
@@ -154,7 +166,7 @@ impl Instances {
 
 impl FromIterator<(PluginId, Instance)> for Instances {
     fn from_iter<I: IntoIterator<Item = (PluginId, Instance)>>(instances: I) -> Self {
-        Instances { all: instances.into_iter().collect(), tap: None, ledger: None }
+        Instances { all: instances.into_iter().collect(), tap: None, ledger: None, audit: None }
     }
 }
 

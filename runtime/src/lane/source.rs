@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::record::{EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument};
 use crate::window::{CONVERTED_AT_ONCE, Hold, Watermark};
 
+use super::audit::{self, Drops, Sampling};
 use super::format::{Marker, encode_marker};
 use super::id::Revision;
 use super::index::NameCache;
@@ -98,7 +99,7 @@ impl SourceLane {
     ) -> Result<(), LaneError> {
         match event {
             Event::Batch(batch) => self.take_batch(batch, instances, effects)?,
-            Event::Indexed { ticket, rejected } => self.indexed(ticket, rejected, effects),
+            Event::Indexed { ticket, rejected } => self.indexed(ticket, &rejected, instances.sampling(), effects),
             Event::Written { ticket } => self.written(ticket),
             Event::Idle => self.go_idle(instances, effects)?,
             Event::Checkpoint => self.freeze(),
@@ -191,6 +192,7 @@ impl SourceLane {
         let plan = self.plan.clone();
         let mut work = BatchWork::default();
         work.departed.ledger = instances.take_ledger();
+        work.departed.drops = instances.sampling().map(Drops::new);
         let mut decoded = plan.decoder.decode(&self.partition, batch.clone());
         work.departed.reject(None, std::mem::take(&mut decoded.rejected));
         let tombstones = std::mem::take(&mut decoded.tombstones);
@@ -247,6 +249,9 @@ impl SourceLane {
     /// Turns rows that left into counts and dead letters; of records that an earlier owner had settled, into nothing.
     fn write_off(&mut self, output: Option<&Arc<str>>, batch: &RecordBatch, work: &mut BatchWork) {
         self.tally.dropped += std::mem::take(&mut work.departed.dropped);
+        if let Some(drops) = &mut work.departed.drops {
+            drops.take(&self.partition, batch, output, self.settled, &mut self.tally.drops);
+        }
         for (by, rejected) in work.departed.rejected.drain(..) {
             if batch.offset(rejected.record as usize) < self.settled {
                 continue;
@@ -268,12 +273,19 @@ impl SourceLane {
         }
     }
 
-    fn indexed(&mut self, ticket: Ticket, rejected: Vec<RejectedDocument>, effects: &mut Vec<Effect>) {
+    fn indexed(
+        &mut self,
+        ticket: Ticket,
+        rejected: &[RejectedDocument],
+        sampling: Option<Sampling>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let refused = || rejected.iter().filter(|rejected| !rejected.is_dropped);
+        let dropped = || rejected.iter().filter(|rejected| rejected.is_dropped).zip(std::iter::repeat(sampling));
         match self.in_flight.close(ticket) {
             Some(InFlight::Documents { output, batch, sent }) => {
                 let name = &self.plan.outputs[output].name;
-                let messages: Vec<Message> = rejected
-                    .iter()
+                let messages: Vec<Message> = refused()
                     .filter_map(|rejected| {
                         let Sent { record, ordinal } = *sent.get(rejected.row as usize)?;
                         let letters = &self.plan.dead_letters;
@@ -281,15 +293,23 @@ impl SourceLane {
                         Some(letters.refused_record(&self.partition, &batch, record, name, ordinal, revision, rejected))
                     })
                     .collect();
+                let drops = dropped().filter_map(|(rejected, sampling)| {
+                    let Sent { record, ordinal } = *sent.get(rejected.row as usize)?;
+                    audit::refused(sampling?, &self.partition, Some((&batch, record, ordinal)), name, rejected)
+                });
+                self.tally.drops.extend(drops);
                 let instead = self.write_dead_letters(messages, InFlight::DeadLetters, effects);
                 self.tracker.answer(ticket, instead);
             }
             Some(InFlight::WindowDocuments { closing, output }) => {
                 let name = &self.plan.outputs[output].name;
-                let letters = rejected
-                    .iter()
-                    .map(|rejected| self.plan.dead_letters.document(&self.partition, name, None, rejected));
+                let letters =
+                    refused().map(|rejected| self.plan.dead_letters.document(&self.partition, name, None, rejected));
                 let messages = letters.collect();
+                let drops = dropped().filter_map(|(rejected, sampling)| {
+                    audit::refused(sampling?, &self.partition, None, name, rejected)
+                });
+                self.tally.drops.extend(drops);
                 let instead = self.write_dead_letters(messages, InFlight::WindowDeadLetters { closing }, effects);
                 self.closings.documents_settled(closing, instead.is_some());
             }

@@ -8,6 +8,7 @@ use crate::record::{Batch, Partition};
 use crate::sink::GivenUpBy;
 
 use super::LaneError;
+use super::audit::{Drop, Drops, WhyDropped, dropped_by_enricher, dropped_by_filter};
 use super::ledger::Ledger;
 use super::plan::{Instances, Step};
 
@@ -15,12 +16,22 @@ use super::plan::{Instances, Step};
 #[derive(Debug, Default)]
 pub(super) struct Departed {
     pub dropped: u64,
+    /// Which ones; none where nobody asks.
+    pub drops: Option<Drops>,
     pub rejected: Vec<(Option<Arc<GivenUpBy>>, Rejected)>,
     /// Where somebody asks what became of each record.
     pub ledger: Option<Ledger>,
 }
 
 impl Departed {
+    /// A row that came too late.
+    pub fn drop_late(&mut self, record: u32, ordinal: u32) {
+        self.dropped += 1;
+        if let Some(drops) = &mut self.drops {
+            drops.push(Drop { record, ordinal, why: WhyDropped::Late, by: None });
+        }
+    }
+
     pub fn reject(&mut self, by: Option<&Arc<GivenUpBy>>, rejected: Vec<Rejected>) {
         self.rejected.extend(rejected.into_iter().map(|rejected| (by.cloned(), rejected)));
     }
@@ -64,8 +75,22 @@ fn run_one(
         return Ok(());
     }
     let kept = match instances.get(step.plugin)? {
-        Instance::Filter(filter) => table.retain(filter.filter(columns).map_err(failed)?),
-        Instance::Enrich(enrich) => table.write(&step.writes, enrich.enrich(columns).map_err(failed)?),
+        Instance::Filter(filter) => {
+            let verdicts = filter.filter(columns).map_err(failed)?;
+            if let Some(drops) = &mut departed.drops {
+                let place = |row| (table.record(row), table.ordinal(row));
+                drops.rows(step, WhyDropped::Filter, dropped_by_filter(&verdicts).map(place));
+            }
+            table.retain(verdicts)
+        }
+        Instance::Enrich(enrich) => {
+            let output = enrich.enrich(columns).map_err(failed)?;
+            if let Some(drops) = &mut departed.drops {
+                let place = |row| (table.record(row), table.ordinal(row));
+                drops.rows(step, WhyDropped::Enrich, dropped_by_enricher(&output, table.len()).map(place));
+            }
+            table.write(&step.writes, output)
+        }
         Instance::Aggregate(_) => {
             return Err(LaneError::Plan(format!("the plugin of transform=`{}` is an aggregate", step.name)));
         }

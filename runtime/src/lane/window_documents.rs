@@ -85,7 +85,17 @@ pub(super) fn emit(
         let (status, error_type) = (None, String::new());
         let index = index(group)?.to_string();
         let version = Some(due.versions[group]);
-        Ok(RejectedDocument { row: 0, reason, status, error_type, index, id: id_text.clone(), version, body })
+        Ok(RejectedDocument {
+            row: 0,
+            reason,
+            status,
+            error_type,
+            index,
+            id: id_text.clone(),
+            version,
+            body,
+            is_dropped: false,
+        })
     };
     refused.into_iter().map(letter).collect()
 }

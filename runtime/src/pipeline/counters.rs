@@ -82,6 +82,7 @@ impl Counters {
                     records: std::array::from_fn(|bucket| self.lateness[bucket].load(Relaxed)),
                     micros: self.lateness_micros.load(Relaxed),
                 },
+                drops: Vec::new(),
             },
             batch_time: Duration::from_nanos(self.batch_nanos.load(Relaxed)),
             batches: std::array::from_fn(|bucket| self.batches[bucket].load(Relaxed)),

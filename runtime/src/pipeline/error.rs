@@ -37,6 +37,8 @@ pub enum PipelineError {
     Write(#[from] WriteError),
     #[error("the index template cannot be read path=`{}`: {error}", path.display())]
     Template { path: PathBuf, error: io::Error },
+    #[error("the audit log cannot be written path=`{}`: {error}; see `path` in [audit]", path.display())]
+    Audit { path: PathBuf, error: io::Error },
     #[error("nothing was changed: {0}")]
     Rewind(String),
     #[error("{0}")]
@@ -75,6 +77,7 @@ impl HasKind for PipelineError {
             PipelineError::Misplaced { .. }
             | PipelineError::Fixed { .. }
             | PipelineError::Template { .. }
+            | PipelineError::Audit { .. }
             | PipelineError::Windows { .. }
             | PipelineError::Rewind(_)
             | PipelineError::UnknownOutput { .. }

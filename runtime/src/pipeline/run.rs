@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, select, tick, unbounded};
 use tokio::runtime::Runtime;
 
 use super::archive::Archive;
+use super::audit::Audit;
 use super::checkpoints::Checkpoints;
 use super::components::{Loader, Plugins};
 use super::letter_budget::LetterBudget;
@@ -106,6 +107,9 @@ impl Running {
         let start = |checkpoint| Checkpoints::start(&settings.name, checkpoint, requests.handle());
         let checkpoints = checkpoint.map(start).transpose()?;
         let shared = Shared::new(plan.clone(), servers.clone(), division, components, workers, checkpoints, failed);
+        if let Some(audit) = &settings.audit {
+            let _ = shared.audit.set(Audit::start(&settings.name, audit)?);
+        }
         let workers = start_workers(workers, &shared, &plugins)?;
         let serving = Serving {
             settings: settings.clone(),
@@ -178,6 +182,9 @@ impl Running {
             tracing::warn!("while draining: {error}");
         }
         self.servers.close(Instant::now());
+        if let Some(audit) = self.shared.audit.get() {
+            audit.finish();
+        }
         if let Some(archive) = self.archive {
             archive.finish(begun + time);
         }

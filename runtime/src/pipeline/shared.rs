@@ -1,13 +1,14 @@
 //! What the threads of one pipeline share: nothing that is touched for a record.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use hashbrown::HashMap;
 
 use super::archive::ArchiveCounters;
+use super::audit::Audit;
 use super::checkpoints::Checkpoints;
 use super::counters::Counters;
 use super::reload::{Reload, Request};
@@ -15,7 +16,7 @@ use super::shell::Shell;
 use super::slot::Slot;
 use super::tap::Taps;
 use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
-use crate::lane::Plan;
+use crate::lane::{Plan, Tally};
 use crate::plugin::ComponentsMemory;
 use crate::record::{Offset, Partition};
 use crate::source::Source;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     components: ComponentsMemory,
     pub counters: Counters,
     pub archive: ArchiveCounters,
+    /// Empty where the pipeline file names no file for it; else there before the workers are.
+    pub audit: OnceLock<Audit>,
     pub taps: Arc<Taps>,
     /// None where the pipeline file names no place for them.
     pub checkpoints: Option<Arc<Checkpoints>>,
@@ -64,6 +67,7 @@ impl Shared {
             components,
             counters: Counters::default(),
             archive: ArchiveCounters::default(),
+            audit: OnceLock::new(),
             checkpoints,
             failures,
             unsettled: AtomicUsize::new(0),
@@ -79,6 +83,14 @@ impl Shared {
     /// Only the first failure is waited for, so nobody minds when this one is not heard.
     pub fn fail(&self, error: PipelineError) {
         let _ = self.failures.send(error);
+    }
+
+    /// What happened in a lane.
+    pub fn count(&self, partition: &Partition, mut tally: Tally) {
+        self.counters.add(&tally);
+        if let Some(audit) = self.audit.get() {
+            audit.tell(partition, std::mem::take(&mut tally.drops));
+        }
     }
 
     /// The lanes have changed.
@@ -189,6 +201,7 @@ impl Shared {
             sinks: servers.sinks,
             checkpoints: self.checkpoints.as_ref().map(|checkpoints| checkpoints.counts()).unwrap_or_default(),
             archive: self.archive.read(),
+            audit: self.audit.get().map(Audit::counts).unwrap_or_default(),
             reload: lock(&self.reload).as_ref().map(Reload::status).unwrap_or_default(),
         }
     }

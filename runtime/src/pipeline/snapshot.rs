@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ArchiveCounts, CheckpointCounts, Counts, ReloadStatus};
+use super::{ArchiveCounts, AuditCounts, CheckpointCounts, Counts, ReloadStatus};
 use crate::lane::LaneStatus;
 use crate::record::Partition;
 
@@ -34,6 +34,7 @@ pub struct Snapshot {
     pub sinks: Vec<SinkSnapshot>,
     pub checkpoints: CheckpointCounts,
     pub archive: ArchiveCounts,
+    pub audit: AuditCounts,
     pub reload: ReloadStatus,
 }
 

@@ -152,6 +152,10 @@ impl Running {
         let (plans, lanes) = (Plans::both(shared.plan.clone()), HashMap::new());
         let (trial, piece_groups, retired) = (None, PIECE_GROUPS, Vec::new());
         let (recent, effects) = (Recent::default(), Vec::new());
+        let mut instances = instances;
+        if let Some(audit) = shared.audit.get() {
+            instances.audit(audit.sampling());
+        }
         Running {
             number,
             shared,
@@ -343,7 +347,7 @@ impl Running {
             }
         }
         perform_all(&mut self.effects, &owned.slot, &self.shared, &self.answers);
-        self.shared.counters.add(&owned.lane.take_tally());
+        self.shared.count(&owned.slot.partition, owned.lane.take_tally());
         self.settle_on(lane);
     }
 

@@ -197,7 +197,8 @@ impl AggregateInstance {
 impl Aggregate for AggregateInstance {
     fn accumulate(&mut self, states: &Slices, groups: &[u32], batch: &Batch) -> Result<Accumulated, CallError> {
         debug_assert_eq!(groups.len(), batch.rows as usize, "each row has a group");
-        let folded = self.fold(states, groups, batch)?;
+        let mut folded = self.fold(states, groups, batch)?;
+        self.0.plugin().hide(&mut folded.rejected);
         self.0.plugin().usage().judged(batch.rows, 0, &folded.rejected);
         Ok(folded)
     }
@@ -217,14 +218,16 @@ impl Aggregate for AggregateInstance {
 
     fn emit(&mut self, states: &Slices, context: &Batch) -> Result<Output, CallError> {
         debug_assert_eq!(states.len(), context.rows as usize, "each state has its context");
-        let output = self.emit_split(states, context)?;
+        let mut output = self.emit_split(states, context)?;
+        self.0.plugin().hide(&mut output.rejected);
         self.0.plugin().usage().gave(context.rows, &output);
         Ok(output)
     }
 
     fn migrate(&mut self, from: &StateSchema, states: &Slices) -> Result<Result<Slices, String>, CallError> {
         let mut whole = Slices::default();
-        let bytes_max = self.0.plugin().limits().state_bytes_max;
+        let plugin = self.0.plugin().clone();
+        let (bytes_max, secrets) = (plugin.limits().state_bytes_max, &plugin.limits().secrets);
         for chunk in split::chunks(states.iter().map(<[u8]>::len), states_bytes_max(&self.0)) {
             let piece = split::range(states, chunk);
             let schema = StateSchemaParam { name: &from.name, version: from.version };
@@ -233,7 +236,7 @@ impl Aggregate for AggregateInstance {
                 |live, guest| live.call(|store| guest.call_migrate(store, schema, crossing::slices(&piece))),
                 |answer| match answer {
                     Ok(states) => contract::migrated(states, piece.len(), bytes_max).map(Ok),
-                    Err(words) => Ok(Err(super::plain(super::cut(&words, WORDS_BYTES_MAX)).into_owned())),
+                    Err(words) => Ok(Err(super::words(&words, WORDS_BYTES_MAX, secrets))),
                 },
             )?;
             match migrated {

@@ -143,7 +143,8 @@ impl Component {
 
     /// The same with all that a pipeline file says of it.
     pub fn plugin(&self, settings: &PluginSettings) -> Result<Plugin, PluginError> {
-        let plugin = Plugin::new(self.clone(), &settings.settings, Limits::from(&settings.limits))?;
+        let limits = Limits { secrets: settings.secrets.clone(), ..Limits::from(&settings.limits) };
+        let plugin = Plugin::new(self.clone(), &settings.settings, limits)?;
         Ok(plugin.with_on_trap(settings.on_trap)?.with_on_breaker(settings.on_breaker))
     }
 

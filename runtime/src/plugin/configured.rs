@@ -11,8 +11,8 @@ use super::instance::{EnrichInstance, FilterInstance};
 use super::limits::{FIELDS_MAX, Limits, PATH_BYTES_MAX};
 use super::live::Live;
 use super::{Aggregate, Component, Enrich, Filter, PluginError, PluginKind, Usage, WORDS_BYTES_MAX};
-use crate::config::{OnBreaker, OnTrap};
-use crate::record::{Field, Kind, Ports, StateSchema};
+use crate::config::{OnBreaker, OnTrap, Secret};
+use crate::record::{Field, Kind, Ports, Reason, Rejection, StateSchema, without};
 
 /// A configured component; cheap to clone. Its instances are all configured alike.
 #[derive(Clone)]
@@ -120,6 +120,18 @@ impl Plugin {
         &self.inner.limits
     }
 
+    /// Reasons of a component's own, without the secrets in its settings.
+    pub(super) fn hide(&self, rejected: &mut [Rejection]) {
+        let secrets = &self.inner.limits.secrets;
+        if secrets.is_empty() {
+            return;
+        }
+        for rejection in rejected {
+            let message = without(&rejection.reason.message, secrets.iter().map(Secret::expose)).into_owned();
+            rejection.reason = Reason::new(rejection.reason.kind, message);
+        }
+    }
+
     /// A fresh instance, configured like the first.
     pub(super) fn start(&self) -> Result<Live, PluginError> {
         let (live, ports, state) =
@@ -159,7 +171,7 @@ fn start(
     let ports = match live.configure(settings).map_err(broken("failed in `configure`"))? {
         Ok(ports) => ports,
         Err(words) => {
-            let words = super::plain(super::cut(&words, WORDS_BYTES_MAX)).into_owned();
+            let words = super::words(&words, WORDS_BYTES_MAX, &limits.secrets);
             return Err(PluginError::Settings { name: name.to_owned(), words });
         }
     };

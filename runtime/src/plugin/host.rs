@@ -10,6 +10,7 @@ use super::Usage;
 use super::bindings::tidegate::plugin::log::{self, Level};
 use super::limits::Limits;
 use super::pool::Pool;
+use crate::config::Secret;
 
 /// A message is cut here.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
@@ -23,6 +24,7 @@ pub(super) struct Host {
     /// The CPU time of its thread at which the call ends.
     pub until: Duration,
     gate: Gate,
+    secrets: Vec<Secret>,
     last_error: Option<String>,
     /// What was printed since the last end of a line.
     printed: Vec<u8>,
@@ -37,6 +39,7 @@ impl Host {
             limiter: Limiter::new(limits, pool),
             until: Duration::MAX,
             gate: Gate::new(limits.log_lines_max),
+            secrets: limits.secrets.clone(),
             last_error: None,
             printed: Vec::new(),
             last_printed: String::new(),
@@ -74,14 +77,14 @@ impl Host {
                 let line = String::from_utf8_lossy(&line);
                 if !line.trim_end().is_empty() {
                     self.line(Level::Debug, line.trim_end());
-                    self.last_printed = super::plain(super::cut(line.trim_end(), MESSAGE_BYTES_MAX)).into_owned();
+                    self.last_printed = super::words(line.trim_end(), MESSAGE_BYTES_MAX, &self.secrets);
                 }
             }
         }
     }
 
     fn line(&mut self, level: Level, message: &str) {
-        let message = &*super::plain(super::cut(message, MESSAGE_BYTES_MAX));
+        let message = &*super::words(message, MESSAGE_BYTES_MAX, &self.secrets);
         if level == Level::Error {
             self.last_error = Some(message.to_owned());
         }

@@ -21,11 +21,12 @@ impl FilterInstance {
 impl Filter for FilterInstance {
     fn filter(&mut self, batch: &Batch) -> Result<Verdicts, CallError> {
         let passes = self.0.plugin().on_trap() == OnTrap::Pass;
-        let verdicts = self.0.serve(
+        let mut verdicts = self.0.serve(
             batch.rows,
             |caller, rows, deadline| filter_call(caller, &Piece::new(batch, rows), deadline),
             |served| verdicts(served, passes),
         )?;
+        self.0.plugin().hide(&mut verdicts.rejected);
         self.0.plugin().usage().filtered(batch.rows, &verdicts);
         Ok(verdicts)
     }
@@ -74,11 +75,12 @@ impl EnrichInstance {
 impl Enrich for EnrichInstance {
     fn enrich(&mut self, batch: &Batch) -> Result<Output, CallError> {
         let plugin = self.0.plugin().clone();
-        let output = self.0.serve(
+        let mut output = self.0.serve(
             batch.rows,
             |caller, rows, deadline| enrich_call(caller, &Piece::new(batch, rows), deadline),
             |served| output(served, &plugin),
         )?;
+        plugin.hide(&mut output.rejected);
         plugin.usage().gave(batch.rows, &output);
         Ok(output)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::PluginLimits;
+use crate::config::{PluginLimits, Secret};
 
 /// A component's file: 128 MiB; interpreters have 20.
 pub(super) const COMPONENT_BYTES_MAX: usize = 128 << 20;
@@ -64,6 +64,8 @@ pub(super) struct Limits {
     pub memories_max: usize,
     /// Lines of the log in a second.
     pub log_lines_max: usize,
+    /// Its words are shown without these.
+    pub secrets: Vec<Secret>,
 }
 
 impl From<&PluginLimits> for Limits {
@@ -84,6 +86,7 @@ impl From<&PluginLimits> for Limits {
             table_entries_max: 1 << 18,
             memories_max: 16,
             log_lines_max: limits.log_lines_max,
+            secrets: Vec::new(),
         }
     }
 }

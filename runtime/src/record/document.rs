@@ -150,6 +150,8 @@ pub struct RejectedDocument {
     pub id: String,
     /// None where it cannot be read back.
     pub version: Option<u64>,
-    /// Empty where it was to be deleted.
+    /// Empty where it was to be deleted, and where it is dropped.
     pub body: Vec<u8>,
+    /// A rule drops it: nobody wants a dead letter of it.
+    pub is_dropped: bool,
 }

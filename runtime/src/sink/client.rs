@@ -94,7 +94,10 @@ impl Client {
         let status = response.status_code().as_u16();
         let is_elasticsearch =
             response.headers().get("x-elastic-product").is_some_and(|product| product == "Elasticsearch");
-        let body = response.bytes().await.map_err(|error| broken(&error))?;
+        let mut body = response.bytes().await.map_err(|error| broken(&error))?;
+        if status >= 400 {
+            body = self.connection.without_secret(body);
+        }
         Ok(Reply { status, body, is_elasticsearch })
     }
 }

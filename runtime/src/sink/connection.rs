@@ -1,12 +1,16 @@
 //! The connection to the index as it is now. What lets us in may be in files, which are looked at again now and then: a secret, a
 //! certificate or an authority that was rotated is taken while the pipeline runs.
 
+use std::borrow::Cow;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use elasticsearch::auth::{ClientCertificate, Credentials};
 use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::Url;
@@ -14,6 +18,7 @@ use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, Transpo
 
 use super::SinkError;
 use crate::config::{Auth, Credential, ElasticsearchSettings, Secret};
+use crate::record::without;
 
 /// What was rotated is taken after this long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -55,6 +60,21 @@ impl CurrentConnection {
             self.look(&mut last);
         }
         last.transport.clone()
+    }
+
+    /// An answer without our secret: one that refuses us may say what we have sent.
+    pub fn without_secret(&self, answer: Bytes) -> Bytes {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(secret) = last.access.secret.as_ref().map(Secret::expose) else { return answer };
+        let sent = match &self.settings.auth {
+            Auth::Basic { user, .. } => STANDARD.encode(format!("{user}:{secret}")),
+            Auth::None | Auth::ApiKey(_) | Auth::Bearer(_) => String::new(),
+        };
+        let words = String::from_utf8_lossy(&answer);
+        match without(&words, [secret, &sent]) {
+            Cow::Borrowed(_) => answer.clone(),
+            Cow::Owned(words) => words.into(),
+        }
     }
 
     fn look(&self, last: &mut Last) {

@@ -262,6 +262,7 @@ mod tests {
             id: "counts/a".into(),
             version: Some(7),
             body: b"{\"a\":1}".to_vec(),
+            is_dropped: false,
         }
     }
 

@@ -267,5 +267,6 @@ fn refused_unsent(row: u32, document: &Document<'_>, why: String) -> RejectedDoc
         id: document.id.into(),
         version: document.version,
         body: document.body.to_vec(),
+        is_dropped: false,
     }
 }

@@ -39,6 +39,14 @@ pub(crate) async fn send(client: Client, body: Bytes, sent: Sent) -> (Landing, D
 }
 
 impl Landing {
+    /// The status of an answer to all of a request, and the index's word for the error.
+    pub fn said(&self) -> (u16, &str) {
+        match self {
+            Landing::Status { status, error } => (*status, error.as_ref().map_or("", |(kind, _)| kind)),
+            Landing::Items(_) | Landing::Broken { .. } | Landing::Untrusted(_) => (0, ""),
+        }
+    }
+
     pub fn outcome(&self) -> Outcome<'_> {
         match self {
             Landing::Items(_) => Outcome::Items,

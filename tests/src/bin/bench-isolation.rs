@@ -28,6 +28,7 @@ fn main() -> anyhow::Result<()> {
     let plugin = PluginSettings {
         file: root().join("target/guests/moody.wasm"),
         settings: "{}".to_owned(),
+        secrets: Vec::new(),
         limits: PluginLimits::default(),
         on_trap: OnTrap::DeadLetter,
         on_breaker: OnBreaker::Stop,

@@ -44,6 +44,7 @@ impl<I> Puppeteer<I> {
         let settings = PluginSettings {
             file: "puppet.wasm".into(),
             settings: "{}".into(),
+            secrets: Vec::new(),
             limits,
             on_trap: OnTrap::DeadLetter,
             on_breaker: OnBreaker::Stop,

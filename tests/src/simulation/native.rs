@@ -187,6 +187,7 @@ fn plugin() -> PluginSettings {
     PluginSettings {
         file: "native.wasm".into(),
         settings: "{}".to_owned(),
+        secrets: Vec::new(),
         limits: PluginLimits::default(),
         on_trap: OnTrap::DeadLetter,
         on_breaker: OnBreaker::Stop,
@@ -282,6 +283,7 @@ pub fn settings(idle_grace: Duration) -> PipelineSettings {
         outputs: WINDOWED.iter().map(|one| output(one.name, Some(one))).chain([output(PLAIN, None)]).collect(),
         dead_letters: DeadLetterSettings { topic: "dead".to_owned(), percent_max: None, run_max: None, archive: None },
         checkpoint: None,
+        audit: None,
         limits: LimitSettings { memory_bytes: 0, stack_bytes: 512 << 10, workers: 1 },
         reload: ReloadSettings { watch: false },
         included: Vec::new(),

@@ -1,5 +1,6 @@
 //! `[[transform]]`, and what every plugin of a pipeline has: its file, its settings.
 
+use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,7 +40,13 @@ pub(super) fn plugin(section: &mut Section<'_>) -> Option<PluginSettings> {
 
 /// All but the file.
 fn rest(section: &mut Section<'_>) -> Option<PluginSettings> {
-    let settings = section.or("settings", "{}".to_owned(), settings);
+    let secrets = RefCell::new(Vec::new());
+    let settings = section.or("settings", "{}".to_owned(), |value| {
+        let before = value.reader.outside.borrow().len();
+        let settings = settings(value);
+        secrets.borrow_mut().extend_from_slice(&value.reader.outside.borrow()[before..]);
+        settings
+    });
     let limits = limits(section.table("limits"));
     let on_trap = section.or("on_trap", OnTrap::DeadLetter, |value| {
         value.word(&[("dead-letter", OnTrap::DeadLetter), ("pass", OnTrap::Pass), ("stop", OnTrap::Stop)])
@@ -50,6 +57,7 @@ fn rest(section: &mut Section<'_>) -> Option<PluginSettings> {
     Some(PluginSettings {
         file: PathBuf::new(),
         settings: settings?,
+        secrets: secrets.into_inner(),
         limits: limits?,
         on_trap: on_trap?,
         on_breaker: on_breaker?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use expect_test::expect;
 
 use super::*;
-use crate::config::{IndexPart, OnLate, PluginLimits, Start, WindowSettings};
+use crate::config::{IndexPart, OnLate, PluginLimits, WindowSettings};
 
 pub(super) const FILE: &str = r#"
 name = "clickstream"
@@ -83,6 +83,12 @@ archive = "s3://backups/letters"
 locations = ["file:///var/lib/tidegate", "s3://backups/tidegate"]
 every = "1m"
 copies = "before-commit"
+
+[audit]
+path = "audit.ndjson"
+percent = 10
+file_bytes_max = "10MiB"
+files_max = 3
 
 [reload]
 watch = false
@@ -301,6 +307,14 @@ fn every_key_is_read() {
                     copies: BeforeCommit,
                 },
             ),
+            audit: Some(
+                AuditSettings {
+                    path: "/etc/tidegate/audit.ndjson",
+                    percent: 10,
+                    file_bytes_max: 10485760,
+                    files_max: 3,
+                },
+            ),
             limits: LimitSettings {
                 memory_bytes: 268435456,
                 stack_bytes: 1048576,
@@ -342,12 +356,4 @@ fn every_key_is_read() {
     .assert_debug_eq(&(plugin.on_trap, plugin.on_breaker, &plugin.limits));
     assert_eq!(settings.transforms[1].plugin.limits, PluginLimits::default());
     assert_eq!(settings.sinks[0].ca, Some("/etc/tidegate/ca.pem".into()));
-}
-
-#[test]
-fn a_start_may_be_a_time() {
-    for kafka in ["start = 2026-01-31T00:00:00Z", "start = \"2026-01-31T01:00:00+01:00\""] {
-        let settings = With { kafka, ..With::default() }.right();
-        assert_eq!(settings.kafka.start, Start::Timestamp { millis: 1_769_817_600_000 }, "{kafka}");
-    }
 }

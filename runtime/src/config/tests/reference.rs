@@ -8,6 +8,7 @@ const SOURCE: &str = concat!(
     include_str!("../../config.rs"),
     include_str!("../output.rs"),
     include_str!("../checkpoint.rs"),
+    include_str!("../audit.rs"),
     include_str!("../plugin.rs")
 );
 

@@ -1,6 +1,7 @@
 //! What a parts lane has asked for, until it is settled: documents, and the dead letters that take their place.
 
-use crate::lane::{Effect, Ticket};
+use crate::lane::audit::refused;
+use crate::lane::{Effect, Sampling, Ticket};
 use crate::record::{DocumentBatch, ReasonKind, RejectedDocument};
 use crate::sink::GivenUpBy;
 
@@ -56,12 +57,22 @@ impl PartsLane {
         self.holding[output].iter_mut().for_each(|holding| holding.settled(waiting));
     }
 
-    pub(super) fn indexed(&mut self, ticket: Ticket, rejected: &[RejectedDocument], effects: &mut Vec<Effect>) {
+    pub(super) fn indexed(
+        &mut self,
+        ticket: Ticket,
+        rejected: Vec<RejectedDocument>,
+        sampling: Option<Sampling>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (dropped, rejected): (Vec<_>, Vec<_>) = rejected.into_iter().partition(|rejected| rejected.is_dropped);
         match self.in_flight.close(ticket) {
             Some(InFlight::Documents { output, waiting }) => {
+                let name = &self.plan.outputs[output].name;
+                let drops = dropped.iter().filter_map(|one| refused(sampling?, &self.partition, None, name, one));
+                self.tally.drops.extend(drops);
                 if !rejected.is_empty() {
                     self.tally.dead_letters[ReasonKind::Sink as usize] += rejected.len() as u64;
-                    self.write_refused(output, None, rejected, waiting.clone(), effects);
+                    self.write_refused(output, None, &rejected, waiting.clone(), effects);
                 }
                 self.settle(output, &waiting);
             }

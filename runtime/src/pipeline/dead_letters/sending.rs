@@ -113,7 +113,7 @@ pub(super) fn send(
                 lanes.answer(&mut runs[run], Event::Indexed { ticket, rejected })?;
             }
             Answer::Windows { batch, rejected } => {
-                for one in rejected {
+                for one in rejected.into_iter().filter(|one| !one.is_dropped) {
                     let place = places_of[batch][one.row as usize];
                     fates[place] = refused_document(one);
                 }

@@ -31,6 +31,7 @@ pub(in crate::pipeline) fn differs(running: &PipelineSettings, wanted: &Pipeline
         ("sink", sink_names(running) == sink_names(wanted)),
         ("dead_letters.archive", running.dead_letters.archive == wanted.dead_letters.archive),
         ("dead_letters.topic", running.dead_letters == wanted.dead_letters),
+        ("audit", running.audit == wanted.audit),
         ("checkpoint", running.checkpoint == wanted.checkpoint),
         ("limits.memory", running.limits.memory_bytes == wanted.limits.memory_bytes),
         ("limits.stack", running.limits.stack_bytes == wanted.limits.stack_bytes),

@@ -112,6 +112,7 @@ pub(super) fn of_document(document: &Document, rejected: Option<&RejectedDocumen
         id: Some(&document.id),
         version: document.version,
         verdict: match (rejected, &document.body) {
+            (Some(rejected), _) if rejected.is_dropped => "dropped",
             (Some(_), _) => "rejected",
             (None, Some(_)) => "indexed",
             (None, None) => "deleted",

@@ -295,7 +295,7 @@ impl Running {
         let Some(Owned { slot, probation, .. }) = self.lanes.get_mut(&lane) else { return };
         let Some(mut probation) = probation.take() else { return };
         perform_all(&mut probation.effects, slot, &self.shared, &self.answers);
-        self.shared.counters.add(&probation.tally);
+        self.shared.count(&slot.partition, probation.tally);
         self.retired.push(probation.before);
         self.finish(lane);
     }

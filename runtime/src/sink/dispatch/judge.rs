@@ -80,10 +80,7 @@ impl Dispatcher {
     /// A request whose only item is refused: there is no item answer to take the words from.
     fn refuse_whole(&mut self, index: usize, bulk: &Bulk, landing: &Landing) {
         self.slot(index).succeeded();
-        let (status, error_type) = match landing {
-            Landing::Status { status, error } => (*status, error.as_ref().map_or("", |(kind, _)| kind)),
-            Landing::Items(_) | Landing::Broken { .. } | Landing::Untrusted(_) => (0, ""),
-        };
+        let (status, error_type) = landing.said();
         let message = match status {
             413 => format!("{}: this document alone is too big bytes=`{}`", landing.message(), bulk.bytes()),
             _ => landing.message(),
@@ -97,9 +94,9 @@ impl Dispatcher {
     fn drop_whole(&mut self, index: usize, bulk: Bulk, landing: &Landing, now: Instant) {
         self.slot(index).succeeded();
         self.dropped(bulk.len(), &landing.message(), now);
-        self.shared.in_flight_bytes.fetch_sub(bulk.bytes(), Relaxed);
-        for run in bulk.runs() {
-            self.batches.settled(run.batch, run.items);
+        let (status, error_type) = landing.said();
+        for item in bulk.iter() {
+            self.drop_item(&item, status, error_type, &landing.message());
         }
     }
 
@@ -137,7 +134,7 @@ impl Dispatcher {
             let fault = faults.next_if(|fault| fault.item as usize == place);
             let verdict = fault.as_ref().map_or(Verdict::Settled, |fault| fault.verdict);
             match verdict {
-                Verdict::Settled | Verdict::SettledInFailureStore | Verdict::Superseded | Verdict::Dropped => {
+                Verdict::Settled | Verdict::SettledInFailureStore | Verdict::Superseded => {
                     judged_bytes += item.bytes.len();
                     settled.push(item.batch);
                 }
@@ -145,6 +142,11 @@ impl Dispatcher {
                     let attempt = item.attempt.saturating_add(1);
                     let kind = (attempt, verdict == Verdict::Stall, item.is_ordered);
                     again.entry(kind).or_default().push_again(&item, attempt);
+                }
+                Verdict::Dropped => {
+                    if let Some(fault) = fault {
+                        self.drop_item(&item, fault.status, &fault.error_type, &fault.message());
+                    }
                 }
                 Verdict::Rejected => {
                     if let Some(fault) = fault {
@@ -176,9 +178,18 @@ impl Dispatcher {
     }
 
     fn refuse(&mut self, item: &ItemView<'_>, status: u16, error_type: &str, message: &str) {
-        let Apart { index, id, version, body } = take_apart(item.bytes).unwrap_or_default();
-        tracing::debug!(index, id, "refused for good: {message}");
         add(&self.shared.rejected, 1);
+        self.judged(item, status, error_type, message, false);
+    }
+
+    fn drop_item(&mut self, item: &ItemView<'_>, status: u16, error_type: &str, message: &str) {
+        self.judged(item, status, error_type, message, true);
+    }
+
+    fn judged(&mut self, item: &ItemView<'_>, status: u16, error_type: &str, message: &str, is_dropped: bool) {
+        let Apart { index, id, version, body } = take_apart(item.bytes).unwrap_or_default();
+        let body = if is_dropped { Vec::new() } else { body };
+        tracing::debug!(index, id, "refused for good: {message}");
         self.shared.in_flight_bytes.fetch_sub(item.bytes.len(), Relaxed);
         let rejected = RejectedDocument {
             row: item.row,
@@ -189,6 +200,7 @@ impl Dispatcher {
             id,
             version,
             body,
+            is_dropped,
         };
         self.batches.rejected(item.batch, rejected);
     }

@@ -183,7 +183,7 @@ fn judge_time(plan: &AggregatePlan, table: &mut Table, time: &BatchTime<'_>, wor
             continue;
         }
         match plan.late {
-            OnLate::Drop => work.departed.dropped += 1,
+            OnLate::Drop => work.departed.drop_late(record, table.ordinal(row)),
             OnLate::DeadLetter | OnLate::UpdateWithin(_) => {
                 let message = format!(
                     "the event time={} is behind the watermark={watermark}, and its session may have ended",

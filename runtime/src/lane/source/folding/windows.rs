@@ -300,7 +300,7 @@ impl WindowFolding {
             let again = table.batch().offset(record as usize) < time.settled;
             if late && !again {
                 match plan.late {
-                    OnLate::Drop => work.departed.dropped += 1,
+                    OnLate::Drop => work.departed.drop_late(record, table.ordinal(row)),
                     OnLate::DeadLetter => {
                         let message =
                             format!("the window that ends at {} had ended by the watermark={watermark}", window.end);
