@@ -9,6 +9,7 @@ C ?= auto
 SEEDS ?= 50000
 KILLS ?= 200
 EVENTS ?= 2000000
+DOCUMENTS ?= 1000000
 SECONDS ?= 60
 CARGO ?= cargo
 BENCHES ?= border lane states checkpoints isolation drain sink delivery reload dev
@@ -25,7 +26,7 @@ help:
 	@echo 'make demo     see it work, without servers; SERVERS=real: on a real Kafka and Elasticsearch'
 	@echo 'make bench    what it costs, in ratios taken in one run, on a real Kafka: docs/performance.md'
 	@echo 'make mutants  takes one rule of the protocol out at a time: does the simulation find it?'
-	@echo 'make soak     the simulation with SEEDS=50000; then two to three instances on real servers, struck KILLS=200 times in EVENTS=2000000'
+	@echo 'make soak     the simulation with SEEDS=50000; two to three instances on real servers, struck KILLS=200 times in EVENTS=2000000; what befalls an index, with DOCUMENTS=1000000 each'
 	@echo 'make soak-sim the simulation alone, until it is stopped'
 	@echo 'make fuzz     components and what they give back, made of bytes at random, for SECONDS=60 each'
 	@echo 'make build    the program, target/release/tidegate, and the reference plugins, target/plugins'
@@ -77,6 +78,7 @@ soak: components
 	@$(CARGO) build --quiet --workspace --bins
 	@$(TARGET)/debug/tidegate-sim --seeds $(SEEDS)
 	@SERVERS=required S3=$(S3) SUITES=kills KILLS=$(KILLS) EVENTS=$(EVENTS) scripts/server-tests.sh --nocapture
+	@SERVERS=required S3=none SUITES=faults DOCUMENTS=$(DOCUMENTS) PAUSE_SECONDS=90 scripts/server-tests.sh --nocapture
 
 fuzz: components
 	@scripts/prerequisites.sh --install fuzz

@@ -111,7 +111,7 @@ impl Flow {
             pipeline,
             console,
             program: None,
-            documents: number("DOCUMENTS", 20_000),
+            documents: number("DOCUMENTS", 10_000),
             day: Cell::new(0),
             produced: Cell::new(0),
             of_day: Cell::new(0),
@@ -343,10 +343,12 @@ fn whatever_befalls_the_index_all_adds_up_afterwards() {
     ELASTICSEARCH.stop();
     ELASTICSEARCH.start();
 
-    // Nobody says how fields are mapped.
+    // Nobody says how fields are mapped: the index guesses, from the first ones.
     flow.index().ask("DELETE", &format!("_index_template/{}-all", flow.name), &Value::Null);
-    let (said, _) = flow.tidegate(&["check", "--online", flow.file()]);
-    assert!(said.contains("neither"), "{said}");
+    flow.produce(WRONG_EVERY / 4);
+    flow.wait_for_some();
+    flow.produce(flow.documents);
+    flow.add_up();
 
     let program = flow.program.as_mut().expect("it runs");
     program.assert_within_memory(64);

@@ -71,8 +71,8 @@ impl Reporter {
         if superseded > 0 {
             tracing::warn!(
                 documents = superseded,
-                "the index had these already, in this version or a newer one: records are read again after a restart, or the \
-                 topic was deleted and created anew, or another pipeline writes the same ids"
+                "the index had these already, in this version or a newer one: a request whose answer was lost was sent again, or records \
+                 are read again after a restart, or the topic was deleted and created anew, or another pipeline writes the same ids"
             );
         }
         if snapshot.lanes.is_empty() {
