@@ -156,7 +156,8 @@ impl Source {
         let fetch_bytes = (config.memory_bytes / 16).clamp(FETCH_BYTES.0, FETCH_BYTES.1);
         let batch_bytes = config.memory_bytes.saturating_sub(fetch_bytes).max(FETCH_BYTES.0);
         let settings = client::consumer(&config.kafka, fetch_bytes);
-        let mut consumer = Consumer::new(&settings).map_err(|error| client::refused(&config.kafka, error))?;
+        let mut consumer = Consumer::new(&settings, client::secrets(&config.kafka))
+            .map_err(|error| client::refused(&config.kafka, error))?;
         let topics: Vec<&str> = config.kafka.topics.iter().map(String::as_str).collect();
         let mut partitions = Vec::new();
         for topic in &topics {

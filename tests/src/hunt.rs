@@ -15,8 +15,9 @@ use crate::program::{binary, components};
 use crate::reload::guest;
 use crate::workspace::{files, scratch};
 
-/// Commands are run with all that the log can say.
-const LEVEL: &str = "trace";
+/// All that the log can say, but for what the compiler of components says of its work.
+const LEVEL: &str = "debug,tidegate=trace,librdkafka=trace,hyper=trace,hyper_util=trace,reqwest=trace,elasticsearch=trace,\
+                     object_store=trace,cranelift_codegen=info,regalloc2=info";
 
 /// A program's surroundings.
 pub struct Hunt {

@@ -33,9 +33,12 @@ pub(crate) fn credential(value: &Value<'_>) -> Option<Credential> {
     let DeValue::Table(_) = value.value else { return secret(value).map(Credential::Fixed) };
     let mut section = value.section();
     let credential = section.required("file", |value| {
-        let credential = Credential::File(value.reader.folder.join(string(value)?));
+        let path = value.text()?;
+        let credential = Credential::File(value.reader.folder.join(&*path));
         match credential.read() {
             Ok(_) => Some(credential),
+            // It may be the secret itself.
+            Err(_) if path.secret => path.wrong("cannot read the secret", "`file` is the name of a file that has it"),
             Err(why) => value.wrong(
                 format!("cannot read the secret: {why}"),
                 "a path that is not absolute is looked up beside the pipeline file",

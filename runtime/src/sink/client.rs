@@ -96,7 +96,7 @@ impl Client {
             response.headers().get("x-elastic-product").is_some_and(|product| product == "Elasticsearch");
         let mut body = response.bytes().await.map_err(|error| broken(&error))?;
         if status >= 400 {
-            body = self.connection.without_secret(body);
+            body = self.connection.without_secret(&body);
         }
         Ok(Reply { status, body, is_elasticsearch })
     }

@@ -1,15 +1,12 @@
 //! The connection to the index as it is now. What lets us in may be in files, which are looked at again now and then: a secret, a
 //! certificate or an authority that was rotated is taken while the pipeline runs.
 
-use std::borrow::Cow;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use elasticsearch::auth::{ClientCertificate, Credentials};
 use elasticsearch::cert::{Certificate, CertificateValidation};
@@ -18,7 +15,7 @@ use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, Transpo
 
 use super::SinkError;
 use crate::config::{Auth, Credential, ElasticsearchSettings, Secret};
-use crate::record::without;
+use crate::record;
 
 /// What was rotated is taken after this long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -62,19 +59,10 @@ impl CurrentConnection {
         last.transport.clone()
     }
 
-    /// An answer without our secret: one that refuses us may say what we have sent.
-    pub fn without_secret(&self, answer: Bytes) -> Bytes {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(secret) = last.access.secret.as_ref().map(Secret::expose) else { return answer };
-        let sent = match &self.settings.auth {
-            Auth::Basic { user, .. } => STANDARD.encode(format!("{user}:{secret}")),
-            Auth::None | Auth::ApiKey(_) | Auth::Bearer(_) => String::new(),
-        };
-        let words = String::from_utf8_lossy(&answer);
-        match without(&words, [secret, &sent]) {
-            Cow::Borrowed(_) => answer.clone(),
-            Cow::Owned(words) => words.into(),
-        }
+    /// An answer that refuses us, without our secret.
+    pub fn without_secret(&self, answer: &Bytes) -> Bytes {
+        let secret = self.last.lock().unwrap_or_else(PoisonError::into_inner).access.secret.clone();
+        without(secret.as_ref(), answer)
     }
 
     fn look(&self, last: &mut Last) {
@@ -123,6 +111,36 @@ impl Access {
 
 fn read(secret: &Credential) -> Result<Secret, SinkError> {
     secret.read().map_err(|error| SinkError::Secret(error.to_string()))
+}
+
+/// What a header says before a way in.
+const SCHEMES: [&str; 3] = ["Basic ", "Bearer ", "ApiKey "];
+
+/// An answer without our secret, and without what stands in headers like ours: a server or a proxy may say what it was sent.
+fn without(secret: Option<&Secret>, answer: &Bytes) -> Bytes {
+    let words = String::from_utf8_lossy(answer);
+    let words = record::without(&words, secret.iter().map(|secret| secret.expose()));
+    let mut shown = String::with_capacity(words.len());
+    let mut rest = &*words;
+    while let Some((at, scheme)) = SCHEMES.iter().filter_map(|scheme| Some((rest.find(scheme)?, scheme))).min() {
+        let (before, after) = rest.split_at(at + scheme.len());
+        let token = after.find(|char: char| !is_of_token(char)).unwrap_or(after.len());
+        shown.push_str(before);
+        let (token, after) = after.split_at(token);
+        shown.push_str(if is_word(token) { token } else { "(not shown)" });
+        rest = after;
+    }
+    shown.push_str(rest);
+    if shown.as_bytes() == answer { answer.clone() } else { shown.into() }
+}
+
+/// As in "Basic authentication is off".
+fn is_word(token: &str) -> bool {
+    token.len() < 8 || token.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+fn is_of_token(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "+/=-._~".contains(char)
 }
 
 fn transport(settings: &ElasticsearchSettings, access: &Access) -> Result<Transport, SinkError> {
@@ -209,6 +227,19 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_does_not_say_what_we_have_sent() {
+        let secret = Secret::new("hunter2");
+        let shown = |secret, words: &'static str| {
+            String::from_utf8(without(secret, &Bytes::from_static(words.as_bytes())).to_vec()).expect("text")
+        };
+        let (words, hidden) = ("no hunter2, no Bearer abc.def-012", "no (not shown), no Bearer (not shown)");
+        assert_eq!(shown(Some(&secret), words), hidden);
+        let (words, hidden) =
+            ("Basic authentication, Basic dTpwYXNzd29yZA==", "Basic authentication, Basic (not shown)");
+        assert_eq!(shown(None, words), hidden);
+    }
 
     #[test]
     fn only_our_own_machine_is_reached_without_the_proxy() {

@@ -73,8 +73,8 @@ pub struct Admin {
 impl Admin {
     /// Does not wait for a broker: the first request does.
     pub fn new(kafka: &KafkaSettings) -> Result<Admin, SourceError> {
-        let consumer =
-            Consumer::new(&client::consumer(kafka, 1 << 20)).map_err(|error| client::refused(kafka, error))?;
+        let consumer = Consumer::new(&client::consumer(kafka, 1 << 20), client::secrets(kafka));
+        let consumer = consumer.map_err(|error| client::refused(kafka, error))?;
         let client = client::admin(kafka).create().map_err(|error| client::refused(kafka, error))?;
         Ok(Admin { consumer, client, brokers: kafka.brokers.clone(), group: kafka.group.clone() })
     }

@@ -1,7 +1,8 @@
 //! What Kafka's client says about its brokers: connected or not since when, its last words, and whether it gave up.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
@@ -9,6 +10,9 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Deserialize;
+
+use crate::config::Secret;
+use crate::record::without;
 
 /// How often a broker that does not answer is mentioned.
 const SAY_EVERY: Duration = Duration::from_secs(30);
@@ -94,17 +98,29 @@ impl BrokerWord {
 
 /// A client's context that keeps its words to itself: ours are said in their place.
 #[derive(Debug, Default)]
-pub(super) struct Words(Mutex<BrokerWord>);
+pub(super) struct Words {
+    broker: Mutex<BrokerWord>,
+    /// What they are shown without.
+    secrets: Arc<[Secret]>,
+}
 
 impl Words {
+    pub(super) fn new(secrets: Arc<[Secret]>) -> Self {
+        Words { broker: Mutex::default(), secrets }
+    }
+
+    pub(super) fn secrets(&self) -> Arc<[Secret]> {
+        self.secrets.clone()
+    }
+
     pub(super) fn broker(&self) -> MutexGuard<'_, BrokerWord> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.broker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ClientContext for Words {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        log(level as i32, facility, line);
+        log(level as i32, facility, line, &self.secrets);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
@@ -113,13 +129,20 @@ impl ClientContext for Words {
 
     fn error(&self, error: KafkaError, reason: &str) {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        let reason = &*hidden(reason, &self.secrets);
         tracing::debug!(%code, reason, "kafka's client reports");
         self.broker().error(code, reason, Instant::now());
     }
 }
 
+/// The client's words without the values of settings.
+pub(super) fn hidden<'w>(words: &'w str, secrets: &[Secret]) -> Cow<'w, str> {
+    without(words, secrets.iter().map(Secret::expose))
+}
+
 /// A line of the client's own log, for those who look closer.
-pub(super) fn log(level: i32, facility: &str, line: &str) {
+pub(super) fn log(level: i32, facility: &str, line: &str, secrets: &[Secret]) {
+    let line = hidden(line, secrets);
     if level <= RDKafkaLogLevel::Warning as i32 {
         tracing::debug!(target: "librdkafka", facility, "{line}");
     } else {

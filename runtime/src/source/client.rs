@@ -1,12 +1,14 @@
 //! Settings of Kafka's client: those of the pipeline file, and above them those that the runtime owns.
 
+use std::sync::Arc;
+
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::SourceError;
-use crate::config::KafkaSettings;
+use crate::config::{KafkaSettings, Secret};
 
 /// The largest message that the writer's client takes: what its queue holds, within these.
 const MESSAGE_BYTES_MAX: (usize, usize) = (1_000_000, 100_000_000);
@@ -120,6 +122,32 @@ pub(super) fn producer(kafka: &KafkaSettings, queue_bytes: usize, alone: bool) -
     config
 }
 
+/// Words that are no secret where they are the value of a key: those of librdkafka itself.
+const WORDS: [&str; 16] = [
+    "plaintext",
+    "ssl",
+    "sasl_plaintext",
+    "sasl_ssl",
+    "plain",
+    "scram-sha-256",
+    "scram-sha-512",
+    "gssapi",
+    "oauthbearer",
+    "true",
+    "false",
+    "none",
+    "gzip",
+    "snappy",
+    "zstd",
+    "https",
+];
+
+/// Values of the user's that the client's own words must not show: all but numbers and words that everybody knows.
+pub(super) fn secrets(kafka: &KafkaSettings) -> Arc<[Secret]> {
+    let is_known = |text: &str| WORDS.contains(&text.to_ascii_lowercase().as_str()) || text.parse::<f64>().is_ok();
+    kafka.librdkafka.values().filter(|value| !is_known(value.expose())).cloned().collect()
+}
+
 /// A client that was not made: the setting's name, and the client's words without any value.
 pub(super) fn refused(kafka: &KafkaSettings, error: KafkaError) -> SourceError {
     let (key, word) = match error {
@@ -162,7 +190,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{OnDataLoss, Secret, Start};
+    use crate::config::{OnDataLoss, Start};
 
     fn kafka(key: &str, value: &str) -> KafkaSettings {
         KafkaSettings {

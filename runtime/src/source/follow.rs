@@ -57,7 +57,7 @@ impl Follower {
     /// Joins the group; does not wait for a broker.
     pub fn start(kafka: &KafkaSettings, group: String, topic: &str, now: Instant) -> Result<Follower, SourceError> {
         let kafka = KafkaSettings { group, instance: None, ..kafka.clone() };
-        let consumer = Consumer::new(&client::consumer(&kafka, FETCH_BYTES));
+        let consumer = Consumer::new(&client::consumer(&kafka, FETCH_BYTES), client::secrets(&kafka));
         let consumer = consumer.map_err(|error| client::refused(&kafka, error))?;
         consumer.subscribe(&[topic]).map_err(|code| SourceError::Request {
             what: format!("subscription of group {}", kafka.group),

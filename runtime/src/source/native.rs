@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::bindings as c;
@@ -17,6 +17,7 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaType};
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 
 use super::broker::{self, BrokerWord};
+use crate::config::Secret;
 use crate::record::{Commitment, Offset, Partition};
 
 mod admin;
@@ -53,6 +54,8 @@ struct Shared {
     broker: Mutex<BrokerWord>,
     /// Nobody serves rebalances any more: the callback answers by itself.
     abandoned: Mutex<bool>,
+    /// What the library's words are shown without.
+    secrets: Arc<[Secret]>,
 }
 
 impl ClientContext for Shared {}
@@ -70,7 +73,8 @@ pub(super) struct Consumer {
 unsafe impl Send for Consumer {}
 
 impl Consumer {
-    pub(super) fn new(config: &ClientConfig) -> KafkaResult<Consumer> {
+    /// `secrets`: values of the configuration that no word of the library shows.
+    pub(super) fn new(config: &ClientConfig, secrets: Arc<[Secret]>) -> KafkaResult<Consumer> {
         let native = config.create_native_config()?;
         // SAFETY: the configuration is alive; the callbacks have the signatures that the library asks for, and get as their
         // opaque the context that `Client::new` keeps alive as long as the client.
@@ -80,7 +84,8 @@ impl Consumer {
             c::rd_kafka_conf_set_stats_cb(native.ptr(), Some(on_statistics));
             c::rd_kafka_conf_set_log_cb(native.ptr(), Some(on_log));
         }
-        let client = Client::new(config, native, RDKafkaType::RD_KAFKA_CONSUMER, Shared::default())?;
+        let client =
+            Client::new(config, native, RDKafkaType::RD_KAFKA_CONSUMER, Shared { secrets, ..Shared::default() })?;
         // SAFETY: the client is alive; a group is configured, so that it has a consumer queue.
         let (queue, answers) = unsafe {
             c::rd_kafka_poll_set_consumer(client.native_ptr());
@@ -341,6 +346,7 @@ unsafe extern "C" fn on_error(client: *mut c::rd_kafka_t, code: c_int, reason: *
             reason = format!("{}: {}", RDKafkaErrorCode::from(cause), text(buffer.as_ptr()));
             code = RDKafkaErrorCode::Fatal;
         }
+        let reason = broker::hidden(&reason, &shared.secrets).into_owned();
         tracing::debug!(%code, reason, "kafka's client reports");
         lock(&shared.broker).error(code, &reason, Instant::now());
     }
@@ -362,10 +368,10 @@ unsafe extern "C" fn on_statistics(
     0
 }
 
-unsafe extern "C" fn on_log(_: *const c::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
-    // SAFETY: the library calls with text of its own.
-    let (facility, line) = unsafe { (text(facility), text(line)) };
-    broker::log(level, &facility, &line);
+unsafe extern "C" fn on_log(client: *const c::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
+    // SAFETY: the library calls with its own live pointers, with our context, and with text of its own.
+    let (facility, line, shared) = unsafe { (text(facility), text(line), shared(c::rd_kafka_opaque(client))) };
+    broker::log(level, &facility, &line, shared.map_or(&[], |shared| &shared.secrets));
 }
 
 /// # Safety

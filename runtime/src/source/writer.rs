@@ -85,7 +85,7 @@ impl Writer {
     /// large for it goes there without key and value; its headers say where the original is.
     pub fn new(kafka: &KafkaSettings, queue_bytes: usize, dead_letters: &str) -> Result<Writer, SourceError> {
         let config = client::producer(kafka, queue_bytes, false);
-        let producer = config.create_with_context(Deliveries::new(false));
+        let producer = config.create_with_context(Deliveries::new(false, client::secrets(kafka)));
         let producer = producer.map_err(|error| client::refused(kafka, error))?;
         let inner = Arc::new(Inner {
             producer,
@@ -241,7 +241,7 @@ impl Inner {
         if let Some(alone) = self.alone.get() {
             return Ok(alone);
         }
-        let made = self.alone_config.create_with_context(Deliveries::new(true))?;
+        let made = self.alone_config.create_with_context(Deliveries::new(true, self.producer.context().secrets()))?;
         Ok(self.alone.get_or_init(|| made))
     }
 

@@ -32,8 +32,9 @@ that a plugin writes counts as made of what it reads. Where that is too much, na
 the two apart. With `--sample FILE` or `--online` it says how often each field is there, and of the kind that is asked for.
 
 **Values from outside.** In any string, `${NAME}` is a variable of the environment, `${file:/run/secrets/x}` the text of a file
-without its last line break; `$${` stands for `${`. One that is not set is an error. No message and no log shows what was put
-in.
+without its last line break; `$${` stands for `${`. One that is not set is an error. What is wrong with
+such a value is said without it, and ways in (`auth`, `librdkafka`, `${…}` in the settings of a plugin) are in no message, log, metric or
+file. Names, addresses and paths that come from outside are shown as all others are.
 
 A key that later versions bring is refused with what to do instead; they are named below.
 ";

@@ -12,6 +12,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::super::broker::{BrokerWord, Words};
 use super::ticket::Ticket;
 use super::{Sending, code_of};
+use crate::config::Secret;
 use crate::record::Message;
 
 /// Where acknowledgements and refusals arrive, on the writer's thread.
@@ -24,8 +25,12 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(super) fn new(alone: bool) -> Self {
-        Deliveries { alone, ..Deliveries::default() }
+    pub(super) fn new(alone: bool, secrets: Arc<[Secret]>) -> Self {
+        Deliveries { alone, words: Words::new(secrets), ..Deliveries::default() }
+    }
+
+    pub(super) fn secrets(&self) -> Arc<[Secret]> {
+        self.words.secrets()
     }
 
     pub(super) fn broker(&self) -> MutexGuard<'_, BrokerWord> {
