@@ -52,7 +52,7 @@ fn unknown_keys() {
         p.toml:2:1: unknown key `nam`
             did you mean `name`?
         p.toml:3:1: unknown key `colour`
-            known here: name, plugins, source, transform, output, watermark, sink, dead_letters, checkpoint, limits, reload
+            known here: name, plugins, source, transform, output, watermark, sink, dead_letters, checkpoint, audit, limits, reload
         p.toml:7:1: unknown key `topic` in [source.kafka]
             did you mean `topics`?
         p.toml:8:1: unknown key `strat` in [source.kafka]
