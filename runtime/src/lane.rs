@@ -48,7 +48,7 @@ use source::SourceLane;
 pub enum Event {
     /// The next records of its partition.
     Batch(Arc<RecordBatch>),
-    /// Every document of an [`Effect::Index`] was judged; all but the rejected ones are settled.
+    /// Every document of an [`Effect::Index`] was judged; all but the rejected ones are settled, and of these those that are dropped.
     Indexed { ticket: Ticket, rejected: Vec<RejectedDocument> },
     /// Every message of an [`Effect::Write`] was acknowledged.
     Written { ticket: Ticket },

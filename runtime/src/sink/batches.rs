@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::bulk::BatchKey;
 use crate::record::RejectedDocument;
 
-/// Told the documents that were refused, when all of a batch are judged.
+/// Told the documents that were refused, those that a rule drops among them, when all of a batch are judged.
 pub type Done = Box<dyn FnOnce(Vec<RejectedDocument>) + Send>;
 
 #[derive(Default)]
