@@ -18,6 +18,8 @@ use crate::workspace::{root, target};
 
 const PORT: u16 = 39092;
 const TIMEOUT: Duration = Duration::from_secs(120);
+/// The client waits for all of it, whatever is acknowledged meanwhile.
+const MAKE_ROOM: Duration = Duration::from_millis(10);
 pub const PARTITIONS: i32 = 4;
 /// Of the process that fills a topic.
 pub const ROLE: &str = "fill";
@@ -80,7 +82,7 @@ pub fn fill(arguments: &[String]) -> anyhow::Result<()> {
             BaseRecord::<(), Vec<u8>>::to(topic).partition(number % PARTITIONS).timestamp(timestamp).payload(&value);
         while let Err((error, again)) = producer.send(next) {
             ensure!(error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), "writing to {topic}: {error}");
-            producer.poll(TIMEOUT); // an acknowledgement makes room
+            producer.poll(MAKE_ROOM); // an acknowledgement makes room
             next = again;
         }
     }
