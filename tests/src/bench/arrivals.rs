@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header;
+use axum::http::HeaderName;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,10 @@ use crate::block_on;
 pub const ROLE: &str = "arrivals";
 const SENT: &[u8] = b"\"sent\":";
 const BODY_BYTES_MAX: usize = 64 << 20;
+
+type Product = [(HeaderName, &'static str); 1];
+/// By which Elasticsearch names itself.
+const PRODUCT: Product = [(HeaderName::from_static("x-elastic-product"), "Elasticsearch")];
 
 type Ages = Arc<Mutex<Vec<u64>>>;
 
@@ -44,7 +48,7 @@ pub fn serve() -> anyhow::Result<()> {
     let ages = Ages::default();
     let router = Router::new()
         .route("/_bulk", post(bulk))
-        .fallback(get(|| async { Json(json!({ "version": { "number": "8.19.0" } })) }))
+        .route("/_nodes/_local", get(|| async { Json(json!({ "nodes": { "one": { "version": "8.19.0" } } })) }))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(ages.clone());
     let listener = block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))?;
@@ -62,7 +66,7 @@ pub fn serve() -> anyhow::Result<()> {
 }
 
 /// The age is taken when the answer is ready.
-async fn bulk(State(ages): State<Ages>, body: Bytes) -> ([(header::HeaderName, &'static str); 1], Json<Value>) {
+async fn bulk(State(ages): State<Ages>, body: Bytes) -> (Product, Json<Value>) {
     let documents = body.split(|byte| *byte == b'\n').skip(1).step_by(2);
     let sent: Vec<u64> = documents.filter_map(sent_micros).collect();
     let item = json!({ "index": { "status": 201 } });
@@ -70,7 +74,7 @@ async fn bulk(State(ages): State<Ages>, body: Bytes) -> ([(header::HeaderName, &
     let now = now_micros();
     let mut ages = ages.lock().unwrap_or_else(PoisonError::into_inner);
     ages.extend(sent.iter().map(|sent| now.saturating_sub(*sent)));
-    ([(header::HeaderName::from_static("x-elastic-product"), "Elasticsearch")], Json(answer))
+    (PRODUCT, Json(answer))
 }
 
 fn sent_micros(document: &[u8]) -> Option<u64> {
