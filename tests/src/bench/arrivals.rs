@@ -38,6 +38,20 @@ pub struct Arrived {
     pub max_micros: u64,
 }
 
+impl Arrived {
+    /// Of ages in microseconds.
+    pub fn of(mut ages: Vec<u64>) -> Arrived {
+        ages.sort_unstable();
+        let at = |percent: usize| ages.get(ages.len() * percent / 100).or(ages.last()).copied().unwrap_or_default();
+        Arrived { documents: ages.len(), median_micros: at(50), p99_micros: at(99), max_micros: at(100) }
+    }
+}
+
+/// How old a document is now.
+pub fn age_micros(document: &[u8]) -> Option<u64> {
+    Some(now_micros().saturating_sub(sent_micros(document)?))
+}
+
 pub fn now_micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
@@ -56,10 +70,8 @@ pub fn serve() -> anyhow::Result<()> {
     std::thread::spawn(move || block_on(async move { axum::serve(listener, router).await }));
     for line in std::io::stdin().lines() {
         line?;
-        let mut ages = std::mem::take(&mut *ages.lock().unwrap_or_else(PoisonError::into_inner));
-        ages.sort_unstable();
-        let at = |percent: usize| ages.get(ages.len() * percent / 100).or(ages.last()).copied().unwrap_or_default();
-        let arrived = Arrived { documents: ages.len(), median_micros: at(50), p99_micros: at(99), max_micros: at(100) };
+        let ages = std::mem::take(&mut *ages.lock().unwrap_or_else(PoisonError::into_inner));
+        let arrived = Arrived::of(ages);
         println!("{}", serde_json::to_string(&arrived)?);
     }
     Ok(())

@@ -15,6 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr, RDKafkaType};
 use serde::{Deserialize, Serialize};
 
+use super::arrivals::{Arrived, age_micros};
 use super::broker::PARTITIONS;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -117,6 +118,17 @@ fn poll(
         taken += 1;
     }
     Ok(begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64()))
+}
+
+/// How old records are when a bare consumer has them, which say when they were made; the first ones are passed over.
+pub fn ages(brokers: &str, topic: &str, passed_over: u64, records: u64) -> anyhow::Result<Arrived> {
+    let (mut seen, mut ages) = (0, Vec::new());
+    poll(brokers, topic, passed_over + records, |value| {
+        seen += 1;
+        ages.extend(age_micros(value).filter(|_| seen > passed_over));
+        Ok(())
+    })?;
+    Ok(Arrived::of(ages))
 }
 
 #[derive(Deserialize)]

@@ -1,32 +1,49 @@
 //! A document for each event, without components: what the program itself costs, how old a document is when it is acknowledged, and how
 //! near it comes to the barest driver of a real Elasticsearch.
 //!
-//! `make bench` runs it, or `target/release/bench-delivery --events 2000000 --rounds 3 --documents 300000 --seconds 20`. It is no test,
-//! and fails for no figure.
+//! `make bench` runs it, or `target/release/bench-delivery --events 2000000 --rounds 3 --documents 300000 --seconds 20`; what is 0 is
+//! left out. It is no test, and fails for no figure.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use tidegate_tests::bench::arrivals::{Arrivals, now_micros};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use tidegate_tests::bench::arrivals::{Arrivals, Arrived, now_micros};
 use tidegate_tests::bench::broker::{Broker, PARTITIONS};
 use tidegate_tests::bench::bulks;
-use tidegate_tests::bench::consumers::Way;
+use tidegate_tests::bench::consumers::{self, Way};
 use tidegate_tests::bench::events::Mix;
 use tidegate_tests::bench::index::AcceptOnlyIndex;
 use tidegate_tests::bench::tidegate::{Tidegate, rate};
 use tidegate_tests::bench::{self, Spread, print_ratio, process};
+use tidegate_tests::index::Index;
 use tidegate_tests::kafka::Kafka;
+use tidegate_tests::wait_until;
 use tidegate_tests::workspace::{root, scratch, target};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 const ELASTICSEARCH_PORT: u16 = 39200;
 const PER_SECOND: u64 = 10_000;
+/// For connections, the group, and the broker's compiler.
+const WARM_UP: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(2);
+/// The events have values of several types under one name, which no mapping takes.
+const TEMPLATE: &str = r#"{
+    "index_patterns": ["bare-*", "real-*"],
+    "template": {
+        "settings": { "number_of_replicas": 0, "refresh_interval": "30s" },
+        "mappings": { "properties": { "properties": { "type": "object", "enabled": false } } }
+    }
+}"#;
 const SETTLED: &str = "tidegate_index_settled_total{sink=\"elasticsearch\"}";
+
+/// Acknowledgements are taken by a thread of its own.
+type Events = ThreadedProducer<DefaultProducerContext>;
 
 struct Bench {
     broker: Broker,
@@ -40,10 +57,18 @@ fn main() -> anyhow::Result<()> {
         let run = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let bench = Bench { broker: Broker::start()?, run, rounds: arguments.number("rounds", 3) };
         let events = arguments.number("events", 2_000_000);
-        bench.cost("events of 250 bytes", Mix::Purchases, events)?;
-        bench.cost("events of 2 KB", Mix::Large, events / 4)?;
-        bench.latency(Duration::from_secs(arguments.number("seconds", 20)))?;
-        bench.elasticsearch(arguments.number("documents", 300_000))
+        if events > 0 {
+            bench.cost("events of 250 bytes", Mix::Purchases, events)?;
+            bench.cost("events of 2 KB", Mix::Large, events / 4)?;
+        }
+        match arguments.number("seconds", 20) {
+            0 => {}
+            seconds => bench.latency(Duration::from_secs(seconds))?,
+        }
+        match arguments.number("documents", 300_000) {
+            0 => Ok(()),
+            documents => bench.elasticsearch(documents),
+        }
     })
 }
 
@@ -105,37 +130,37 @@ impl Bench {
         Kafka::new(&self.broker.address()).create_topic(&topic, PARTITIONS);
         let pipeline = self.pipeline("latency", &topic, &index.url.clone(), "bulk_age_max = \"10ms\"")?;
         let mut program = Tidegate::run(&pipeline)?;
-        let producer: BaseProducer =
-            ClientConfig::new().set("bootstrap.servers", self.broker.address()).set("linger.ms", "1").create()?;
-        // The first two seconds are for connections and the group.
-        produce(&producer, &topic, Duration::from_secs(2))?;
-        let begun = Instant::now();
-        while index.take()?.documents > 0 || program.records()? < 2 * PER_SECOND {
-            ensure!(begun.elapsed() < TIMEOUT, "the first records do not arrive");
-            std::thread::sleep(Duration::from_millis(500));
-        }
-        produce(&producer, &topic, time)?;
-        let (wanted, begun) = ((time.as_secs() + 2) * PER_SECOND, Instant::now());
-        while program.count(SETTLED)? < wanted {
-            ensure!(begun.elapsed() < TIMEOUT, "not all records arrive");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let arrived = index.take()?;
+        // As its defaults are: it waits 5 ms for more.
+        let producer: Events = ClientConfig::new().set("bootstrap.servers", self.broker.address()).create()?;
+        let (first, all) = (WARM_UP.as_secs() * PER_SECOND, time.as_secs() * PER_SECOND);
+        let (consumed, arrived) = thread::scope(|scope| -> anyhow::Result<(Arrived, Arrived)> {
+            let consumer = scope.spawn(|| consumers::ages(&self.broker.address(), &topic, first, all));
+            produce(&producer, &topic, WARM_UP)?;
+            settle(&mut program, first)?;
+            index.take()?;
+            produce(&producer, &topic, time)?;
+            settle(&mut program, first + all)?;
+            Ok((consumer.join().expect("it does not panic")?, index.take()?))
+        })?;
         program.terminate()?;
         let millis = |micros: u64| micros as f64 / 1000.0;
         println!(
-            "delivery: {} documents at {PER_SECOND} a second, bulk_age_max = \"10ms\", from produce to acknowledged",
-            arrived.documents
+            "delivery: {all} records, {PER_SECOND} a second, bulk_age_max = \"10ms\", from produce to acknowledged"
         );
         println!("  {:<44} {:>9.1}", "median ms", millis(arrived.median_micros));
         println!("  {:<44} {:>9.1}   wanted ≤ 50", "p99 ms", millis(arrived.p99_micros));
         println!("  {:<44} {:>9.1}", "longest ms", millis(arrived.max_micros));
+        println!("  from produce to a bare consumer beside it:");
+        println!("  {:<44} {:>9.1}", "median ms", millis(consumed.median_micros));
+        println!("  {:<44} {:>9.1}", "p99 ms", millis(consumed.p99_micros));
+        println!("  {:<44} {:>9.1}", "longest ms", millis(consumed.max_micros));
         Ok(())
     }
 
     fn elasticsearch(&self, documents: u64) -> anyhow::Result<()> {
         let _stopped_at_the_end = Elasticsearch::start()?;
         let url = format!("http://127.0.0.1:{ELASTICSEARCH_PORT}");
+        Index::new(&url, "").put_template("bench", TEMPLATE);
         let topic = self.broker.topic(Mix::Purchases, documents)?;
         let (mut ratios, mut rates) = (Vec::new(), Vec::new());
         for round in 0..self.rounds {
@@ -155,25 +180,34 @@ impl Bench {
     }
 }
 
-/// A record every 100 µs, in groups of a millisecond.
-fn produce(producer: &BaseProducer, topic: &str, time: Duration) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    let mut made = 0;
-    while made < time.as_secs() * PER_SECOND {
-        let due = begun.elapsed().as_millis() as u64 * PER_SECOND / 1000;
-        for number in made..due.min(time.as_secs() * PER_SECOND) {
+/// Waits until so many documents are acknowledged.
+fn settle(program: &mut Tidegate, documents: u64) -> anyhow::Result<()> {
+    wait_until(TIMEOUT, || match program.count(SETTLED) {
+        Ok(count) if count < documents => Err(format!("documents: {count} of {documents} are acknowledged")),
+        answer => Ok(answer.map(drop)),
+    })
+}
+
+/// Some records each tick, so that their rate is even and the one that makes them is seldom on a core.
+fn produce(producer: &Events, topic: &str, time: Duration) -> anyhow::Result<()> {
+    let all = time.as_secs() * PER_SECOND;
+    let text = "x".repeat(150);
+    let (begun, mut made) = (Instant::now(), 0);
+    for tick in 1.. {
+        let due = all.min(PER_SECOND * u64::try_from(begun.elapsed().as_millis())? / 1000);
+        for number in made..due {
             let now = now_micros();
-            let value = format!(
-                r#"{{"timestamp":{},"user":"user-{number}","sent":{now},"text":"{}"}}"#,
-                now / 1000,
-                "x".repeat(150)
-            );
+            let value =
+                format!(r#"{{"timestamp":{},"user":"user-{number}","sent":{now},"text":"{text}"}}"#, now / 1000);
             let partition = (number % PARTITIONS.unsigned_abs() as u64) as i32;
             let record = BaseRecord::<(), str>::to(topic).partition(partition).payload(&value);
             producer.send(record).map_err(|(error, _)| error)?;
         }
-        made = made.max(due);
-        producer.poll(Duration::from_micros(500));
+        made = due;
+        if made == all {
+            break;
+        }
+        thread::sleep((TICK * tick).saturating_sub(begun.elapsed()));
     }
     producer.flush(TIMEOUT).context("the records are not acknowledged")
 }
