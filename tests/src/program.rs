@@ -1,7 +1,7 @@
 //! The program as a user runs it: `tidegate run` as a process, its log, its signals, its exit code.
 
 use std::fs::{File, read_to_string};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -122,12 +122,24 @@ impl Drop for Program {
 
 /// The body of an answer of the console, and whether it is a 200.
 pub fn get(address: SocketAddr, path: &str) -> (bool, String) {
-    let mut stream = TcpStream::connect(address).expect("the console listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it takes a request");
+    try_get(address, path).expect("the console answers")
+}
+
+/// As [`get`], of one that may not listen yet.
+pub fn try_get(address: SocketAddr, path: &str) -> io::Result<(bool, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("it answers");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    (head.starts_with("HTTP/1.1 200"), body.to_owned())
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok((head.starts_with("HTTP/1.1 200"), body.to_owned()))
+}
+
+/// What a command says, on stdout and then on stderr, and its exit code.
+pub fn ask(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(binary()).args(arguments).output().expect("it can be run");
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8(said).expect("it says text"), output.status.code())
 }
 
 /// The program that `make test` has built; `TIDEGATE` names another.

@@ -6,14 +6,13 @@ use std::cell::Cell;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tidegate_tests::door::Door;
 use tidegate_tests::index::Index;
 use tidegate_tests::kafka::{Kafka, Record};
-use tidegate_tests::program::{Program, binary, get};
+use tidegate_tests::program::{Program, ask, get};
 use tidegate_tests::reconcile::{assert_adds_up, reconcile};
 use tidegate_tests::servers::{Server, Servers};
 use tidegate_tests::workspace::scratch;
@@ -210,12 +209,6 @@ impl Flow {
         line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
     }
 
-    fn tidegate(&self, arguments: &[&str]) -> (String, Option<i32>) {
-        let output = Command::new(binary()).args(arguments).output().expect("it can be run");
-        let text = [output.stdout, output.stderr].concat();
-        (String::from_utf8(text).expect("it says text"), output.status.code())
-    }
-
     fn file(&self) -> &str {
         self.pipeline.to_str().expect("a path is text")
     }
@@ -303,12 +296,12 @@ fn whatever_befalls_the_index_all_adds_up_afterwards() {
     flow.produce(flow.documents);
     flow.wait_for_commit();
     assert_eq!(flow.index().count(), 0);
-    let (said, _) = flow.tidegate(&["dead-letters", "stats", flow.file()]);
+    let (said, _) = ask(&["dead-letters", "stats", flow.file()]);
     assert!(said.contains("index_not_found_exception"), "{said}");
     auto_create(&flow, Value::Null);
     let replay = ["dead-letters", "replay", flow.file(), "--error-type", "index_not_found_exception"];
     // Those that the mapping does not take are left.
-    let (said, code) = flow.tidegate(&replay);
+    let (said, code) = ask(&replay);
     let left = format!("{} refused again", flow.wrong_of_day());
     assert!(code == Some(8) && said.contains(&left), "{said}");
     flow.add_up();
@@ -323,7 +316,7 @@ fn whatever_befalls_the_index_all_adds_up_afterwards() {
     let (found, code) = reconcile(&flow.pipeline, &[]);
     assert_eq!(code, 9, "{found}");
     assert_eq!(flow.program.take().expect("it runs").terminate().code(), Some(0));
-    let (said, code) = flow.tidegate(&["rewind", flow.file(), "--to", "earliest"]);
+    let (said, code) = ask(&["rewind", flow.file(), "--to", "earliest"]);
     assert_eq!(code, Some(0), "{said}");
     flow.run();
     wait_for("what was deleted", LIMIT, || {

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_tests::index::Index;
 use tidegate_tests::kafka::{Kafka, Record};
-use tidegate_tests::program::{Program, binary};
+use tidegate_tests::program::{Program, ask};
 use tidegate_tests::servers::{Servers, opensearch};
 use tidegate_tests::wait_for;
 use tidegate_tests::workspace::scratch;
@@ -108,8 +107,7 @@ fn scripts_data_streams_and_ingest_pipelines_give_the_fold_of_the_records_whatev
     let stamp = json!({ "processors": [{ "set": { "field": "stamped", "value": "yes" } }] });
     job.index("stamped").ask("PUT", &format!("_ingest/pipeline/stamp-{}", job.name), &stamp);
 
-    let said = Command::new(binary()).args(["check", "--online"]).arg(&job.pipeline).output().expect("it can be run");
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let (said, _) = ask(&["check", "--online", job.pipeline.to_str().expect("a path is text")]);
     assert!(said.contains("index server: OpenSearch 2."), "{said}");
 
     let log = job.pipeline.with_file_name("run.log");

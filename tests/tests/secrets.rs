@@ -214,6 +214,8 @@ fn a_pipeline_file_that_is_wrong_shows_none() {
         (sink("auth = { api_key = { file = \"${INDEX}\" } }"), "secret"),
         (sink("bulk_bytes_max = \"${INDEX}\""), "bulk_bytes_max"),
         (sink("ca = \"ca.pem\""), "ca.pem"),
+        (sink("client_certificate = { file = \"ca.pem\", password = \"${INDEX}\" }"), "client certificate"),
+        (sink("client_certificate = { file = \"ca.pem\", password = { file = \"index\" } }"), "client certificate"),
         (kafka("librdkafka = \"${KAFKA_PASSWORD}\""), "must be"),
         (kafka("librdkafka = { \"sasl.password\" = [\"${KAFKA_PASSWORD}\"] }"), "must be"),
         (kafka("librdkafka = { \"sasl.mechanism\" = \"${KAFKA_PASSWORD}\" }"), "sasl.mechanism"),

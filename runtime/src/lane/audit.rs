@@ -178,14 +178,13 @@ pub(super) fn dropped_by_enricher(output: &Output, rows: usize) -> impl Iterator
     let named = output.rows.as_deref();
     let mut rejected = output.rejected.iter().map(|rejection| rejection.row as usize).peekable();
     let mut next = 0;
-    let is_named = move |row: usize| {
+    let mut is_named = move |row: usize| {
         let Some(named) = named else { return true };
         while named.get(next).is_some_and(|one| (*one as usize) < row) {
             next += 1;
         }
         named.get(next).is_some_and(|one| *one as usize == row)
     };
-    let mut is_named = is_named;
     (0..rows).filter(move |row| rejected.next_if_eq(row).is_none() && !is_named(*row))
 }
 

@@ -170,18 +170,16 @@ fn transport(settings: &ElasticsearchSettings, access: &Access) -> Result<Transp
         builder = builder.auth(ClientCertificate::Pkcs12(bytes.clone(), password.map(str::to_owned)).into());
     }
     let transport = builder.build().map_err(|error| SinkError::Client(error.to_string()))?;
-    if let Some(credentials) = access.secret.as_ref().map(|secret| credentials(&settings.auth, secret)).transpose()? {
+    let credentials = match (&settings.auth, &access.secret) {
+        (Auth::None, _) | (_, None) => None,
+        (Auth::Basic { user, .. }, Some(secret)) => Some(Credentials::Basic(user.clone(), secret.expose().to_owned())),
+        (Auth::ApiKey(_), Some(secret)) => Some(Credentials::EncodedApiKey(for_header(secret, "api_key")?)),
+        (Auth::Bearer(_), Some(secret)) => Some(Credentials::Bearer(for_header(secret, "bearer")?)),
+    };
+    if let Some(credentials) = credentials {
         transport.set_auth(credentials);
     }
     Ok(transport)
-}
-
-fn credentials(auth: &Auth, secret: &Secret) -> Result<Credentials, SinkError> {
-    Ok(match auth {
-        Auth::Basic { user, .. } => Credentials::Basic(user.clone(), secret.expose().to_owned()),
-        Auth::ApiKey(_) => Credentials::EncodedApiKey(for_header(secret, "api_key")?),
-        Auth::Bearer(_) | Auth::None => Credentials::Bearer(for_header(secret, "bearer")?),
-    })
 }
 
 /// The transport takes for granted that a credential can stand in a header.

@@ -1,12 +1,9 @@
 //! An index that acknowledges everything and notes how old each document is when it does, in a process of its own. A document says when it
 //! was made: `"sent":MICROS`, by this machine's clock.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, ensure};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderName;
@@ -15,7 +12,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::process;
+use super::process::Server;
 use crate::block_on;
 
 /// The role of the process.
@@ -95,41 +92,22 @@ fn sent_micros(document: &[u8]) -> Option<u64> {
     Some(digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
 
-/// The process as the one that measures knows it; ended when it is dropped.
-pub struct Arrivals {
-    child: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    pub url: String,
-}
+/// The process as the one that measures knows it.
+pub struct Arrivals(Server);
 
 impl Arrivals {
     pub fn start() -> anyhow::Result<Self> {
-        let mut child = process::role(ROLE, &[])?.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let questions = child.stdin.take().context("its input was asked for")?;
-        let mut answers = BufReader::new(process::output(&mut child)?);
-        let url = line(&mut answers)?;
-        Ok(Arrivals { child, questions, answers, url })
+        Server::start(ROLE).map(Arrivals)
+    }
+
+    pub fn url(&self) -> &str {
+        self.0.url()
     }
 
     /// Since it was asked last.
     pub fn take(&mut self) -> anyhow::Result<Arrived> {
-        writeln!(self.questions)?;
-        Ok(serde_json::from_str(&line(&mut self.answers)?)?)
+        Ok(serde_json::from_str(&self.0.ask()?)?)
     }
-}
-
-impl Drop for Arrivals {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn line(answers: &mut impl BufRead) -> anyhow::Result<String> {
-    let mut line = String::new();
-    ensure!(answers.read_line(&mut line)? > 0, "the index has ended");
-    Ok(line.trim_end().to_owned())
 }
 
 #[cfg(test)]

@@ -1,12 +1,8 @@
 //! An index that acknowledges everything and keeps nothing, in a process of its own, so that its cost is nobody else's.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-
-use anyhow::{Context, ensure};
 use tidegate::sink::stand_in::StandInIndex;
 
-use super::process;
+use super::process::Server;
 use crate::block_on;
 
 /// The role of the process.
@@ -23,44 +19,20 @@ pub fn serve() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The process as the one that measures knows it; ended when it is dropped.
-pub struct AcceptOnlyIndex {
-    child: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    url: String,
-}
+/// The process as the one that measures knows it.
+pub struct AcceptOnlyIndex(Server);
 
 impl AcceptOnlyIndex {
     pub fn start() -> anyhow::Result<Self> {
-        let mut command = process::role(ROLE, &[])?;
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let questions = child.stdin.take().context("its input was asked for")?;
-        let mut answers = BufReader::new(process::output(&mut child)?);
-        let url = line(&mut answers)?;
-        Ok(AcceptOnlyIndex { child, questions, answers, url })
+        Server::start(ROLE).map(AcceptOnlyIndex)
     }
 
     pub fn url(&self) -> &str {
-        &self.url
+        self.0.url()
     }
 
     /// How many documents it has acknowledged.
     pub fn accepted(&mut self) -> anyhow::Result<u64> {
-        writeln!(self.questions)?;
-        Ok(line(&mut self.answers)?.parse()?)
+        Ok(self.0.ask()?.parse()?)
     }
-}
-
-impl Drop for AcceptOnlyIndex {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn line(answers: &mut impl BufRead) -> anyhow::Result<String> {
-    let mut line = String::new();
-    ensure!(answers.read_line(&mut line)? > 0, "the index has ended");
-    Ok(line.trim_end().to_owned())
 }

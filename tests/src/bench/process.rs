@@ -1,8 +1,8 @@
 //! Parts of a measurement as processes of their own: started by naming a role to the same binary, and what they cost, by the
 //! system's word.
 
-use std::io::{self, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -67,4 +67,45 @@ pub fn resident_bytes() -> anyhow::Result<u64> {
     // SAFETY: it reads a constant of the system.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     Ok(pages * page.unsigned_abs())
+}
+
+/// A process that serves under a URL, which it says first, and then answers each line with a line. Ended when it is dropped.
+pub struct Server {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl Server {
+    pub fn start(role_name: &str) -> anyhow::Result<Self> {
+        let mut child = role(role_name, &[])?.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let questions = child.stdin.take().context("its input was asked for")?;
+        let mut answers = BufReader::new(output(&mut child)?);
+        let url = line(&mut answers)?;
+        Ok(Server { child, questions, answers, url })
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it says when it is asked.
+    pub fn ask(&mut self) -> anyhow::Result<String> {
+        writeln!(self.questions)?;
+        line(&mut self.answers)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn line(answers: &mut impl BufRead) -> anyhow::Result<String> {
+    let mut line = String::new();
+    ensure!(answers.read_line(&mut line)? > 0, "the process has ended");
+    Ok(line.trim_end().to_owned())
 }

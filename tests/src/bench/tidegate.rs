@@ -1,8 +1,7 @@
 //! `tidegate run` as a benchmark sees it: a process, its metrics, what it cost in the end.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 
 use super::process::{self, Usage};
+use crate::program::try_get;
 use crate::workspace::target;
 
 const LIMIT: Duration = Duration::from_secs(600);
@@ -55,7 +55,7 @@ impl Tidegate {
         if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
             bail!("the program has ended, {status}: see {}", self.log.display());
         }
-        let Ok(metrics) = get(self.console, "/metrics") else { return Ok(0) }; // it does not listen yet
+        let Ok((_, metrics)) = try_get(self.console, "/metrics") else { return Ok(0) }; // it does not listen yet
         let count = metrics.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(' '));
         count.map_or(Ok(0), |count| count.parse().with_context(|| format!("{counter} is a number")))
     }
@@ -101,12 +101,4 @@ fn binary() -> PathBuf {
     let path = std::env::var_os("TIDEGATE").map_or_else(|| target().join("release/tidegate"), PathBuf::from);
     assert!(path.exists(), "{} is missing; `make bench` builds it", path.display());
     path
-}
-
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
