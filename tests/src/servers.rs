@@ -1,5 +1,6 @@
 //! A real Kafka, a real Elasticsearch, a real OpenSearch and a real S3-compatible store for tests, started once by the project's own scripts.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -40,6 +41,20 @@ fn start() -> Servers {
 /// A URL of a real OpenSearch, which is started where it is not running.
 pub fn opensearch() -> String {
     value(&pair(&["start", "opensearch"]), "OPENSEARCH")
+}
+
+/// A URL of a real Elasticsearch with security on, which is started where it is not running, with what lies in a folder.
+pub fn secured(folder: &Path) -> String {
+    value(&pair_with(&["start", "secured"], &[("ES_SECURED", text(folder))]), "SECURED")
+}
+
+/// Hands it what lies in the folder now.
+pub fn secure(folder: &Path) {
+    pair_with(&["secure", "secured"], &[("ES_SECURED", text(folder))]);
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path is text")
 }
 
 /// A real S3-compatible store with a bucket.
