@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use base64::Engine;
@@ -27,6 +28,8 @@ pub struct Hunt {
     pub given: PathBuf,
     pub environment: Vec<(String, String)>,
     secrets: BTreeMap<String, String>,
+    /// So many pipeline files.
+    written: AtomicUsize,
 }
 
 impl Hunt {
@@ -35,7 +38,7 @@ impl Hunt {
         let (folder, given) = (scratch(&format!("secrets-{test}")), scratch(&format!("secrets-{test}-given")));
         let cache = folder.join("cache").display().to_string();
         let environment = vec![("TIDEGATE_LOG".to_owned(), LEVEL.to_owned()), ("TIDEGATE_CACHE".to_owned(), cache)];
-        let mut hunt = Hunt { folder, given, environment, secrets: BTreeMap::new() };
+        let mut hunt = Hunt { folder, given, environment, secrets: BTreeMap::new(), written: AtomicUsize::new(0) };
         fs::create_dir(hunt.given.join("plugins")).expect("the scratch folder is writable");
         for name in ["mark", "tally"] {
             fs::copy(guest(name), hunt.given.join(format!("plugins/{name}.wasm"))).expect("the guests are built");
@@ -77,9 +80,9 @@ impl Hunt {
         self.environment.push((name.to_owned(), secret));
     }
 
-    /// Puts the pipeline file in its place.
+    /// A pipeline file of its own.
     pub fn write(&self, text: &str) -> PathBuf {
-        let file = self.given.join("pipeline.toml");
+        let file = self.given.join(format!("pipeline-{}.toml", self.written.fetch_add(1, Ordering::Relaxed)));
         fs::write(&file, text).expect("the scratch folder is writable");
         file
     }

@@ -21,8 +21,8 @@ pub fn reconcile(pipeline: &Path, more: &[&str]) -> (Value, i32) {
 }
 
 /// What was read adds up to what is there; what it finds.
-pub fn assert_adds_up(pipeline: &Path) -> Value {
-    let (found, code) = reconcile(pipeline, &[]);
+pub fn assert_adds_up(pipeline: &Path, more: &[&str]) -> Value {
+    let (found, code) = reconcile(pipeline, more);
     assert_eq!((code, &found["different"]), (0, &Value::from(0)), "{found:#}");
     for output in found["outputs"].as_array().expect("a list") {
         let all = output["all"].as_object().expect("counts");

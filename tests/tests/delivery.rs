@@ -161,7 +161,7 @@ fn what_is_created_updated_and_deleted_is_the_fold_of_the_records_whatever_is_ki
     let said = fs::read_to_string(&log).expect("the log is there");
     assert!(said.contains("the index template is installed"), "{said}");
 
-    assert_adds_up(&pipeline);
+    assert_adds_up(&pipeline, &[]);
     servers.index(&format!("first-{name}")).delete();
     let (found, code) = reconcile(&pipeline, &[]);
     let is_missing = |it: &Value| it["output"] == "first" && it["why"] == "missing";

@@ -56,10 +56,9 @@ fn befall(product: &Product<'_>) {
     flow.produce(flow.documents());
     flow.add_up();
 
-    for (block, words) in [
-        ("index.blocks.read_only_allow_delete", "disk usage exceeded"),
-        ("index.blocks.write", "index write (api)"),
-    ] {
+    for (block, words) in
+        [("index.blocks.read_only_allow_delete", "disk usage exceeded"), ("index.blocks.write", "index write (api)")]
+    {
         let set = |flow: &Flow, value: Value| {
             flow.index().ask("PUT", &format!("{}/_settings", flow.index_name()), &json!({ block: value }));
         };
@@ -146,7 +145,7 @@ fn deleted(flow: &mut Flow) {
     flow.wait_for_commit();
     let (found, code) = reconcile(flow.pipeline(), &[]);
     assert_eq!(code, DIFFERENCES, "{found}");
-    flow.end();
+    flow.stop();
     let (said, code) = ask(&["rewind", flow.pipeline_text(), "--to", "earliest"]);
     assert_eq!(code, Some(0), "{said}");
     flow.run();

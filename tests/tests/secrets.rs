@@ -179,21 +179,32 @@ impl Pieces<'_> {
     }
 }
 
-/// Checks and runs it; each must say this.
+/// So many are looked at side by side: most of them wait for a server that is away.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Checks and runs each, which must say this.
+fn fail(hunt: &Hunt, cases: &[(Pieces<'_>, &str)]) {
+    for cases in cases.chunks(SIDE_BY_SIDE) {
+        thread::scope(|scope| {
+            for (pieces, says) in cases {
+                scope.spawn(|| fails(hunt, pieces, says));
+            }
+        });
+    }
+    hunt.look_at_files();
+}
+
 fn fails(hunt: &Hunt, pieces: &Pieces<'_>, says: &str) {
     let file = hunt.write(&pieces.text()).display().to_string();
-    // Most of them wait for a server that is away.
     let said = thread::scope(|scope| {
-        let commands = ["check FILE", "check FILE --online", "run FILE"];
+        let commands = ["check FILE", "check FILE --online", "run FILE", "dead-letters list FILE"];
         let asked = commands.map(|command| {
             let file = &file;
             scope.spawn(move || hunt.command_on(command, file))
         });
-        hunt.command(&["dead-letters", "list", &file]);
         asked.map(|asked| asked.join().expect("it looks at what is said"))
     });
     assert!(said.iter().any(|said| said.contains(says)), "{says} is not in {}", said.join("\n---\n"));
-    hunt.look_at_files();
 }
 
 #[test]
@@ -205,7 +216,7 @@ fn a_pipeline_file_that_is_wrong_shows_none() {
     let sink = |sink: &'static str| Pieces { sink, ..on(&brokers) };
     let kafka = |kafka: &'static str| Pieces { kafka, ..on(&brokers) };
     let more = |more: &'static str| Pieces { more, ..on(&brokers) };
-    for (pieces, says) in [
+    let mut cases = vec![
         (sink("auth = \"${INDEX}\""), "must be"),
         (sink("auth = { user = 5, password = \"${INDEX}\" }"), "must be"),
         (sink("auth = { password = \"${INDEX}\" }"), "user"),
@@ -234,23 +245,21 @@ fn a_pipeline_file_that_is_wrong_shows_none() {
         (more("[limits]\nmemory = \"${ANY}\""), "memory"),
         (Pieces { urls: "http://elastic:${ANY}@index:9200", ..on(&brokers) }, "do not belong into the address"),
         (Pieces { output: "id = \"${ANY}\"\noperation = \"${ANY}\"", ..on(&brokers) }, "operation"),
-    ] {
-        fails(&hunt, &pieces, says);
-    }
+    ];
     // What stands in the file itself.
-    for (before, after) in [
+    let wrong = [
         ("auth = { user = \"elastic\", password = \"", "\", api_key = \"x\" }"),
         ("auth = { user = \"elastic\", password = \"", "\" \"another\" }"),
         ("auth = { user = \"elastic\", password = \"", "\n\" }"),
         ("auth = { user = \"elastic\", password = \"x\", bearer = \"", "\" }"),
-    ] {
-        let wrong = format!("{before}{literal}{after}");
-        fails(&hunt, &Pieces { sink: &wrong, ..on(&brokers) }, "pipeline.toml:");
-    }
+    ]
+    .map(|(before, after)| format!("{before}{literal}{after}"));
+    cases.extend(wrong.iter().map(|sink| (Pieces { sink, ..on(&brokers) }, ".toml:")));
     let urls = format!("http://elastic:{literal}@index:9200");
-    fails(&hunt, &Pieces { urls: &urls, ..on(&brokers) }, "do not belong into the address");
+    cases.push((Pieces { urls: &urls, ..on(&brokers) }, "do not belong into the address"));
     let refused = format!("librdkafka = {{ \"sasl.mechanism\" = \"{literal}\" }}");
-    fails(&hunt, &Pieces { kafka: &refused, ..on(&brokers) }, "sasl.mechanism");
+    cases.push((Pieces { kafka: &refused, ..on(&brokers) }, "sasl.mechanism"));
+    fail(&hunt, &cases);
 }
 
 #[test]
@@ -258,7 +267,7 @@ fn components_that_refuse_their_settings_show_none() {
     let hunt = Hunt::new("plugin");
     let broker = StandInBroker::start(&[("numbers", 1)]).expect("the stand-in broker starts");
     let brokers = broker.bootstrap();
-    for (transform, says) in [
+    let transforms = [
         (
             "plugin = \"mark.wasm\"\nsettings = { mark = \"one\", reject = \"${PLUGIN}\" }",
             "does not accept its settings",
@@ -271,10 +280,10 @@ fn components_that_refuse_their_settings_show_none() {
         ),
         ("plugin = \"redact.wasm\"\nsettings = \"${PLUGIN}\"", "must be"),
         ("plugin = \"mark.wasm\"\nsettings = { mark = \"@${PLUGIN}\" }", "settings"),
-    ] {
-        let transform = format!("[[transform]]\n{transform}");
-        fails(&hunt, &Pieces { transform: &transform, ..on(&brokers) }, says);
-    }
+    ]
+    .map(|(transform, says)| (format!("[[transform]]\n{transform}"), says));
+    let cases = transforms.iter().map(|(transform, says)| (Pieces { transform, ..on(&brokers) }, *says));
+    fail(&hunt, &cases.collect::<Vec<_>>());
 }
 
 #[test]
@@ -284,46 +293,58 @@ fn servers_that_are_away_or_refuse_us_show_none() {
     let brokers = broker.bootstrap();
     let sasl = "librdkafka = { \"security.protocol\" = \"SASL_PLAINTEXT\", \"sasl.mechanism\" = \"PLAIN\", \
                 \"sasl.username\" = \"${KAFKA_USER}\", \"sasl.password\" = \"${KAFKA_PASSWORD}\", \"debug\" = \"all\" }";
-    fails(&hunt, &Pieces { kafka: sasl, ..on("127.0.0.1:1") }, "kafka does not");
-    fails(&hunt, &on(&brokers), "127.0.0.1:1");
     let refusing_index = format!("http://{}", refusing("401 Unauthorized"));
-    for auth in [
+    let mut cases =
+        vec![(Pieces { kafka: sasl, ..on("127.0.0.1:1") }, "kafka does not"), (on(&brokers), "127.0.0.1:1")];
+    for sink in [
         "auth = { user = \"elastic\", password = \"${INDEX}\" }",
         "auth = { user = \"elastic\", password = { file = \"index\" } }",
         "auth = { api_key = \"${INDEX}\" }",
         "auth = { bearer = \"${INDEX}\" }",
     ] {
-        fails(&hunt, &Pieces { urls: &refusing_index, sink: auth, ..on(&brokers) }, "401");
+        cases.push((Pieces { urls: &refusing_index, sink, ..on(&brokers) }, "401"));
     }
-    // TLS with somebody who does not speak it, and another proxy than there should be.
+    // TLS with somebody who does not speak it.
     let plain = refusing_index.replace("http:", "https:");
-    fails(&hunt, &Pieces { urls: &plain, ..on(&brokers) }, "error");
+    cases.push((Pieces { urls: &plain, ..on(&brokers) }, "error"));
+    fail(&hunt, &cases);
+    // Another proxy than there should be.
     let proxy = hunt.secret("proxy");
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
         let url = format!("http://proxy:{proxy}@{}", refusing("407 Proxy Authentication Required"));
         hunt.environment.push((name.to_owned(), url));
     }
-    for urls in ["http://index.invalid:9200", "https://index.invalid:9200"] {
-        fails(&hunt, &Pieces { urls, ..on(&brokers) }, "error");
-    }
+    let urls = ["http://index.invalid:9200", "https://index.invalid:9200"];
+    fail(&hunt, &urls.map(|urls| (Pieces { urls, ..on(&brokers) }, "error")));
 }
 
 #[test]
 fn a_store_that_is_away_or_refuses_us_shows_none() {
-    let mut hunt = Hunt::new("store");
     let broker = StandInBroker::start(&[("numbers", 1)]).expect("the stand-in broker starts");
-    let brokers = broker.bootstrap();
-    hunt.environment.push(("AWS_REGION".to_owned(), "us-east-1".to_owned()));
-    hunt.environment.push(("AWS_ALLOW_HTTP".to_owned(), "true".to_owned()));
-    let stores = "[dead_letters]\narchive = \"s3://bucket/letters\"\n[checkpoint]\nlocations = [\"s3://bucket\"]";
-    for endpoint in [refusing("403 Forbidden"), refusing("400 Bad Request"), SocketAddr::from((Ipv4Addr::LOCALHOST, 1))]
-    {
-        hunt.environment.retain(|(name, _)| name != "AWS_ENDPOINT_URL");
-        hunt.environment.push(("AWS_ENDPOINT_URL".to_owned(), format!("http://{endpoint}")));
-        fails(&hunt, &Pieces { more: stores, ..on(&brokers) }, "the object store does not");
-        let file = hunt.given.join("pipeline.toml").display().to_string();
-        for what in ["list", "verify"] {
-            hunt.command(&["checkpoint", what, &file]);
+    let brokers = &broker.bootstrap();
+    let away = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    thread::scope(|scope| {
+        for (name, endpoint) in
+            [("forbids", refusing("403 Forbidden")), ("bad", refusing("400 Bad Request")), ("away", away)]
+        {
+            scope.spawn(move || {
+                let mut hunt = Hunt::new(&format!("store-{name}"));
+                for (name, value) in [
+                    ("AWS_REGION", "us-east-1".to_owned()),
+                    ("AWS_ALLOW_HTTP", "true".to_owned()),
+                    ("AWS_ENDPOINT_URL", format!("http://{endpoint}")),
+                ] {
+                    hunt.environment.push((name.to_owned(), value));
+                }
+                let more =
+                    "[dead_letters]\narchive = \"s3://bucket/letters\"\n[checkpoint]\nlocations = [\"s3://bucket\"]";
+                let pieces = Pieces { more, ..on(brokers) };
+                let file = hunt.write(&pieces.text()).display().to_string();
+                fail(&hunt, &[(pieces, "the object store does not")]);
+                for what in ["list", "verify"] {
+                    hunt.command(&["checkpoint", what, &file]);
+                }
+            });
         }
-    }
+    });
 }

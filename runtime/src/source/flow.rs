@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::assigned::BATCH_BYTES_MAX;
 
-/// How long nothing is taken from the client before partitions are paused. A pause throws away what was fetched; while
-/// workers are merely slower than Kafka, waiting for them costs nothing.
-const HOLD_MAX: Duration = Duration::from_millis(250);
+/// How long nothing is taken from the client before partitions are paused. A pause throws away what was fetched, and the client may take
+/// a second to see that it is over; while workers or the index are merely slower than Kafka, waiting for them costs nothing. So long may
+/// a rebalance wait as well.
+const HOLD_MAX: Duration = Duration::from_secs(2);
 
 /// What a partition has in flight, and whether it is paused.
 #[derive(Clone, Copy, Debug)]

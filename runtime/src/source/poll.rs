@@ -23,7 +23,7 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 /// The wait while a batch waits for its lane, or a paused partition for its bytes.
 const WAIT_PENDING: Duration = Duration::from_millis(2);
 /// The wait while the whole is full and nothing is taken.
-const WAIT_FULL: Duration = Duration::from_millis(1);
+const WAIT_FULL: Duration = Duration::from_millis(5);
 /// How often idleness, bytes and the group are looked after while records come without a break.
 const TICK: Duration = Duration::from_millis(20);
 /// How many messages are taken at first, when nothing is known of their size.

@@ -25,8 +25,9 @@ use ticket::Ticket;
 /// The header of a dead letter whose key and value were too large for the topic: how many bytes they had.
 pub const OMITTED_HEADER: &str = "tidegate-omitted";
 
-/// How long the thread waits for acknowledgements at a time.
-const POLL: Duration = Duration::from_millis(20);
+/// How long the thread waits for acknowledgements at a time. The client waits for whole milliseconds and spins through what is left, which
+/// is why so little is left.
+const POLL: Duration = Duration::from_micros(20_100);
 /// The same while messages wait for room in the client.
 const POLL_FULL: Duration = Duration::from_millis(2);
 /// The pause before a message that Kafka refused is sent again.

@@ -1,5 +1,6 @@
 //! A real Kafka for benchmarks: an instance of their own by the project's script, and topics that are filled once.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -35,6 +36,10 @@ impl Broker {
 
     pub fn address(&self) -> String {
         format!("127.0.0.1:{PORT}")
+    }
+
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        Ok(fs::read_to_string(folder().join("pid"))?.trim().parse()?)
     }
 
     /// The name of a topic with these events, which is filled unless it is full.

@@ -24,11 +24,14 @@ pub struct Sent {
     pub documents_per_second: f64,
 }
 
-/// The body of the process: a URL, an index, a mix and a number of documents, which are written with ids and versions as the program's are.
+/// The body of the process: a URL, an index, a topic, its mix and the number of its documents, which are written with the ids and versions
+/// that the program gives them.
 pub fn send(arguments: &[String]) -> anyhow::Result<()> {
-    let [url, index, mix, count] = arguments else { bail!("a URL, an index, a mix and a number are wanted") };
+    let [url, index, topic, mix, count] = arguments else {
+        bail!("a URL, an index, a topic, a mix and a number are wanted")
+    };
     let mix = Mix::of(mix).with_context(|| format!("there is no mix {mix}"))?;
-    let bulks = Mutex::new(bulks(index, mix, count.parse()?));
+    let bulks = Mutex::new(bulks(index, topic, mix, count.parse()?));
     let answers: Mutex<Vec<(Instant, usize)>> = Mutex::default();
     let client = reqwest::Client::new();
     thread::scope(|scope| {
@@ -54,7 +57,7 @@ pub fn send(arguments: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bulks(index: &str, mix: Mix, count: u64) -> Vec<(Vec<u8>, usize)> {
+fn bulks(index: &str, topic: &str, mix: Mix, count: u64) -> Vec<(Vec<u8>, usize)> {
     let (mut events, mut value, mut bulks) = (Events::new(mix, count), Vec::new(), Vec::new());
     let (mut body, mut documents) = (Vec::with_capacity(BULK_BYTES), 0);
     for number in 0.. {
@@ -69,7 +72,7 @@ fn bulks(index: &str, mix: Mix, count: u64) -> Vec<(Vec<u8>, usize)> {
         let (partition, offset) = (number % 4, number / 4);
         body.extend_from_slice(
             format!(
-                "{{\"index\":{{\"_index\":\"{index}\",\"_id\":\"all:bench-{partition}-{offset}\",\"version\":{offset},\"version_type\":\"external\"}}}}\n"
+                "{{\"index\":{{\"_index\":\"{index}\",\"_id\":\"all:{topic}-{partition}-{offset}\",\"version\":{offset},\"version_type\":\"external\"}}}}\n"
             )
             .as_bytes(),
         );

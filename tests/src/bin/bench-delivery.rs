@@ -157,15 +157,22 @@ impl Bench {
         Ok(())
     }
 
+    /// Half of the cores are Elasticsearch's, as if it were on another machine; all else has the others.
     fn elasticsearch(&self, documents: u64) -> anyhow::Result<()> {
-        let _stopped_at_the_end = Elasticsearch::start()?;
+        let cores = thread::available_parallelism()?.get();
+        ensure!(cores >= 2, "with one core there is nothing to compare: --documents 0 leaves it out");
+        let ours = format!("{}-{}", cores / 2, cores - 1);
+        pin(&ours, self.broker.pid()?)?;
+        pin(&ours, std::process::id())?;
+        let _stopped_at_the_end = Elasticsearch::start(&format!("0-{}", cores / 2 - 1))?;
         let url = format!("http://127.0.0.1:{ELASTICSEARCH_PORT}");
         Index::new(&url, "").put_template("bench", TEMPLATE);
         let topic = self.broker.topic(Mix::Purchases, documents)?;
         let (mut ratios, mut rates) = (Vec::new(), Vec::new());
         let bare = |round: &str| -> anyhow::Result<bulks::Sent> {
             let index = format!("bare-{}-{round}", self.run);
-            let role = process::role(bulks::ROLE, &[&url, &index, Mix::Purchases.name(), &documents.to_string()])?;
+            let role =
+                process::role(bulks::ROLE, &[&url, &index, &topic, Mix::Purchases.name(), &documents.to_string()])?;
             Ok(serde_json::from_str(&process::measure(role)?.0)?)
         };
         // A server that has just started is slower than it is afterwards.
@@ -178,7 +185,10 @@ impl Bench {
             ratios.push(ours / bare.documents_per_second);
             rates.push(ours);
         }
-        println!("delivery: {documents} documents into a real Elasticsearch, median of {} rounds", self.rounds);
+        println!(
+            "delivery: {documents} documents into a real Elasticsearch with half of the cores, median of {} rounds",
+            self.rounds
+        );
         println!("  {:<44} {:>9.0}", "documents/s", Spread::of(rates).median);
         print_ratio("documents/s ÷ a bare driver of made bulks", Spread::of(ratios), "≥ 0.95");
         Ok(())
@@ -217,25 +227,35 @@ fn produce(producer: &Events, topic: &str, time: Duration) -> anyhow::Result<()>
     producer.flush(TIMEOUT).context("the records are not acknowledged")
 }
 
+/// A process, and all that it starts from now on, has these cores.
+fn pin(cores: &str, pid: u32) -> anyhow::Result<()> {
+    let pinned =
+        Command::new("taskset").args(["-a", "-c", "-p", cores, &pid.to_string()]).stdout(Stdio::null()).status();
+    ensure!(pinned.context("taskset cannot be run")?.success(), "the cores {cores} cannot be given to process {pid}");
+    Ok(())
+}
+
 /// A real one, stopped when it is dropped; its data go.
 struct Elasticsearch;
 
 impl Elasticsearch {
-    fn start() -> anyhow::Result<Self> {
-        ensure!(script("start")?.success(), "Elasticsearch does not start");
+    fn start(cores: &str) -> anyhow::Result<Self> {
+        ensure!(script(&["taskset", "-c", cores], "start")?.success(), "Elasticsearch does not start");
         Ok(Elasticsearch)
     }
 }
 
 impl Drop for Elasticsearch {
     fn drop(&mut self) {
-        let _ = script("clean");
+        let _ = script(&["env"], "clean");
     }
 }
 
-fn script(what: &str) -> anyhow::Result<std::process::ExitStatus> {
+/// Its script, run by another command.
+fn script(by: &[&str], what: &str) -> anyhow::Result<std::process::ExitStatus> {
     let folder = target().join("bench").join(format!("elasticsearch-{ELASTICSEARCH_PORT}"));
-    let mut command = Command::new(root().join("scripts/servers/elasticsearch.sh"));
-    command.arg(what).arg(folder).env("ES_PORT", ELASTICSEARCH_PORT.to_string()).stdin(Stdio::null());
+    let mut command = Command::new(by[0]);
+    command.args(&by[1..]).arg(root().join("scripts/servers/elasticsearch.sh")).arg(what).arg(folder);
+    command.env("ES_PORT", ELASTICSEARCH_PORT.to_string()).stdin(Stdio::null());
     command.status().context("scripts/servers/elasticsearch.sh cannot be run")
 }
