@@ -246,7 +246,8 @@ impl Flow {
         assert_eq!(count, self.of_day.get() - self.wrong_of_day(), "documents of day {}", self.day.get());
         // Of this day alone: a million with each would be read a dozen times.
         let from = format!("2025-03-{:02}T00:00:00Z", self.day.get() + 1);
-        assert_adds_up(&self.pipeline, &["--from", &from]);
+        let found = assert_adds_up(&self.pipeline, &["--from", &from]);
+        assert!(found["outputs"][0]["all"]["records"].as_i64() >= Some(self.of_day.get()), "{found:#}");
         self.day.set(self.day.get() + 1);
         self.of_day.set(0);
     }

@@ -1,10 +1,13 @@
-//! `tidegate reconcile` as a test runs it on a pipeline file.
+//! `tidegate reconcile` as a test runs it on a pipeline file, and an index that somebody else writes into.
 
 use std::path::Path;
 use std::process::Command;
 
+use reqwest::Client;
 use serde_json::Value;
+use tidegate::sink::stand_in::StandInIndex;
 
+use crate::block_on;
 use crate::program::binary;
 
 /// There are differences.
@@ -30,4 +33,12 @@ pub fn assert_adds_up(pipeline: &Path, more: &[&str]) -> Value {
         assert_eq!(all["records"], sum, "each record is one thing: {output:#}");
     }
     found
+}
+
+/// Sends a bulk body to an index.
+pub fn bulk(index: &StandInIndex, lines: &[Value]) {
+    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let request = Client::new().post(format!("{}/_bulk", index.url())).header("content-type", "application/x-ndjson");
+    let status = block_on(request.body(body).send()).expect("the index answers").status();
+    assert!(status.is_success(), "{status}");
 }

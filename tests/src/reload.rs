@@ -128,6 +128,7 @@ impl Numbers {
             [source.kafka]
             brokers = "{brokers}"
             topics = ["{topic}"]
+            librdkafka = {{ "session.timeout.ms" = "6000" }}
             [source.decode]
             event_time = "time"
             [watermark]
