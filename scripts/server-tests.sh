@@ -5,12 +5,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-suites="${SUITES:-servers delivery opensearch security faults kills}"
+suites="${SUITES:-servers delivery reconcile_windows opensearch security faults kills}"
 
 left_out() { # WHAT FILES BECAUSE
     cat >&2 <<TEXT
 
-  !! LEFT OUT: the tests on $1 ($(for file in $2; do sed -n 's/^\(async \)\{0,1\}fn \([a-z_0-9]*\)().*/\2/p' "$file"; done | paste -sd' ' -))
+  !! LEFT OUT: the tests on $1 ($(for file in $2; do sed -n '/^#\[ignore/{n;s/^\(async \)\{0,1\}fn \([a-z_0-9]*\).*/\2/p;}' "$file"; done | paste -sd' ' -))
   !! because $3
 TEXT
 }
@@ -36,7 +36,7 @@ else
         suites="$suites store_s3" # those need the servers too
     fi
 fi
-wanted "${SERVERS:-auto}" servers 'real servers' 'tests/tests/servers.rs tests/tests/delivery.rs tests/tests/opensearch.rs tests/tests/security.rs tests/tests/faults.rs tests/tests/kills.rs' || exit 0
+wanted "${SERVERS:-auto}" servers 'real servers' 'tests/tests/servers.rs tests/tests/delivery.rs tests/tests/reconcile_windows.rs tests/tests/opensearch.rs tests/tests/security.rs tests/tests/faults.rs tests/tests/kills.rs' || exit 0
 scripts/servers/pair.sh test start >/dev/null
 # shellcheck disable=SC2046,SC2086
 cargo test --workspace $(printf -- '--test %s ' $suites) -- --ignored --test-threads=1 "$@"

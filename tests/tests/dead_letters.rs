@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use tidegate::config::PipelineSettings;
@@ -200,6 +200,26 @@ fn a_plugin_is_mended_and_what_it_rejected_is_indexed() {
         (Some((rejected + late) as u64), LEFT),
         "{stuck}"
     );
+}
+
+#[test]
+fn a_replay_that_is_stopped_in_the_middle_is_gone_on_with() {
+    let letters = RECORDS + GROUPS as usize;
+    let job = Job::new("stopped", Plugins::default().mark, letters, &[("all", "mark"), ("tallies", "g")]);
+    for (index, field) in [("all", "mark"), ("tallies", "g")] {
+        job.0.index.map_number(index, field, false);
+    }
+    let stop = AtomicBool::new(false);
+    let stopped = replay(&job.settings(), &Replay::default(), &stop, &mut |_, _| stop.store(true, Ordering::Relaxed));
+    let stopped = stopped.unwrap_or_else(|error| panic!("{error}"));
+    let settled = stopped.settled;
+    assert!(stopped.stopped && settled == stopped.chosen && settled > 0 && settled < letters as u64, "{stopped:?}");
+    let documents = job.0.index.documents("all").len() + job.0.index.documents("tallies").len();
+    assert_eq!(documents as u64, settled);
+
+    let (rest, code) = job.replay(&[]);
+    assert_eq!((rest["settled"].as_u64(), code), (Some(letters as u64 - settled), 0), "{rest}");
+    job.check_documents(|_| Some("one"));
 }
 
 #[test]
