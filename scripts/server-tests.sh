@@ -26,14 +26,14 @@ wanted() {
 }
 
 trap 'scripts/servers/pair.sh test clean' EXIT
-if ! wanted "${S3:-auto}" s3 'an S3-compatible store' 'runtime/src/checkpoint/tests/s3.rs tests/tests/store_s3.rs'; then
+if ! wanted "${S3:-auto}" s3 'an S3-compatible store' 'runtime/src/checkpoint/tests/s3.rs tests/tests/store_s3.rs tests/tests/archive.rs'; then
     export STORE="${STORE:-file}"
 else
     where=$(scripts/servers/pair.sh test start s3)
     if [ -z "${SUITES:-}" ]; then
         AWS_ENDPOINT_URL="${where#S3=}" AWS_ALLOW_HTTP=true AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=testtest1 \
             TIDEGATE_TEST_S3=s3://tidegate cargo test --workspace --lib checkpoint::tests::s3 -- --ignored "$@"
-        suites="$suites store_s3" # those need the servers too
+        suites="$suites store_s3 archive" # those need the servers too
     fi
 fi
 wanted "${SERVERS:-auto}" servers 'real servers' 'tests/tests/servers.rs tests/tests/delivery.rs tests/tests/reconcile_windows.rs tests/tests/opensearch.rs tests/tests/security.rs tests/tests/faults.rs tests/tests/kills.rs' || exit 0

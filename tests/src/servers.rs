@@ -1,12 +1,12 @@
 //! A real Kafka, a real Elasticsearch, a real OpenSearch and a real S3-compatible store for tests, started once by the project's own scripts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::index::Index;
 use crate::kafka::Kafka;
-use crate::workspace::root;
+use crate::workspace::{root, target};
 
 /// Where the servers are.
 #[derive(Clone, Debug)]
@@ -71,6 +71,12 @@ impl S3 {
     pub fn get() -> &'static S3 {
         static S3: OnceLock<S3> = OnceLock::new();
         S3.get_or_init(|| S3 { endpoint: value(&pair(&["start", "s3"]), "S3"), bucket: "s3://tidegate".to_owned() })
+    }
+
+    /// Where the objects of the bucket are, as files.
+    pub fn objects(&self) -> PathBuf {
+        let port = self.endpoint.rsplit(':').next().expect("it has a port");
+        target().join(format!("servers/test/s3-{port}/objects/tidegate"))
     }
 
     /// How a program gets in.

@@ -1,4 +1,4 @@
-//! The archive of dead letters, on stand-ins: what the topic has is in it after a drain, after a kill, and after its store was away.
+//! The archive of dead letters, on stand-ins and on real servers: what the topic has is in it after a drain, after a kill, and after its store was away.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 use tidegate_tests::program::{Program, binary};
 use tidegate_tests::reload::{LIMIT, Numbers, Plugins};
+use tidegate_tests::servers::{S3, Servers};
 use tidegate_tests::wait_for;
 use tidegate_tests::workspace::files;
 
@@ -17,6 +18,8 @@ const EACH: i64 = 3;
 struct Job {
     numbers: Numbers,
     archive: PathBuf,
+    /// Of the program.
+    environment: Vec<(String, String)>,
 }
 
 impl Job {
@@ -29,10 +32,20 @@ impl Job {
             more: &more,
             ..Plugins::default()
         });
-        // Others are given the partitions of one that was killed when its session has timed out.
-        let soon = "librdkafka = { \"session.timeout.ms\" = \"6000\" }";
-        numbers.rewrite("topics = [\"numbers\"]", &format!("topics = [\"numbers\"]\n{soon}"));
-        Job { numbers, archive }
+        Job { numbers, archive, environment: Vec::new() }
+    }
+
+    /// On a real Kafka and a real store, which keeps objects as files.
+    fn on_servers() -> Job {
+        let (numbers, s3) = (Numbers::on(&Servers::get().kafka, "archive"), S3::get());
+        let folder = format!("archive-{}", std::process::id());
+        let more = format!("[dead_letters]\narchive = \"{}/{folder}\"", s3.bucket);
+        numbers.write(Plugins {
+            mark: r#"settings = { mark = "one", reject = 3 }"#,
+            more: &more,
+            ..Plugins::default()
+        });
+        Job { numbers, archive: s3.objects().join(folder), environment: s3.environment() }
     }
 
     /// Numbers from here to there, of which some become dead letters.
@@ -44,7 +57,7 @@ impl Job {
     }
 
     fn start(&self, log: &str) -> Program {
-        Program::run(&self.numbers.file(), &self.numbers.folder.join(log))
+        Program::run_with(&self.numbers.file(), &self.numbers.folder.join(log), &self.environment)
     }
 
     /// The lines of all objects, in the order of their names.
@@ -111,7 +124,16 @@ fn a_drain_archives_what_an_export_has() {
 
 #[test]
 fn a_kill_loses_nothing() {
-    let job = Job::new("kill");
+    kill(&Job::new("kill"));
+}
+
+#[test]
+#[ignore = "needs a real Kafka and an S3-compatible store: scripts/server-tests.sh starts them and runs it, by make test"]
+fn a_kill_loses_nothing_on_s3() {
+    kill(&Job::on_servers());
+}
+
+fn kill(job: &Job) {
     let program = job.start("first.log");
     job.give_up(0..1500);
     program.kill();

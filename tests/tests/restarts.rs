@@ -26,7 +26,7 @@ impl Job {
         numbers.write(Plugins { documents: false, more: &more, ..Plugins::default() });
         // The stand-in's group waits for most of a session before it goes on without a member that left.
         let quick = r#"librdkafka = { "session.timeout.ms" = "1500", "heartbeat.interval.ms" = "200" }"#;
-        numbers.rewrite("[source.kafka]", &format!("[source.kafka]\n{quick}"));
+        numbers.rewrite(r#"librdkafka = { "session.timeout.ms" = "6000" }"#, quick);
         Job { numbers, store }
     }
 
