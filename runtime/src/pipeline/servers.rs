@@ -49,7 +49,7 @@ impl Shell for Servers {
 
     /// A message that can never be written stops the pipeline: nothing that depends on it settles.
     fn write(&self, messages: Vec<Message>, done: Box<dyn FnOnce() + Send>) {
-        let bytes = messages.iter().map(Message::bytes).sum();
+        let bytes = messages.iter().map(Message::weight).sum();
         self.messages_bytes.fetch_add(bytes, Relaxed);
         let (failures, in_flight) = (self.failures.clone(), self.messages_bytes.clone());
         self.writer.write(messages, move |written| {

@@ -67,6 +67,8 @@ struct Settling {
 struct Answer {
     lane: LaneKey,
     event: Event,
+    /// What the dead letters of what is refused in it will weigh, at most.
+    letters_bytes: usize,
 }
 
 /// A worker as the poll thread knows it. Dropping it ends the thread after what it has begun.
@@ -119,6 +121,9 @@ struct Owned {
     /// Held back while the lane has more in flight than its share. Their records count in the source's budget, which pauses
     /// the partition.
     held: VecDeque<(Event, Instant)>,
+    /// Answers with refusals, and what their dead letters will weigh, held back until there is room for these: they weigh more than the
+    /// documents did, and all that is in flight may be refused at once. Something of the lane is in flight then, whose answer goes on with them.
+    refusals: VecDeque<(Event, usize)>,
     /// When its last batch was done.
     free_since: Instant,
     /// Who waits until it is settled.
@@ -219,8 +224,8 @@ impl Running {
         match lane {
             Ok(lane) => {
                 let key = slot.key;
-                let (held, free_since) = (VecDeque::new(), Instant::now());
-                let owned = Owned { lane, slot, held, free_since, settling: None, probation: None };
+                let (held, refusals, free_since) = (VecDeque::new(), VecDeque::new(), Instant::now());
+                let owned = Owned { lane, slot, held, refusals, free_since, settling: None, probation: None };
                 self.lanes.insert(key, owned);
                 self.finish(key);
                 self.follow(key, kind);
@@ -237,14 +242,26 @@ impl Running {
     }
 
     /// An answer: it makes room for what is held back.
-    fn answer(&mut self, Answer { lane, event }: Answer) {
-        self.step(lane, event);
+    fn answer(&mut self, Answer { lane, event, letters_bytes }: Answer) {
+        match self.lanes.get_mut(&lane) {
+            Some(owned) if letters_bytes > 0 => owned.refusals.push_back((event, letters_bytes)),
+            Some(_) | None => self.step(lane, event),
+        }
         self.release(lane);
     }
 
     fn release(&mut self, lane: LaneKey) {
         while let Some(owned) = self.lanes.get_mut(&lane) {
-            if owned.slot.in_flight_bytes() >= self.shared.lane_bytes_max() || owned.lane.blocked().is_some() {
+            let (in_flight, room) = (owned.slot.in_flight_bytes(), self.shared.lane_bytes_max());
+            let fits = |(_, bytes): &mut (Event, usize)| in_flight == 0 || in_flight + *bytes <= room;
+            if let Some((refusal, _)) = owned.refusals.pop_front_if(fits) {
+                self.step(lane, refusal);
+                continue;
+            }
+            if !owned.refusals.is_empty() || in_flight >= room {
+                return;
+            }
+            if owned.lane.blocked().is_some() {
                 return;
             }
             let Some((event, at)) = owned.held.pop_front() else { return };

@@ -12,8 +12,17 @@ pub struct Message {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+/// What Kafka's client has of memory for a message and for each header, beside their bytes.
+const MESSAGE_OVERHEAD: usize = 512;
+const HEADER_OVERHEAD: usize = 64;
+
 impl Message {
-    /// What it weighs in a queue.
+    /// What it weighs in a queue, where a dead letter's headers weigh more than a small record.
+    pub fn weight(&self) -> usize {
+        self.bytes() + MESSAGE_OVERHEAD + self.headers.len() * HEADER_OVERHEAD
+    }
+
+    /// Of what it says.
     pub fn bytes(&self) -> usize {
         let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + length(value)).sum();

@@ -11,6 +11,9 @@ use crate::pipeline::shared::Shared;
 use crate::pipeline::slot::Slot;
 use crate::record::Message;
 
+/// What a dead letter of a document weighs beside the record: some twenty headers, and Kafka's client for each.
+const LETTER_BYTES: usize = 2560;
+
 pub(super) fn perform_all(effects: &mut Vec<Effect>, slot: &Arc<Slot>, shared: &Shared, answers: &Sender<Answer>) {
     for effect in effects.drain(..) {
         perform(effect, slot, shared, answers);
@@ -22,27 +25,31 @@ fn perform(effect: Effect, slot: &Arc<Slot>, shared: &Shared, answers: &Sender<A
     let answers = answers.clone();
     match effect {
         Effect::Index { ticket, documents } => {
-            let in_flight = slot.fly(documents.bytes());
+            let bytes = documents.bytes();
+            let in_flight = slot.fly(bytes);
             shared.shell.index(
                 documents,
                 Box::new(move |rejected| {
                     drop(in_flight);
-                    let _ = answers.send(Answer { lane, event: Event::Indexed { ticket, rejected } });
+                    let letters_bytes = if rejected.is_empty() { 0 } else { bytes + rejected.len() * LETTER_BYTES };
+                    let _ = answers.send(Answer { lane, event: Event::Indexed { ticket, rejected }, letters_bytes });
                 }),
             );
         }
         Effect::Write { ticket, messages } => {
-            let in_flight = slot.fly(messages.iter().map(Message::bytes).sum());
+            let in_flight = slot.fly(messages.iter().map(Message::weight).sum());
             shared.shell.write(
                 messages,
                 Box::new(move || {
                     drop(in_flight);
-                    let _ = answers.send(Answer { lane, event: Event::Written { ticket } });
+                    let _ = answers.send(Answer { lane, event: Event::Written { ticket }, letters_bytes: 0 });
                 }),
             );
         }
         Effect::Save { ticket, frozen } => {
-            let answer = move |kept| drop(answers.send(Answer { lane, event: Event::Saved { ticket, kept } }));
+            let answer = move |kept| {
+                let _ = answers.send(Answer { lane, event: Event::Saved { ticket, kept }, letters_bytes: 0 });
+            };
             let (Some(checkpoints), Some(place)) = (&shared.checkpoints, slot.next_checkpoint()) else {
                 return answer(None);
             };
