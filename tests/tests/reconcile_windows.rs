@@ -80,9 +80,10 @@ fn windows_of_every_kind_add_up_from_a_time_in_the_middle() {
         let outputs = found["outputs"].as_array().expect("a list").iter();
         outputs.map(|output| output["windows"][what].as_u64().unwrap_or_default()).collect()
     };
+    // What begins before the first records of each partition end may lack some.
     let (equal, not_judged, all) = (windows(&from, "equal"), windows(&from, "not_judged"), windows(&whole, "equal"));
-    let are_fewer = equal.iter().zip(&all).all(|(equal, all)| *equal > 0 && equal < all);
-    assert!(are_fewer && not_judged.iter().all(|count| *count > 0), "{from:#}");
+    assert!(equal.iter().zip(&all).all(|(equal, all)| equal < all), "{from:#}");
+    assert!(not_judged.iter().all(|count| *count > 0), "{from:#}");
 }
 
 /// The windows that the outputs here have as they should be.
