@@ -272,8 +272,8 @@ fn a_partition_that_is_added_while_it_runs_counts() {
     const MORE: i64 = 100 * GROUPS;
     let job = Numbers::on(&Servers::get().kafka, "added");
     job.write(Plugins { documents: false, ..Plugins::default() });
-    let often = "[source.kafka.librdkafka]\n\"topic.metadata.refresh.interval.ms\" = \"1000\"\n[source.decode]";
-    job.rewrite("[source.decode]", often);
+    let often = r#"librdkafka = { "topic.metadata.refresh.interval.ms" = "1000", "#;
+    job.rewrite("librdkafka = { ", often);
     let running = job.start();
     job.produce(0..NUMBERS_PER_WINDOW);
     job.kafka.add_partitions(&job.topic, NUMBERS_PARTITIONS as usize + 1);
