@@ -7,15 +7,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
 use openssl::hash::MessageDigest;
 use openssl::pkcs5::pbkdf2_hmac;
 use openssl::pkcs12::Pkcs12;
-use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use openssl::x509::{X509, X509NameBuilder};
+use openssl::pkey::PKey;
+use openssl::x509::X509;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Identity};
 
@@ -70,15 +67,14 @@ impl Secured {
 
     /// A new authority, and what it says of the server, of the pipeline and of the test.
     pub fn issue(&self) {
-        // Another one of the same name would be taken for the same.
-        let authority = Issued::new(&format!("authority {}", fastrand::u32(..)), None);
-        self.write("ca.pem", authority.certificate_pem());
+        let authority = authority();
+        self.write("ca.pem", authority.pem());
         for name in ["node", TESTER] {
-            let issued = Issued::new(name, Some(&authority));
-            self.write(&format!("{name}.pem"), issued.certificate_pem());
-            self.write(&format!("{name}.key"), issued.key_pem());
+            let (certificate, key) = issued(name, &authority);
+            self.write(&format!("{name}.pem"), certificate.pem());
+            self.write(&format!("{name}.key"), key.serialize_pem());
         }
-        self.write("client.p12", Issued::new(USER, Some(&authority)).pkcs12());
+        self.write("client.p12", pkcs12(&issued(USER, &authority)).expect("a file of a certificate"));
     }
 
     /// A client of the test, as the certificates are now.
@@ -126,56 +122,28 @@ fn hashed(password: &str) -> String {
     format!("{{PBKDF2}}{ITERATIONS}${}${}", STANDARD.encode(salt), STANDARD.encode(hash))
 }
 
-struct Issued {
-    certificate: X509,
-    key: PKey<Private>,
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+/// Another one of the same name would be taken for the same.
+fn authority() -> Authority {
+    let (mut parameters, key) = named(&format!("authority {}", fastrand::u32(..)));
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(parameters, key).expect("a certificate")
 }
 
-impl Issued {
-    /// An authority where nobody issues it.
-    fn new(name: &str, issuer: Option<&Issued>) -> Issued {
-        Issued::build(name, issuer).expect("openssl makes a certificate")
-    }
+/// What the authority says of somebody, and the key.
+fn issued(name: &str, authority: &Authority) -> (rcgen::Certificate, KeyPair) {
+    let (parameters, key) = named(name);
+    (parameters.signed_by(&key, authority).expect("a certificate"), key)
+}
 
-    fn build(name: &str, issuer: Option<&Issued>) -> Result<Issued, openssl::error::ErrorStack> {
-        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
-        let mut names = X509NameBuilder::new()?;
-        names.append_entry_by_text("CN", name)?;
-        let names = names.build();
-        let mut builder = X509::builder()?;
-        builder.set_version(2)?;
-        let serial = BigNum::from_u32(fastrand::u32(1..))?.to_asn1_integer()?;
-        builder.set_serial_number(&serial)?;
-        builder.set_subject_name(&names)?;
-        builder.set_issuer_name(issuer.map_or(&names, |issuer| issuer.certificate.subject_name()))?;
-        builder.set_pubkey(&key)?;
-        let (now, then) = (Asn1Time::days_from_now(0)?, Asn1Time::days_from_now(2)?);
-        builder.set_not_before(&now)?;
-        builder.set_not_after(&then)?;
-        match issuer {
-            None => builder.append_extension(BasicConstraints::new().critical().ca().build()?)?,
-            Some(issuer) => {
-                let context = builder.x509v3_context(Some(&issuer.certificate), None);
-                let address = SubjectAlternativeName::new().ip("127.0.0.1").build(&context)?;
-                builder.append_extension(address)?;
-            }
-        }
-        builder.sign(issuer.map_or(&key, |issuer| &issuer.key), MessageDigest::sha256())?;
-        Ok(Issued { certificate: builder.build(), key })
-    }
+fn named(name: &str) -> (CertificateParams, KeyPair) {
+    let mut parameters = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address");
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    (parameters, KeyPair::generate().expect("a key"))
+}
 
-    fn certificate_pem(&self) -> Vec<u8> {
-        self.certificate.to_pem().expect("a certificate can be written")
-    }
-
-    fn key_pem(&self) -> Vec<u8> {
-        self.key.private_key_to_pem_pkcs8().expect("a key can be written")
-    }
-
-    fn pkcs12(&self) -> Vec<u8> {
-        let mut builder = Pkcs12::builder();
-        builder.name(USER).pkey(&self.key).cert(&self.certificate);
-        let file = builder.build2(CERTIFICATE_PASSWORD).expect("a certificate can be written");
-        file.to_der().expect("a certificate can be written")
-    }
+fn pkcs12((certificate, key): &(rcgen::Certificate, KeyPair)) -> Result<Vec<u8>, openssl::error::ErrorStack> {
+    let (certificate, key) = (X509::from_der(certificate.der())?, PKey::private_key_from_der(&key.serialize_der())?);
+    Pkcs12::builder().name(USER).pkey(&key).cert(&certificate).build2(CERTIFICATE_PASSWORD)?.to_der()
 }

@@ -164,7 +164,7 @@ impl Bench {
         let ours = format!("{}-{}", cores / 2, cores - 1);
         pin(&ours, self.broker.pid()?)?;
         pin(&ours, std::process::id())?;
-        let _stopped_at_the_end = Elasticsearch::start(&format!("0-{}", cores / 2 - 1))?;
+        let _stopped_at_the_end = Elasticsearch::start(format!("0-{}", cores / 2 - 1))?;
         let url = format!("http://127.0.0.1:{ELASTICSEARCH_PORT}");
         Index::new(&url, "").put_template("bench", TEMPLATE);
         let topic = self.broker.topic(Mix::Purchases, documents)?;
@@ -235,27 +235,32 @@ fn pin(cores: &str, pid: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A real one, stopped when it is dropped; its data go.
-struct Elasticsearch;
+/// A real one, which has these cores. It is stopped when it is dropped; its data go.
+struct Elasticsearch {
+    cores: String,
+}
 
 impl Elasticsearch {
-    fn start(cores: &str) -> anyhow::Result<Self> {
-        ensure!(script(&["taskset", "-c", cores], "start")?.success(), "Elasticsearch does not start");
-        Ok(Elasticsearch)
+    fn start(cores: String) -> anyhow::Result<Self> {
+        let server = Elasticsearch { cores };
+        server.script("start")?;
+        Ok(server)
+    }
+
+    fn script(&self, what: &str) -> anyhow::Result<()> {
+        let script = root().join("scripts/servers/elasticsearch.sh");
+        let folder = target().join("bench").join(format!("elasticsearch-{ELASTICSEARCH_PORT}"));
+        let mut command = Command::new("taskset");
+        command.args(["-c", &self.cores]).arg(script).arg(what).arg(folder);
+        command.env("ES_PORT", ELASTICSEARCH_PORT.to_string()).stdin(Stdio::null());
+        let done = command.status().context("taskset cannot be run")?;
+        ensure!(done.success(), "scripts/servers/elasticsearch.sh {what} fails");
+        Ok(())
     }
 }
 
 impl Drop for Elasticsearch {
     fn drop(&mut self) {
-        let _ = script(&["env"], "clean");
+        let _ = self.script("clean");
     }
-}
-
-/// Its script, run by another command.
-fn script(by: &[&str], what: &str) -> anyhow::Result<std::process::ExitStatus> {
-    let folder = target().join("bench").join(format!("elasticsearch-{ELASTICSEARCH_PORT}"));
-    let mut command = Command::new(by[0]);
-    command.args(&by[1..]).arg(root().join("scripts/servers/elasticsearch.sh")).arg(what).arg(folder);
-    command.env("ES_PORT", ELASTICSEARCH_PORT.to_string()).stdin(Stdio::null());
-    command.status().context("scripts/servers/elasticsearch.sh cannot be run")
 }

@@ -7,58 +7,50 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
-use openssl::hash::MessageDigest;
 use openssl::pkcs12::Pkcs12;
 use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
 use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode};
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use openssl::x509::{X509, X509NameBuilder};
+use openssl::x509::X509;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 
 use super::*;
 use crate::config::{ClientCertificateSettings, Secret};
 use crate::sink::client::Client;
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
 
 struct Identity {
     certificate: X509,
     key: PKey<Private>,
 }
 
-/// An authority where nobody issues it.
-fn identity(name: &str, issuer: Option<&Identity>) -> Identity {
-    let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
-    let mut names = X509NameBuilder::new().unwrap();
-    names.append_entry_by_text("CN", name).unwrap();
-    let names = names.build();
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    let serial = BigNum::from_u32(fastrand::u32(1..)).unwrap().to_asn1_integer().unwrap();
-    builder.set_serial_number(&serial).unwrap();
-    builder.set_subject_name(&names).unwrap();
-    builder.set_issuer_name(issuer.map_or(&names, |issuer| issuer.certificate.subject_name())).unwrap();
-    builder.set_pubkey(&key).unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
-    match issuer {
-        None => builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap(),
-        Some(issuer) => {
-            let context = builder.x509v3_context(Some(&issuer.certificate), None);
-            let address = SubjectAlternativeName::new().ip("127.0.0.1").build(&context).unwrap();
-            builder.append_extension(address).unwrap();
-        }
-    }
-    builder.sign(issuer.map_or(&key, |issuer| &issuer.key), MessageDigest::sha256()).unwrap();
-    Identity { certificate: builder.build(), key }
-}
-
 impl Identity {
+    fn issue(name: &str, authority: &Authority) -> Identity {
+        let (parameters, key) = named(name);
+        let certificate = parameters.signed_by(&key, authority).unwrap();
+        let certificate = X509::from_der(certificate.der()).unwrap();
+        Identity { certificate, key: PKey::private_key_from_der(&key.serialize_der()).unwrap() }
+    }
+
     fn write(&self, path: &Path, password: &str) {
         let mut builder = Pkcs12::builder();
         builder.name("client").pkey(&self.key).cert(&self.certificate);
         std::fs::write(path, builder.build2(password).unwrap().to_der().unwrap()).unwrap();
     }
+}
+
+fn authority() -> Authority {
+    let (mut parameters, key) = named("authority");
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(parameters, key).unwrap()
+}
+
+fn named(name: &str) -> (CertificateParams, KeyPair) {
+    let mut parameters = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    // Its name alone.
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    (parameters, KeyPair::generate().unwrap())
 }
 
 /// Lets in who has a certificate of the authority; notes their names.
@@ -67,12 +59,12 @@ struct Server {
     seen: Arc<Mutex<Vec<String>>>,
 }
 
-fn serve(authority: &Identity) -> Server {
-    let own = identity("server", Some(authority));
+fn serve(authority: &Authority) -> Server {
+    let own = Identity::issue("server", authority);
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
     acceptor.set_private_key(&own.key).unwrap();
     acceptor.set_certificate(&own.certificate).unwrap();
-    acceptor.cert_store_mut().add_cert(authority.certificate.clone()).unwrap();
+    acceptor.cert_store_mut().add_cert(X509::from_der(authority.der()).unwrap()).unwrap();
     acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
     let acceptor = acceptor.build();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -108,10 +100,10 @@ fn answer(acceptor: &SslAcceptor, stream: TcpStream, noted: &Mutex<Vec<String>>)
 async fn a_certificate_lets_us_in_and_another_one_after_it() {
     let folder = std::env::temp_dir().join(format!("tidegate-certificates-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let authority = identity("authority", None);
+    let authority = authority();
     let (ca, file) = (folder.join("ca.pem"), folder.join("client.p12"));
-    std::fs::write(&ca, authority.certificate.to_pem().unwrap()).unwrap();
-    identity("first", Some(&authority)).write(&file, "hunter2");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    Identity::issue("first", &authority).write(&file, "hunter2");
     let server = serve(&authority);
 
     let without = ElasticsearchSettings { ca: Some(ca), ..settings(&server.url) };
@@ -127,7 +119,7 @@ async fn a_certificate_lets_us_in_and_another_one_after_it() {
     let right = ElasticsearchSettings { client_certificate: certificate(password("hunter2")), ..without };
     let client = Client::new(&right).unwrap();
     assert_eq!(client.get("/").await.unwrap().status, 200);
-    identity("second", Some(&authority)).write(&file, "hunter2");
+    Identity::issue("second", &authority).write(&file, "hunter2");
     while server.seen.lock().unwrap().last().map(String::as_str) != Some("second") {
         assert_eq!(client.get("/").await.unwrap().status, 200);
     }
