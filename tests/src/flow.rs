@@ -156,6 +156,11 @@ impl Flow {
         format!("{}-2025.03.{:02}", self.name, self.day.get() + 1)
     }
 
+    /// When the present day begins. A million with each would be read a dozen times without.
+    pub fn day_text(&self) -> String {
+        format!("2025-03-{:02}T00:00:00Z", self.day.get() + 1)
+    }
+
     /// The index of the present day.
     pub fn index(&self) -> Index {
         Index::with_client(self.client.clone(), &self.url, &self.index_name())
@@ -244,9 +249,7 @@ impl Flow {
         self.wait_for_commit();
         let count = self.index().count() as i64;
         assert_eq!(count, self.of_day.get() - self.wrong_of_day(), "documents of day {}", self.day.get());
-        // Of this day alone: a million with each would be read a dozen times.
-        let from = format!("2025-03-{:02}T00:00:00Z", self.day.get() + 1);
-        let found = assert_adds_up(&self.pipeline, &["--from", &from]);
+        let found = assert_adds_up(&self.pipeline, &["--from", &self.day_text()]);
         assert!(found["outputs"][0]["all"]["records"].as_i64() >= Some(self.of_day.get()), "{found:#}");
         self.day.set(self.day.get() + 1);
         self.of_day.set(0);

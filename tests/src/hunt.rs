@@ -53,6 +53,7 @@ impl Hunt {
             "KAFKA_USER",
             "PLUGIN",
             "INDEX",
+            "SECOND_INDEX",
             "ANY",
         ] {
             hunt.plant(name);

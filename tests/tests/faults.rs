@@ -143,7 +143,7 @@ fn deleted(flow: &mut Flow) {
     flow.index().delete();
     flow.produce(flow.documents() / 2);
     flow.wait_for_commit();
-    let (found, code) = reconcile(flow.pipeline(), &[]);
+    let (found, code) = reconcile(flow.pipeline(), &["--from", &flow.day_text()]);
     assert_eq!(code, DIFFERENCES, "{found}");
     flow.stop();
     let (said, code) = ask(&["rewind", flow.pipeline_text(), "--to", "earliest"]);

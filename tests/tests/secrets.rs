@@ -52,15 +52,20 @@ fn a_pipeline_that_runs_shows_none() {
         [[transform]]
         plugin = "mark.wasm"
         settings = {{ mark = "one", reject = 7 }}
-        [sink.elasticsearch]
+        [sink.search]
         urls = ["{url}"]
         auth = {{ user = "elastic", password = {{ file = "index" }} }}
+        [sink.tallies]
+        urls = ["{url}"]
+        auth = {{ api_key = "${{SECOND_INDEX}}" }}
         [[output]]
         name = "all"
         index = "all"
+        sink = "search"
         [[output]]
         name = "tallies"
         index = "tallies"
+        sink = "tallies"
         [output.aggregate]
         plugin = "tally.wasm"
         group_by = ["g"]
@@ -245,6 +250,8 @@ fn a_pipeline_file_that_is_wrong_shows_none() {
         (more("[limits]\nmemory = \"${ANY}\""), "memory"),
         (Pieces { urls: "http://elastic:${ANY}@index:9200", ..on(&brokers) }, "do not belong into the address"),
         (Pieces { output: "id = \"${ANY}\"\noperation = \"${ANY}\"", ..on(&brokers) }, "operation"),
+        (Pieces { output: "sink = \"${SECOND_INDEX}\"", ..on(&brokers) }, "sink"),
+        (more("[sink.second]\nurls = [\"http://127.0.0.1:1\"]\nauth = { bearer = [\"${SECOND_INDEX}\"] }"), "must be"),
     ];
     // What stands in the file itself.
     let wrong = [
@@ -304,6 +311,9 @@ fn servers_that_are_away_or_refuse_us_show_none() {
     ] {
         cases.push((Pieces { urls: &refusing_index, sink, ..on(&brokers) }, "401"));
     }
+    let more = format!("[sink.second]\nurls = [\"{refusing_index}\"]\nauth = {{ api_key = \"${{SECOND_INDEX}}\" }}");
+    let output = "sink = \"second\"";
+    cases.push((Pieces { output, more: &more, ..on(&brokers) }, "401"));
     // TLS with somebody who does not speak it.
     let plain = refusing_index.replace("http:", "https:");
     cases.push((Pieces { urls: &plain, ..on(&brokers) }, "error"));
