@@ -23,6 +23,7 @@ pub use audit::AuditSettings;
 pub use checkpoint::{CheckpointSettings, Copies};
 pub use code_cache::code_cache;
 pub use error::{ConfigError, ConfigErrors, Place};
+pub(crate) use load::plugins_of;
 pub use load::{Environment, Places};
 pub use output::{
     AggregateSettings, EmitSettings, IdSettings, IndexPart, IndexPattern, OnLate, OutputSettings, Tombstones,

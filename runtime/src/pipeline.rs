@@ -53,7 +53,7 @@ pub use document::{
 pub use error::PipelineError;
 pub use explain::{SourceWatermark, WatermarkReport, explain_watermark};
 pub use handle::Handle;
-pub(crate) use probe::index_names;
+pub(crate) use probe::written;
 pub use reconcile::{
     Counts as RecordCounts, Difference, LetterCounts, OutputAccount, PartitionScope, Reconcile, Reconciled, Why,
     WindowCounts, reconcile,

@@ -33,12 +33,13 @@ pub mod dead_letter;
 pub mod stand_in;
 
 pub use batches::Done;
+pub use client::check_settings;
 pub use counters::SinkCounters;
 pub use dead_letter::{DeadLetters, GivenUpBy, LatePart, Letter, Subject};
 pub use documents::documents;
 pub use lookup::{Lookup, Present, Wanted};
 pub use merged::merged;
-pub use probe::{IndexReport, IndexState, ProbeReport, Product, install_template, probe};
+pub use probe::{IndexReport, IndexState, ProbeReport, Product, Written, install_template, probe};
 
 use client::Client;
 use counters::Shared;
@@ -140,6 +141,8 @@ pub enum SinkError {
          its certificate is not one of a public authority?"
     )]
     Unreachable { urls: String, error: String },
+    #[error("the index is Elasticsearch version=`{version}`, which takes no bulk requests as they are now: 7 to 9 do")]
+    TooOld { version: String },
     #[error("the index does not take the template name=`{name}`: {error}")]
     Template { name: String, error: String },
     #[error("the index does not let us in status=`{status}`: {error}; look at auth")]
@@ -160,6 +163,7 @@ impl HasKind for SinkError {
             | SinkError::Credential { .. }
             | SinkError::Secret(_)
             | SinkError::Client(_)
+            | SinkError::TooOld { .. }
             | SinkError::Template { .. }
             | SinkError::Answer { .. } => ErrorKind::Config,
             SinkError::Unreachable { .. } | SinkError::Unauthorised { .. } => ErrorKind::Unavailable,

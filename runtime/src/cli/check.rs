@@ -6,6 +6,7 @@ mod memory;
 mod online;
 mod rules;
 mod sample;
+mod sinks;
 mod stores;
 mod way;
 
@@ -88,6 +89,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<Checked> {
     problems.extend(found.errors.into_iter().map(Problem::config));
     let (memory, crowded) = memory::check(&settings, &plugins, &places);
     problems.extend(crowded);
+    problems.extend(sinks::check(&settings, &places, args.online));
     if problems.is_empty() {
         // What the rules above do not know, the plan of a running pipeline does.
         if let Err(error) = Plan::new(&settings, &plugins.describe(), Topology::default()) {

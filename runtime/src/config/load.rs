@@ -157,7 +157,7 @@ fn pipeline<'a>(reader: &'a Reader<'a>, table: &'a DeTable<'a>, plugins: Option<
     Some(settings)
 }
 
-fn plugins_of(settings: &mut PipelineSettings) -> impl Iterator<Item = &mut PluginSettings> {
+pub(crate) fn plugins_of(settings: &mut PipelineSettings) -> impl Iterator<Item = &mut PluginSettings> {
     let outputs = settings.outputs.iter_mut().flat_map(|output| {
         let aggregate = output.aggregate.as_mut().map(|aggregate| &mut aggregate.plugin);
         output.transforms.iter_mut().map(|transform| &mut transform.plugin).chain(aggregate)

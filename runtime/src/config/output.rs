@@ -13,7 +13,7 @@ pub struct OutputSettings {
     /// Value: a name that no other output has. Required.
     pub name: String,
     /// Text with `{field}` and `{event_time:%Y.%m}` in it, or, with an aggregate, `{window_start:%Y.%m}`: functions of
-    /// the input only. Formats are strftime's, in UTC.
+    /// the input only. Formats are strftime's, in UTC. `{+yyyy.MM.dd}`, as Logstash has it, is either of the two times.
     /// Value: an index name after Elasticsearch's rules. Required.
     pub index: IndexPattern,
     /// The cluster that it goes to: the name of a table under `sink`.
@@ -39,7 +39,7 @@ pub struct OutputSettings {
     /// output, in place of one with that name.
     /// Value: a path, seen from the pipeline file. Default: none, nothing is installed.
     pub template: Option<PathBuf>,
-    /// The index's own ingest pipeline that documents go through.
+    /// The index's own ingest pipeline that documents go through. Not supported with an update, where the index leaves it out.
     /// Value: its name. Default: none, or what the index is set to.
     pub pipeline: Option<String>,
     /// What a record without a value does. `skip`: nothing, it is counted. `delete`: it deletes the document that its key names, as

@@ -45,6 +45,8 @@ pub enum OnTrap {
 pub enum OnBreaker {
     Stop,
     Stall,
+    /// In a replay, where all that comes has broken before.
+    GoOn,
 }
 
 /// Without the settings, in which a secret may be.

@@ -40,6 +40,8 @@ impl Credential {
         match self {
             Credential::Fixed(secret) => Ok(secret.clone()),
             Credential::File(path) => match text_of(path) {
+                // As it is for a moment while somebody writes it.
+                Ok(text) if text.is_empty() => Err(io::Error::other(format!("file=`{}`: it is empty", path.display()))),
                 Ok(text) => Ok(Secret(text)),
                 Err(error) => Err(io::Error::new(error.kind(), format!("file=`{}`: {error}", path.display()))),
             },

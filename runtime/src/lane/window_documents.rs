@@ -4,7 +4,7 @@ use crate::config::TimestampUnit;
 use crate::decode::column_of_json;
 use crate::plugin::Aggregate;
 use crate::record::{
-    Batch, Column, DocumentBatch, EventTime, Partition, Reason, RejectedDocument, Rejection, Slices, Values,
+    Batch, Column, DocumentBatch, EventTime, Partition, Reason, ReasonKind, RejectedDocument, Rejection, Slices, Values,
 };
 use crate::window::Window;
 
@@ -27,8 +27,8 @@ pub(super) struct Due<'a> {
     pub versions: Vec<u64>,
 }
 
-/// Appends the documents of these groups; a state that the aggregate rejects, or that is not whole, comes back as a document
-/// refused.
+/// Appends the documents of these groups; a state that the aggregate rejects, or that is not whole, and a window whose index cannot
+/// be named, come back as a document refused.
 pub(super) fn emit(
     output: &OutputPlan,
     plan: &AggregatePlan,
@@ -47,9 +47,7 @@ pub(super) fn emit(
         emitted.rejected.retain(|one| !due.broken.iter().any(|broken| broken.row == one.row));
         emitted.rejected.extend(due.broken.iter().cloned());
     }
-    let mut index = |group: usize| {
-        output.index.name(&Batch::default(), 0, due.windows[group].start, names).map_err(LaneError::Plan)
-    };
+    let mut index = |group: usize| output.index.name(&Batch::default(), 0, due.windows[group].start, names);
 
     let mut rejected_rows: Vec<u32> = emitted.rejected.iter().map(|rejection| rejection.row).collect();
     rejected_rows.sort_unstable();
@@ -66,12 +64,16 @@ pub(super) fn emit(
         ordinal = if row > 0 && rows[row - 1] == *group { ordinal + 1 } else { 0 };
         let group = *group as usize;
         body.clear();
-        if let Err(reason) = plan.composer.write(&columns, row, &mut body) {
-            refused.push((group, reason));
-            continue;
-        }
+        let named = index(group).map_err(|message| Reason::new(ReasonKind::Document, message));
+        let index = match plan.composer.write(&columns, row, &mut body).and(named) {
+            Ok(index) => index,
+            Err(reason) => {
+                refused.push((group, reason));
+                continue;
+            }
+        };
         id::window_id(&output.name, plan.named(due.windows[group]), due.of, due.keys[group], ordinal, &mut id_text);
-        documents.push(&index(group)?, &id_text, due.versions[group], |bytes| bytes.extend_from_slice(&body));
+        documents.push(&index, &id_text, due.versions[group], |bytes| bytes.extend_from_slice(&body));
     }
     let rejections = emitted.rejected.into_iter();
     refused.extend(rejections.map(|one| (one.row as usize, one.reason)));
@@ -82,22 +84,24 @@ pub(super) fn emit(
         if plan.own_composer.write(&own, group, &mut body).is_err() {
             body.clear(); // a group's own fields are JSON already
         }
-        let (status, error_type) = (None, String::new());
-        let index = index(group)?.to_string();
+        let (status, attempts, error_type) = (None, 0, String::new());
+        // Empty where none can be named.
+        let index = index(group).map_or_else(|_| String::new(), |index| index.to_string());
         let version = Some(due.versions[group]);
-        Ok(RejectedDocument {
+        RejectedDocument {
             row: 0,
             reason,
             status,
+            attempts,
             error_type,
             index,
             id: id_text.clone(),
             version,
             body,
             is_dropped: false,
-        })
+        }
     };
-    refused.into_iter().map(letter).collect()
+    Ok(refused.into_iter().map(letter).collect())
 }
 
 /// What the host writes into each document: the group's fields as JSON, then the window's start and end.
@@ -147,5 +151,78 @@ fn json_of(column: &Column, row: usize) -> Option<Vec<u8>> {
         Values::Slices(json) => Some(json.get(row).to_vec()),
         Values::Integers(micros) => Some(micros[row].to_string().into_bytes()),
         Values::Presence | Values::Booleans(_) | Values::Floats(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::PipelineSettings;
+    use crate::lane::{Components, Described, OutputComponents, Plan, StateDescription, Topology};
+    use crate::plugin::CallError;
+    use crate::record::{Accumulated, Output, StateSchema};
+
+    /// Adds nothing to what the host writes.
+    struct Nothing;
+
+    impl Aggregate for Nothing {
+        fn accumulate(&mut self, _: &Slices, _: &[u32], _: &Batch) -> Result<Accumulated, CallError> {
+            unreachable!("windows have ended")
+        }
+
+        fn merge(&mut self, _: &Slices, _: &Slices) -> Result<Accumulated, CallError> {
+            unreachable!("windows have ended")
+        }
+
+        fn emit(&mut self, _: &Slices, _: &Batch) -> Result<Output, CallError> {
+            Ok(Output::default())
+        }
+
+        fn migrate(&mut self, _: &StateSchema, _: &Slices) -> Result<Result<Slices, String>, CallError> {
+            unreachable!("windows have ended")
+        }
+    }
+
+    fn plan(index: &str) -> Plan {
+        let file = format!(
+            "name = \"p\"\n[source.kafka]\nbrokers = \"b\"\ntopics = [\"t\"]\n[watermark]\nout_of_order = \"1m\"\n\
+             [sink.elasticsearch]\nurls = [\"http://e\"]\n[[output]]\nname = \"counts\"\nindex = \"{index}\"\n\
+             [output.aggregate]\nplugin = \"count.wasm\"\nwindow = {{ tumbling = \"1m\" }}"
+        );
+        let parsed = PipelineSettings::parse(&file, Path::new("p.toml"), &|_| None, None);
+        let (settings, _) = parsed.unwrap_or_else(|errors| panic!("{errors}"));
+        let schema = StateSchema { name: "count".to_owned(), version: 1 };
+        let state = Some(StateDescription { schema, emit_reads: Vec::new() });
+        let aggregate = Some(Described { state, ..Described::default() });
+        let outputs = vec![OutputComponents { transforms: Vec::new(), aggregate }];
+        let components = Components { transforms: Vec::new(), outputs };
+        Plan::new(&settings, &components, Topology::default()).expect("a plan")
+    }
+
+    /// Seconds since 1970 have a sign before it, and no index's name begins with one.
+    #[test]
+    fn a_window_whose_index_cannot_be_named_is_refused_and_the_others_are_written() {
+        let plan = plan("{window_start:%s}-counts");
+        let output = &plan.outputs[0];
+        let aggregate = output.aggregate.as_ref().expect("it has one");
+        let due = Due {
+            windows: [-60_000_000, 0].map(|start| aggregate.windows.starting_at(EventTime::from_micros(start))).into(),
+            of: None,
+            keys: vec![&b""[..], b""],
+            states: [b"a", b"b"].into_iter().collect(),
+            broken: Vec::new(),
+            versions: vec![7, 8],
+        };
+        let mut documents = DocumentBatch::default();
+        let refused = emit(output, aggregate, &due, &mut Nothing, &mut NameCache::default(), &mut documents);
+        let refused = refused.expect("nothing stops the lane");
+        let written: Vec<_> = documents.iter().map(|document| (document.index, document.version)).collect();
+        assert_eq!(written, [("0-counts", Some(8))]);
+        let [one] = refused.as_slice() else { panic!("{refused:?}") };
+        assert_eq!((one.reason.kind, one.index.as_str(), one.version), (ReasonKind::Document, "", Some(7)));
+        assert!(one.reason.message.contains("name=`-60-counts`"), "{}", one.reason.message);
+        assert!(!one.body.is_empty() && one.id.starts_with("counts:"), "{one:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use super::lookups::Lookups;
 use super::positions::ask_store;
 use super::reconcile::Scope;
-use super::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, index_names};
+use super::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, written};
 use crate::checkpoint::Place;
 use crate::config::{OutputSettings, PipelineSettings};
 use crate::lane::id::revision_and_offset;
@@ -111,7 +111,10 @@ impl<'a> Explaining<'a> {
                     let wanted = [(sink, Wanted { index, id, routing: None })];
                     found.extend(lookups.get(&wanted, true)?.into_iter().flatten());
                 }
-                None => found.extend(lookups.find(sink, &index_names(&outputs), id)?),
+                None => {
+                    let names: Vec<String> = written(&outputs).into_keys().collect();
+                    found.extend(lookups.find(sink, &names, id)?);
+                }
             }
         }
         let by_offset = match id_of {

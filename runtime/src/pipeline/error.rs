@@ -43,6 +43,10 @@ pub enum PipelineError {
     Rewind(String),
     #[error("{0}")]
     DeadLetters(String),
+    #[error(
+        "start=`latest`: nobody knows any more where the group began; say from when by --from, such as --from 2026-01-31T00:00:00Z"
+    )]
+    From,
     #[error("the pipeline file has no such output: output=`{output}`; there are: {known}")]
     UnknownOutput { output: String, known: String },
     #[error(
@@ -81,7 +85,8 @@ impl HasKind for PipelineError {
             | PipelineError::Windows { .. }
             | PipelineError::Rewind(_)
             | PipelineError::UnknownOutput { .. }
-            | PipelineError::DeadLetters(_) => ErrorKind::Config,
+            | PipelineError::DeadLetters(_)
+            | PipelineError::From => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
             PipelineError::Checkpoint { error, .. } | PipelineError::Store(error) => error.kind(),
             PipelineError::Write(error) => error.kind(),

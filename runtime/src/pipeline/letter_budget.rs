@@ -25,7 +25,7 @@ impl LetterBudget {
         LetterBudget { percent_max, run_max, span: Counts::default(), well: Counts::default() }
     }
 
-    /// What there is to say when there are too many.
+    /// What there is to say when there are too many; `now`: [what is judged](super::Snapshot::judged).
     pub fn exceeded(&mut self, now: &Counts) -> Option<PipelineError> {
         let others = |counts: &Counts| counts.tally.records.saturating_sub(counts.dead_letters());
         if others(now) > others(&self.well) {
@@ -36,8 +36,8 @@ impl LetterBudget {
             let bound = format!("run_max=`{max}`");
             return Some(too_many(&self.well, now, bound));
         }
-        let (records, letters) =
-            (now.tally.records - self.span.tally.records, now.dead_letters() - self.span.dead_letters());
+        let records = now.tally.records.saturating_sub(self.span.tally.records);
+        let letters = now.dead_letters() - self.span.dead_letters();
         if records < SPAN {
             return None;
         }
@@ -55,7 +55,7 @@ fn too_many(before: &Counts, now: &Counts, bound: String) -> PipelineError {
     let reasons: Vec<String> = reasons.into_iter().map(|(letters, reason)| format!("{reason} {letters}")).collect();
     PipelineError::TooManyDeadLetters {
         letters: now.dead_letters() - before.dead_letters(),
-        records: now.tally.records - before.tally.records,
+        records: now.tally.records.saturating_sub(before.tally.records),
         reasons: reasons.join(", "),
         bound,
     }
@@ -64,6 +64,7 @@ fn too_many(before: &Counts, now: &Counts, bound: String) -> PipelineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::{SinkSnapshot, Snapshot};
 
     fn counts(records: u64, json: u64, sink: u64) -> Counts {
         let mut counts = Counts::default();
@@ -94,6 +95,23 @@ mod tests {
         assert!(budget.exceeded(&counts(200, 98, 0)).is_none(), "others came between them");
         assert!(budget.exceeded(&counts(247, 145, 0)).is_none());
         assert!(budget.exceeded(&counts(248, 146, 2)).is_some());
+    }
+
+    #[test]
+    fn records_count_when_the_index_has_answered() {
+        let mut budget = bounded(Some(20), Some(1_000));
+        let look = |records: u64, settled: u64, refused: u64| {
+            let mut counts = counts(records, 0, refused);
+            counts.tally.documents = records;
+            let sinks = vec![SinkSnapshot { settled, ..SinkSnapshot::default() }];
+            Snapshot { counts, sinks, ..Snapshot::default() }.judged()
+        };
+        assert!(budget.exceeded(&look(20_000, 0, 0)).is_none());
+        assert!(budget.exceeded(&look(20_000, 9_000, 1_000)).is_none(), "others were between them");
+        assert!(budget.exceeded(&look(20_000, 18_000, 2_000)).is_none(), "one in ten");
+        assert!(budget.exceeded(&look(25_000, 18_000, 2_000)).is_none(), "nothing is known of these");
+        let said = budget.exceeded(&look(25_000, 18_000, 7_000)).expect("all of them").to_string();
+        assert!(said.contains("letters=`5000`"), "{said}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::isolate::{Attempt, Served, isolate};
 use super::live::{Interface, Live};
 use super::pace::{Pace, Place};
 use super::{CallError, Plugin, PluginError};
-use crate::config::OnTrap;
+use crate::config::{OnBreaker, OnTrap};
 
 /// How many records the breaker looks at before it judges.
 const BREAKER_ROWS: u64 = 1000;
@@ -139,7 +139,7 @@ impl<G: Interface> Caller<G> {
         let (total, before, on_breaker) = (self.rows + u64::from(rows), self.broken, self.plugin.on_breaker());
         let hopeless = |broken: usize, last: &CallError| {
             let broken = before + broken as u64;
-            let certain = total >= BREAKER_ROWS && broken * 2 > total;
+            let certain = total >= BREAKER_ROWS && broken * 2 > total && on_breaker != OnBreaker::GoOn;
             certain.then(|| CallError::Failing { broken, rows: total, last: last.to_string(), on_breaker })
         };
         let served = isolate(rows, pace, |rows, time| attempt(self, rows, time), hopeless)?;
@@ -160,7 +160,7 @@ impl<G: Interface> Caller<G> {
             return Ok(());
         }
         let (rows, broken) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.broken));
-        if broken * 2 > rows {
+        if broken * 2 > rows && self.plugin.on_breaker() != OnBreaker::GoOn {
             let (last, on_breaker) = (std::mem::take(&mut self.last), self.plugin.on_breaker());
             return Err(CallError::Failing { broken, rows, last, on_breaker });
         }

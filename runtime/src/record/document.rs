@@ -144,6 +144,8 @@ pub struct RejectedDocument {
     pub reason: Reason,
     /// HTTP status of the answer; none where it was refused before it was sent.
     pub status: Option<u16>,
+    /// How often it was sent.
+    pub attempts: u16,
     /// The index's word for the error; empty where it gave none.
     pub error_type: String,
     pub index: String,

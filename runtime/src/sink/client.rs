@@ -46,6 +46,11 @@ pub(crate) enum BrokenKind {
     Other,
 }
 
+/// What can be known of a cluster's settings without asking it: addresses, files of certificates, secrets.
+pub fn check_settings(settings: &ElasticsearchSettings) -> Result<(), SinkError> {
+    Client::new(settings).map(drop)
+}
+
 impl Client {
     pub fn new(settings: &ElasticsearchSettings) -> Result<Self, SinkError> {
         let connection = Arc::new(CurrentConnection::new(settings)?);

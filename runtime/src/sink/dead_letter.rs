@@ -33,6 +33,8 @@ pub const TRANSFORM: &str = "tidegate-transform";
 pub const TIMESTAMP: &str = "tidegate-timestamp";
 /// The index's answer.
 pub const STATUS: &str = "tidegate-status";
+/// How often the document was sent.
+pub const ATTEMPTS: &str = "tidegate-attempts";
 pub const ERROR_TYPE: &str = "tidegate-error-type";
 pub const INDEX: &str = "tidegate-index";
 pub const ID: &str = "tidegate-id";
@@ -214,6 +216,9 @@ fn refusal(headers: &mut Vec<(String, Option<Vec<u8>>)>, rejected: &RejectedDocu
     if let Some(status) = rejected.status {
         add(headers, STATUS, status.to_string());
     }
+    if rejected.attempts > 0 {
+        add(headers, ATTEMPTS, rejected.attempts.to_string());
+    }
     if !rejected.error_type.is_empty() {
         add(headers, ERROR_TYPE, &*rejected.error_type);
     }
@@ -257,6 +262,7 @@ mod tests {
             row: 0,
             reason: Reason::new(ReasonKind::Sink, "no number"),
             status: Some(400),
+            attempts: 3,
             error_type: "document_parsing_exception".into(),
             index: "counts-1".into(),
             id: "counts/a".into(),
@@ -334,6 +340,7 @@ mod tests {
             [
                 "tidegate-revision: 0",
                 "tidegate-status: 400",
+                "tidegate-attempts: 3",
                 "tidegate-error-type: document_parsing_exception",
                 "tidegate-index: counts-1",
                 "tidegate-id: counts/a",

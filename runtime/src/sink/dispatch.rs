@@ -262,6 +262,7 @@ fn refused_unsent(row: u32, document: &Document<'_>, why: String) -> RejectedDoc
         row,
         reason: Reason::new(ReasonKind::Sink, why),
         status: None,
+        attempts: 0,
         error_type: String::new(),
         index: document.index.into(),
         id: document.id.into(),

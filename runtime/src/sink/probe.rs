@@ -2,13 +2,15 @@
 //! It changes nothing.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::SinkError;
 use super::answer::{read_error, said};
-use super::client::{Client, Reply};
+use super::client::{Broken, Client, Reply};
 use crate::config::ElasticsearchSettings;
 
 mod looks;
@@ -51,24 +53,52 @@ pub enum IndexState {
     Missing,
     /// We may not ask.
     Unknown,
+    /// No node has an answer that is understood.
+    Unanswered,
+}
+
+/// What is written to a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written {
+    /// Documents are created, and nothing else is done with them.
+    pub created: bool,
+    /// Where there is no index template yet, one is installed at the start.
+    pub template: bool,
 }
 
 /// Asks the index about itself and about `indices`: names, with `*` for what is different from document to document.
-pub async fn probe(settings: &ElasticsearchSettings, indices: &[String]) -> Result<ProbeReport, SinkError> {
+pub async fn probe(
+    settings: &ElasticsearchSettings,
+    indices: &BTreeMap<String, Written>,
+) -> Result<ProbeReport, SinkError> {
     let client = Client::new(settings)?;
     let (product, version) = identify(&client, settings).await?;
-    let mut report = ProbeReport { product, version: version.clone(), indices: Vec::new(), warnings: Vec::new() };
-    if product == Product::Unknown {
-        report.warnings.push("the server says neither that it is Elasticsearch nor OpenSearch".into());
+    if product == Product::Elasticsearch
+        && let Some(version) = version.as_ref().filter(|version| major(version).is_some_and(|major| major < 7))
+    {
+        return Err(SinkError::TooOld { version: version.clone() });
     }
-    report.warnings.extend(version.as_deref().and_then(|version| unknown_version(product, version)));
+    let mut report = ProbeReport { product, version: version.clone(), indices: Vec::new(), warnings: Vec::new() };
+    report.warnings.extend(match (product, version.as_deref()) {
+        (Product::Unknown, Some(_)) => Some("the server says neither that it is Elasticsearch nor OpenSearch".into()),
+        (Product::Unknown, None) => Some("we may not ask whether the server is Elasticsearch or OpenSearch".into()),
+        (product, version) => version.and_then(|version| unknown_version(product, version)),
+    });
     let mut looks = Looks::new(&client, settings);
-    for name in indices {
-        let state = looks.at(name).await;
+    for (name, written) in indices {
+        let state = looks.at(name, *written).await;
+        if state == IndexState::Unanswered {
+            let what = "how it is set is not known: no node gives an answer that is understood";
+            report.warnings.push(format!("index=`{name}`: {what}"));
+        }
         report.indices.push(IndexReport { name: name.clone(), state });
     }
     report.warnings.extend(looks.warnings());
     Ok(report)
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
 }
 
 /// Major versions whose answers to bulk requests are known here.
@@ -78,15 +108,14 @@ fn unknown_version(product: Product, version: &str) -> Option<String> {
         Product::OpenSearch => 1..=3,
         Product::Unknown => return None,
     };
-    let major = version.split('.').next().and_then(|major| major.parse().ok());
-    let is_known = major.is_some_and(|major: u32| known.contains(&major));
+    let is_known = major(version).is_some_and(|major| known.contains(&major));
     (!is_known).then(|| {
         let (first, last) = (known.start(), known.end());
         format!("version=`{version}` of the index is none that is known here: {first} to {last} are; its answers may mean something else")
     })
 }
 
-/// The first node that answers; `GET /` comes last, because some servers do not have it.
+/// `GET /` comes last, because some servers do not have it.
 async fn identify(client: &Client, settings: &ElasticsearchSettings) -> Result<(Product, Option<String>), SinkError> {
     #[derive(Deserialize)]
     struct Nodes {
@@ -99,6 +128,8 @@ async fn identify(client: &Client, settings: &ElasticsearchSettings) -> Result<(
     #[derive(Deserialize)]
     struct Root {
         version: RootVersion,
+        #[serde(default)]
+        tagline: String,
     }
     #[derive(Deserialize)]
     struct RootVersion {
@@ -106,45 +137,49 @@ async fn identify(client: &Client, settings: &ElasticsearchSettings) -> Result<(
         #[serde(default)]
         distribution: String,
     }
-    let reply = first_reply(client, settings).await?;
-    let version = json(&reply).and_then(|it: Nodes| it.nodes.into_values().next()).map(|node| node.version);
+    let reply = of_any(settings, || client.get("_nodes/_local?filter_path=nodes.*.version")).await?;
+    // Who may not look at nodes is let in all the same: the index says so in its own words, and a proxy does not.
+    let is_forbidden = reply.status == 403 && (reply.is_elasticsearch || read_error(&reply.body).is_some());
+    if reply.status == 401 || reply.status == 403 && !is_forbidden {
+        return Err(SinkError::Unauthorised { status: reply.status, error: words(&reply) });
+    }
+    let of_node = json(&reply).and_then(|it: Nodes| it.nodes.into_values().next()).map(|node| node.version);
     if reply.is_elasticsearch {
-        return Ok((Product::Elasticsearch, version));
+        return Ok((Product::Elasticsearch, of_node));
     }
-    let root = client.get("").await.ok().as_ref().and_then(json::<Root>);
-    match root {
-        Some(Root { version }) if version.distribution == "opensearch" => {
-            Ok((Product::OpenSearch, Some(version.number)))
-        }
-        // Before 7.14 Elasticsearch did not name itself in a header.
-        Some(Root { version }) if version.number.starts_with("7.") => {
-            Ok((Product::Elasticsearch, Some(version.number)))
-        }
-        Some(_) | None if version.is_some() => Ok((Product::Unknown, version)),
-        Some(_) | None => Err(SinkError::Answer { status: reply.status, error: words(&reply) }),
-    }
+    let root = of_any(settings, || client.get("")).await.ok().as_ref().and_then(json::<Root>);
+    let Some(Root { version: RootVersion { number, distribution }, tagline }) = root else {
+        return match of_node {
+            None if !is_forbidden => Err(SinkError::Answer { status: reply.status, error: words(&reply) }),
+            of_node => Ok((Product::Unknown, of_node)),
+        };
+    };
+    let product = if distribution == "opensearch" || tagline.contains("OpenSearch") {
+        Product::OpenSearch
+    // Before 7.14 Elasticsearch did not name itself in a header, which a proxy may take away as well.
+    } else if tagline == "You Know, for Search" || number.starts_with("7.") {
+        Product::Elasticsearch
+    } else {
+        Product::Unknown
+    };
+    // OpenSearch can be told to say there that it is 7.10.2.
+    Ok((product, Some(of_node.unwrap_or(number))))
 }
 
-async fn first_reply(client: &Client, settings: &ElasticsearchSettings) -> Result<Reply, SinkError> {
-    let unreachable = |error: String| SinkError::Unreachable { urls: settings.urls.join(", "), error };
-    let mut last = String::new();
+/// What a node says; each time that we ask, it is another one. All are asked in their turn, until one of them has an answer.
+async fn of_any<F: Future<Output = Result<Reply, Broken>>>(
+    settings: &ElasticsearchSettings,
+    ask: impl Fn() -> F,
+) -> Result<Reply, SinkError> {
+    let mut error = String::new();
     for _ in &settings.urls {
-        match client.get("_nodes/_local?filter_path=nodes.*.version").await {
-            Ok(reply) => {
-                return match reply.status {
-                    401 => Err(SinkError::Unauthorised { status: 401, error: words(&reply) }),
-                    // Let in, but not allowed to look at nodes: only Elasticsearch itself says so.
-                    403 if !reply.is_elasticsearch && read_error(&reply.body).is_none() => {
-                        Err(SinkError::Unauthorised { status: 403, error: words(&reply) })
-                    }
-                    429 | 500..=599 => Err(unreachable(words(&reply))),
-                    _ => Ok(reply),
-                };
-            }
-            Err(broken) => last = broken.message,
+        match ask().await {
+            Ok(reply) if matches!(reply.status, 429 | 500..=599) => error = words(&reply),
+            Ok(reply) => return Ok(reply),
+            Err(broken) => error = broken.message,
         }
     }
-    Err(unreachable(last))
+    Err(SinkError::Unreachable { urls: settings.urls.join(", "), error })
 }
 
 fn json<T: DeserializeOwned>(reply: &Reply) -> Option<T> {
@@ -164,27 +199,14 @@ pub async fn install_template(
 ) -> Result<(), SinkError> {
     let client = Client::new(settings)?;
     let path = format!("_index_template/{}", looks::encode(name));
-    let unreachable = |error: String| SinkError::Unreachable { urls: settings.urls.join(", "), error };
-    let reply = client.put(&path, template.into()).await.map_err(|broken| unreachable(broken.message))?;
+    let template = Bytes::from(template);
+    let reply = of_any(settings, || client.put(&path, template.clone())).await?;
     match reply.status {
         200..=299 => Ok(()),
         401 | 403 => Err(SinkError::Unauthorised { status: reply.status, error: words(&reply) }),
-        429 | 500..=599 => Err(unreachable(words(&reply))),
         _ => Err(SinkError::Template { name: name.to_owned(), error: words(&reply) }),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_versions_that_are_not_known_are_spoken_of() {
-        let unknown = |product, version| unknown_version(product, version).is_some();
-        let known =
-            [(Product::Elasticsearch, "7.17.9"), (Product::Elasticsearch, "9.2.0"), (Product::OpenSearch, "2.19.1")];
-        assert!(known.into_iter().all(|(product, version)| !unknown(product, version)));
-        let others = [(Product::Elasticsearch, "6.8.0"), (Product::OpenSearch, "4.0.0"), (Product::Elasticsearch, "x")];
-        assert!(others.into_iter().all(|(product, version)| unknown(product, version)));
-    }
-}
+mod tests;

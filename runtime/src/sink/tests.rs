@@ -19,7 +19,7 @@ mod names;
 
 use faulty::{Asked, Faulty, Reaction};
 
-fn settings(url: &str) -> ElasticsearchSettings {
+pub(super) fn settings(url: &str) -> ElasticsearchSettings {
     ElasticsearchSettings {
         name: "elasticsearch".to_owned(),
         urls: vec![url.into()],

@@ -75,6 +75,8 @@ pub(super) fn admin(kafka: &KafkaSettings) -> ClientConfig {
 /// For a member of the group. `fetch_bytes` bounds what the client reads ahead.
 pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> ClientConfig {
     let mut config = base(kafka);
+    // The client wants to fetch no less than the largest message, which the user may set.
+    let message_bytes = config.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or_default();
     config
         .set("group.id", &kafka.group)
         .set("group.protocol", "classic")
@@ -89,7 +91,7 @@ pub(super) fn consumer(kafka: &KafkaSettings, fetch_bytes: usize) -> ClientConfi
         .set("fetch.queue.backoff.ms", "10")
         .set("queued.min.messages", "100000")
         .set("queued.max.messages.kbytes", (fetch_bytes / 1024).max(1).to_string())
-        .set("fetch.max.bytes", fetch_bytes.max(FETCH_BYTES_MIN).to_string())
+        .set("fetch.max.bytes", fetch_bytes.max(FETCH_BYTES_MIN).max(message_bytes).to_string())
         .set("statistics.interval.ms", "5000")
         .set("allow.auto.create.topics", "false");
     if let Some(instance) = &kafka.instance {
@@ -214,6 +216,8 @@ mod tests {
         let instance = KafkaSettings { instance: Some("one".to_owned()), ..kafka("none", "") };
         assert_eq!(consumer(&instance, 1 << 20).get("group.instance.id"), Some("one"));
         assert_eq!(config.get("group.instance.id"), None);
+        let large = consumer(&kafka("message.max.bytes", "10000000"), 1 << 20);
+        assert_eq!(large.get("fetch.max.bytes"), Some("10000000"), "the client takes no less");
         let owned = |key: &&str| !matches!(*key, "linger.ms" | "message.max.bytes" | "compression.type" | "none");
         let empty = kafka("none", "");
         for config in [consumer(&empty, 1 << 20), producer(&empty, 1 << 20, false)] {

@@ -5,7 +5,7 @@ use super::{Problem, stores};
 use crate::cli::columns::{Columns, count};
 use crate::config::{ElasticsearchSettings, OnDataLoss, PipelineSettings, Places, Start, show_duration};
 use crate::lane::Plan;
-use crate::pipeline::index_names;
+use crate::pipeline::written;
 use crate::record::{ErrorKind, EventTime, HasKind, Offset, Partition};
 use crate::sink::{IndexState, ProbeReport, Product, probe};
 use crate::source::{Admin, PartitionDescription, SourceError, TopicDescription};
@@ -146,7 +146,7 @@ impl Online {
             }
         };
         for (sink, outputs) in settings.outputs_of_sinks() {
-            match runtime.block_on(probe(sink, &index_names(&outputs))) {
+            match runtime.block_on(probe(sink, &written(&outputs))) {
                 Ok(report) => self.index(sink, report, settings.sinks.len() > 1),
                 Err(error) => self.problem(places, &format!("sink.{}.urls", sink.name), &error),
             }
@@ -169,6 +169,7 @@ impl Online {
                     "neither it nor a template is there: its mappings will be guessed, or it is refused"
                 }
                 IndexState::Unknown => "we may not ask",
+                IndexState::Unanswered => "no answer that is understood",
             };
             columns.row(vec![index.name, state.into()]);
         }

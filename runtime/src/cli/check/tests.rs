@@ -290,6 +290,25 @@ fn a_sample_shows_how_often_fields_are_there() {
         .assert_eq(&folder.check(Some("none.ndjson")));
 }
 
+#[test]
+fn what_sinks_and_outputs_name_is_looked_at_without_a_server() {
+    let file = "name = \"p\"\n[source.kafka]\nbrokers = \"b\"\ntopics = [\"t\"]\n[sink.a]\nurls = [\"http://e\"]\nca = \"a.pem\"\n\
+                [sink.b]\nurls = [\"http://e\"]\nclient_certificate = { file = \"b.p12\" }\n[sink.c]\nurls = [\"http://e:port\"]\n\
+                [[output]]\nname = \"o\"\nindex = \"o\"\nsink = \"a\"\ntemplate = \"o.json\"\n\
+                [[output]]\nname = \"n\"\nindex = \"n\"\nsink = \"c\"\ntemplate = \"n.json\"";
+    let folder = Folder::new("sinks", &[("p.toml", file), ("n.json", "")]);
+    let shown = folder.check(None);
+    let (_, problems) = shown.split_once("---\n").unwrap();
+    expect![[r#"
+        FOLDER/p.toml:7:6: the certificate authorities cannot be used path=`FOLDER/a.pem`: No such file or directory (os error 2)
+        FOLDER/p.toml:10:22: the client certificate cannot be used path=`FOLDER/b.p12`: No such file or directory (os error 2); is it PKCS#12, and the password its own?
+        FOLDER/p.toml:12:8: not an address of an index url=`http://e:port`: invalid port number
+        FOLDER/p.toml:17:12: cannot read the index template path=`FOLDER/o.json`: No such file or directory (os error 2)
+            a file in JSON, as `PUT _index_template` takes it; a path that is not absolute is looked up beside the pipeline file
+        FOLDER/p.toml:22:12: cannot read the index template path=`FOLDER/n.json`: EOF while parsing a value at line 1 column 0
+            a file in JSON, as `PUT _index_template` takes it; a path that is not absolute is looked up beside the pipeline file"#]].assert_eq(problems);
+}
+
 /// A topic `t` with three records, and an index without anything.
 struct Servers {
     _runtime: tokio::runtime::Runtime,

@@ -32,6 +32,9 @@ pub(super) struct LetterArgs {
     /// Refused by the index with this HTTP status; may be repeated
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(100..600))]
     status: Vec<u16>,
+    /// Refused by the index after it was sent so often, or more often
+    #[arg(long, value_name = "N")]
+    attempts: Option<u16>,
     /// Refused by the index with this error, for example `document_parsing_exception`; may be repeated
     #[arg(long, value_name = "WORD")]
     error_type: Vec<String>,
@@ -112,6 +115,7 @@ impl LetterArgs {
             generations: self.generation.clone(),
             digest: self.digest.clone(),
             statuses: self.status.clone(),
+            attempts_min: self.attempts,
             error_types: self.error_type.clone(),
             indices: self.index.clone(),
             ids: self.id.clone(),

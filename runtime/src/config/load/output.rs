@@ -71,7 +71,13 @@ fn output(
         false => input_path(value.text()?),
     });
     let template = section.optional("template", |value| Some(value.reader.folder.join(string(value)?)));
-    let pipeline = section.optional("pipeline", string);
+    let pipeline = section.optional("pipeline", |value| match operation {
+        Some(WriteOperation::Update | WriteOperation::Script(_)) => value.wrong(
+            "an update goes through no ingest pipeline",
+            "the index would leave it out without a word: remove it, or take `operation = \"index\"`",
+        ),
+        Some(WriteOperation::Index | WriteOperation::Create) | None => string(value),
+    });
     let by_key = matches!(&id, Some(Some(IdSettings { field, version: None })) if field == "$key");
     let is_fixed = index.as_ref().is_some_and(|index| matches!(index.0.as_slice(), [IndexPart::Literal(_)]));
     let tombstones = section.or("tombstones", Tombstones::Skip, |value| {

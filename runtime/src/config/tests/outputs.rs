@@ -210,9 +210,10 @@ fn what_is_done_with_documents() {
     let file = |output| With { output, ..With::default() }.file();
     let output = |lines| parse(&file(lines)).unwrap().outputs.remove(0);
     assert_eq!(output("operation = \"create\"").operation, WriteOperation::Create);
-    let updated = output("operation = \"update\"\nid = \"order.id\"\nrouting = \"$key\"\npipeline = \"geo\"");
+    assert_eq!(output("pipeline = \"geo\"").pipeline.as_deref(), Some("geo"));
+    let updated = output("operation = \"update\"\nid = \"order.id\"\nrouting = \"$key\"");
     assert_eq!(updated.operation, WriteOperation::Update);
-    assert_eq!((updated.routing.as_deref(), updated.pipeline.as_deref()), (Some("$key"), Some("geo")));
+    assert_eq!(updated.routing.as_deref(), Some("$key"));
     let scripted = output("operation = { script = \"ctx._source.n = 1\" }\nid = \"$key\"");
     assert_eq!(scripted.operation, WriteOperation::Script("ctx._source.n = 1".to_owned()));
     let wrong = [
@@ -221,6 +222,11 @@ fn what_is_done_with_documents() {
         (
             "operation = \"update\"\nid = { field = \"a\", version = \"v\" }",
             "versions are for documents that are indexed",
+        ),
+        ("operation = \"update\"\nid = \"order.id\"\npipeline = \"geo\"", "an update goes through no ingest pipeline"),
+        (
+            "operation = { script = \"return\" }\nid = \"$key\"\npipeline = \"geo\"",
+            "an update goes through no ingest pipeline",
         ),
         ("id = \"order.id\"", "`id` has no version"),
         ("operation = \"create\"\nid = \"$key\"\ntombstones = \"delete\"", "what was created is not deleted"),

@@ -75,6 +75,12 @@ fn a_secret_may_be_in_a_file_of_its_own() {
     assert_eq!(credential.read().unwrap().expose(), "hunter2");
     let errors = parse(&file("missing")).unwrap_err().to_string();
     assert!(errors.contains("cannot read the secret: file=") && errors.contains("No such file"), "{errors}");
+    folder.write("empty", "\n");
+    let errors = parse(&file("empty")).unwrap_err().to_string();
+    assert!(errors.contains("it is empty"), "{errors}");
+    // Emptied while it runs: no secret to take, so the former one stays.
+    folder.write("key", "");
+    assert!(credential.read().unwrap_err().to_string().ends_with("key`: it is empty"));
 }
 
 #[test]

@@ -43,7 +43,9 @@ impl PartsLane {
         effects: &mut Vec<Effect>,
     ) {
         let (letters, name) = (&self.plan.dead_letters, &self.plan.outputs[output].name);
-        let messages = refused.iter().map(|refused| letters.document(&self.partition, name, by, refused)).collect();
+        // The index's name is not the plugin's doing.
+        let by = |one: &RejectedDocument| by.filter(|_| one.reason.kind != ReasonKind::Document);
+        let messages = refused.iter().map(|one| letters.document(&self.partition, name, by(one), one)).collect();
         self.wait(output, &waiting);
         let ticket = self.in_flight.open(InFlight::Refused { output, waiting });
         effects.push(Effect::Write { ticket, messages });

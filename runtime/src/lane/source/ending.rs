@@ -5,7 +5,7 @@ use crate::lane::format::{Part, encode_part};
 use crate::lane::plan::{AggregatePlan, Instances, OutputPlan};
 use crate::lane::window_documents::{Due, STATES_MAX, emit};
 use crate::lane::{Effect, LaneError, id, parts_partition};
-use crate::record::{DocumentBatch, EventTime, Message, RejectedDocument, Slices};
+use crate::record::{DocumentBatch, EventTime, Message, ReasonKind, RejectedDocument, Slices};
 use crate::window::{GroupState, Hold, Window};
 
 use super::folding::Left;
@@ -51,8 +51,10 @@ impl SourceLane {
             let (documents, refused) = self.documents_of(output, aggregate, &leaving.ended, instances)?;
             let letters = &plan.dead_letters;
             refused.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
-            let (name, by) = (&output.name, Some(&*aggregate.by));
-            given.refused.extend(refused.iter().map(|one| letters.document(&self.partition, name, by, one)));
+            // The index's name is not the plugin's doing.
+            let by = |one: &RejectedDocument| (one.reason.kind != ReasonKind::Document).then_some(&*aggregate.by);
+            let letter = |one| letters.document(&self.partition, &output.name, by(one), one);
+            given.refused.extend(refused.iter().map(letter));
             given.documents.push((place, documents));
             // One that is refused early may be taken later.
             given.early.push(self.documents_of(output, aggregate, &leaving.early, instances)?.0);

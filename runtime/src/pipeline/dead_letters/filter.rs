@@ -3,7 +3,7 @@
 use crate::config::PipelineSettings;
 use crate::pipeline::PipelineError;
 use crate::record::{EventTime, ReasonKind};
-use crate::sink::dead_letter::{ERROR_TYPE, ID, INDEX, PLUGIN, PLUGIN_DIGEST, PLUGIN_GENERATION, STATUS};
+use crate::sink::dead_letter::{ATTEMPTS, ERROR_TYPE, ID, INDEX, PLUGIN, PLUGIN_DIGEST, PLUGIN_GENERATION, STATUS};
 use crate::sink::{Letter, Subject};
 
 /// A letter must fit all that is asked for; of a list one is enough, and an empty one asks for nothing.
@@ -17,6 +17,8 @@ pub struct LetterFilter {
     pub digest: Option<String>,
     /// Of the index's answer.
     pub statuses: Vec<u16>,
+    /// Sent at least so often.
+    pub attempts_min: Option<u16>,
     pub error_types: Vec<String>,
     pub indices: Vec<String>,
     /// Of documents.
@@ -69,6 +71,7 @@ impl LetterFilter {
                 .as_ref()
                 .is_none_or(|digest| letter.text(PLUGIN_DIGEST).is_some_and(|it| it.starts_with(digest)))
             && (self.statuses.is_empty() || letter.number(STATUS).is_some_and(|it| self.statuses.contains(&it)))
+            && self.attempts_min.is_none_or(|min| letter.number(ATTEMPTS).is_some_and(|it: u16| it >= min))
             && text(&self.error_types, ERROR_TYPE)
             && text(&self.indices, INDEX)
             && text(&self.ids, ID)

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::FoundLetter;
 use super::obstacle::Obstacle;
-use crate::config::{OutputSettings, PipelineSettings, WriteOperation};
+use crate::config::{OnBreaker, OnTrap, OutputSettings, PipelineSettings, WriteOperation, plugins_of};
 use crate::lane::{Components, Effect, Event, Instances, Lane, Plan, Tally, Topology};
 use crate::pipeline::{Loader, PipelineError, Plugins};
 use crate::record::{BatchBuilder, DocumentBatch, EventTime, Message, Offset, Origin, Partition, Resume, WriteOptions};
@@ -66,6 +66,13 @@ impl ReplayLanes {
         let mut settings = settings.clone();
         let outputs = settings.outputs.clone();
         settings.outputs.retain(|output| !is_left_out(output));
+        // What breaks a component again is refused again, and the others are replayed.
+        for plugin in plugins_of(&mut settings) {
+            plugin.on_breaker = OnBreaker::GoOn;
+            if plugin.on_trap == OnTrap::Stop {
+                plugin.on_trap = OnTrap::DeadLetter;
+            }
+        }
         let plugins = Plugins::load(&settings, &mut Loader::default())?;
         let mut lanes = ReplayLanes {
             outputs,

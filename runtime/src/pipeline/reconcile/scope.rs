@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::config::PipelineSettings;
+use crate::config::{PipelineSettings, Start};
 use crate::lane::{Known, Plan, Topology};
 use crate::pipeline::PipelineError;
 use crate::pipeline::positions::partitions_of;
@@ -52,6 +52,12 @@ pub(in crate::pipeline) struct Scope {
 
 impl Scope {
     pub fn of(settings: &PipelineSettings, from_millis: Option<i64>) -> Result<Scope, PipelineError> {
+        let from_millis = match (from_millis, settings.kafka.start) {
+            (Some(from), _) => Some(from),
+            (None, Start::Earliest) => None,
+            (None, Start::Timestamp { millis }) => Some(millis),
+            (None, Start::Latest) => return Err(PipelineError::From),
+        };
         let mut admin = Admin::new(&settings.kafka)?;
         let (mut partitions, mut sources, mut revision) = (Vec::new(), Vec::new(), 0);
         for topic in &settings.kafka.topics {

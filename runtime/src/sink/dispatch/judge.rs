@@ -195,6 +195,7 @@ impl Dispatcher {
             row: item.row,
             reason: Reason::new(ReasonKind::Sink, message),
             status: Some(status),
+            attempts: item.attempt + 1,
             error_type: error_type.into(),
             index,
             id,

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::{Auth, ElasticsearchSettings};
 use crate::sink::client::Client;
 use crate::sink::lookup::{Lookup, Present, Wanted};
-use crate::sink::probe::{IndexState, Product, probe};
+use crate::sink::probe::{IndexState, Product, Written, probe};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -131,12 +131,14 @@ async fn a_look_at_it_finds_indices_and_templates() {
     let template =
         json!({ "index_patterns": ["by-*"], "template": { "settings": { "index": { "refresh_interval": "1s" } } } });
     index.store.templates.lock().unwrap().insert("t".into(), template);
-    let names = ["there", "by-*", "nowhere"].map(str::to_string);
+    let written = Written { created: false, template: false };
+    let names = ["there", "by-*", "nowhere"].map(|name| (name.to_owned(), written)).into();
     let report = probe(&settings(&index), &names).await.unwrap();
     assert_eq!((report.product, report.version.as_deref()), (Product::Elasticsearch, Some("8.19.0")));
     let states: Vec<IndexState> = report.indices.iter().map(|index| index.state).collect();
-    assert_eq!(states, [IndexState::Present, IndexState::Template, IndexState::Missing]);
-    assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
+    // In the order of their names.
+    assert_eq!(states, [IndexState::Template, IndexState::Missing, IndexState::Present]);
+    assert_eq!(report.warnings.len(), 3, "{:?}", report.warnings);
 }
 
 #[tokio::test]
