@@ -18,6 +18,7 @@ mod bulk;
 mod slot;
 mod pace;
 mod concurrency;
+mod nodes;
 mod connection;
 mod client;
 mod request;

@@ -219,7 +219,9 @@ impl Flow {
 
     /// Until all of this day that the mapping takes is in the index.
     pub fn wait_for_all(&mut self) {
-        wait_for("all documents", LIMIT, || {
+        // All that there ever was may come again.
+        let limit = LIMIT + Duration::from_millis(self.produced.get().unsigned_abs());
+        wait_for("all documents", limit, || {
             self.assert_running();
             (self.index().count() as i64 == self.of_day.get() - self.wrong_of_day()).then_some(())
         });

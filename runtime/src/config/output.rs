@@ -13,7 +13,8 @@ pub struct OutputSettings {
     /// Value: a name that no other output has. Required.
     pub name: String,
     /// Text with `{field}` and `{event_time:%Y.%m}` in it, or, with an aggregate, `{window_start:%Y.%m}`: functions of
-    /// the input only. Formats are strftime's, in UTC. `{+yyyy.MM.dd}`, as Logstash has it, is either of the two times.
+    /// the input only. Formats are strftime's, in UTC. `{+yyyy.MM.dd}`, as Logstash has it, is either of the two
+    /// times, of `yyyy`, `yy`, `MM`, `dd`, `DDD`, `HH`, `mm`, `ss`, `xxxx` and `ww`. A name that begins with `.` has no such parts.
     /// Value: an index name after Elasticsearch's rules. Required.
     pub index: IndexPattern,
     /// The cluster that it goes to: the name of a table under `sink`.

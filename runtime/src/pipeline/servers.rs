@@ -72,8 +72,8 @@ impl Shell for Servers {
     fn status(&self) -> ShellStatus {
         let (sinks, waiting) = self.sinks.status();
         let written = self.writer.status();
-        let writer = (!written.connected && written.waiting > 0).then(|| {
-            let word = written.word.as_deref().unwrap_or("no broker is connected");
+        let writer = (!written.takes && written.waiting > 0).then(|| {
+            let word = written.word.as_deref().unwrap_or("no broker acknowledges them");
             format!("messages=`{}` wait for kafka: {word}", written.waiting)
         });
         ShellStatus {

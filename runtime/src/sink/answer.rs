@@ -2,9 +2,11 @@
 //! name every item is no answer.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -56,6 +58,28 @@ pub(crate) struct Sent {
     pub items: usize,
     pub operations: Operations,
     pub policy: Arc<[PolicyRule]>,
+    pub body: Bytes,
+}
+
+impl Sent {
+    /// The ids of the items that can be read.
+    fn ids(&self) -> Vec<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            #[serde(rename = "_id")]
+            id: String,
+        }
+        let mut lines = self.body.split(|byte| *byte == b'\n');
+        let mut ids = Vec::new();
+        while let Some((action, operation)) = lines.next().zip(self.operations.of(ids.len())) {
+            let Ok(action) = serde_json::from_slice::<BTreeMap<String, Named>>(action) else { break };
+            ids.extend(action.into_values().map(|named| named.id));
+            if operation != Operation::Delete {
+                lines.next();
+            }
+        }
+        ids
+    }
 }
 
 /// What was to be done with the items.
@@ -154,6 +178,8 @@ struct Answer<'s> {
 struct Judged {
     count: usize,
     faults: Vec<Fault>,
+    /// What was sent, where the answer names its items, though nobody asked.
+    ids: Option<Vec<String>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Answer<'_> {
@@ -206,7 +232,7 @@ impl<'de> Visitor<'de> for Items<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Judged, A::Error> {
-        let mut judged = Judged { count: 0, faults: Vec::new() };
+        let mut judged = Judged { count: 0, faults: Vec::new(), ids: None };
         while items.next_element_seed(Item { sent: self.sent, judged: &mut judged })?.is_some() {
             judged.count += 1;
         }
@@ -245,6 +271,12 @@ impl<'de> Visitor<'de> for Item<'_> {
         if map.next_key::<IgnoredAny>()?.is_some() {
             return Err(A::Error::custom("an item with two actions"));
         }
+        if let Some(id) = &item.id {
+            let ids = self.judged.ids.get_or_insert_with(|| self.sent.ids());
+            if ids.get(self.judged.count).is_some_and(|sent| sent != id) {
+                return Err(A::Error::custom("an item of another document than was sent"));
+            }
+        }
         let error = item.error.as_ref().map(ErrorJson::as_answer);
         let answer = ItemAnswer { status: item.status, failure_store: item.failure_store.as_deref(), error };
         let verdict = judge_item(operation, &answer, &self.sent.policy)
@@ -266,6 +298,8 @@ impl<'de> Visitor<'de> for Item<'_> {
 #[derive(Deserialize)]
 struct ItemJson<'a> {
     status: u16,
+    #[serde(rename = "_id", borrow, default)]
+    id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     failure_store: Option<Cow<'a, str>>,
     #[serde(borrow, default)]

@@ -4,11 +4,11 @@
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use elasticsearch::http::Method;
 use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::{Method, Url};
 
 use super::SinkError;
 use super::answer::BULK_PATH;
@@ -94,8 +94,27 @@ impl Client {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         let body = body.map(|(_, body)| body);
-        let response = transport.send(method, path, headers, None::<&()>, body, None).await;
-        let response = response.map_err(|error| broken(&error))?;
+        let nodes = self.connection.nodes();
+        let mut others = nodes.len() - 1;
+        let response = loop {
+            let sent = transport.send(method, path, headers.clone(), None::<&()>, body.clone(), None).await;
+            let error = match sent {
+                Ok(response) => break response,
+                Err(error) => error,
+            };
+            let broken = broken(&error);
+            if matches!(broken.kind, BrokenKind::NoConnection | BrokenKind::TimeOut)
+                && let Some(url) = url_of(&error)
+            {
+                nodes.is_away(url, Instant::now());
+            }
+            // It was not sent, so the next one may have it.
+            if broken.kind != BrokenKind::NoConnection || others == 0 {
+                return Err(broken);
+            }
+            others -= 1;
+        };
+        nodes.is_there(response.url());
         let status = response.status_code().as_u16();
         let is_elasticsearch =
             response.headers().get("x-elastic-product").is_some_and(|product| product == "Elasticsearch");
@@ -105,6 +124,11 @@ impl Client {
         }
         Ok(Reply { status, body, is_elasticsearch })
     }
+}
+
+/// Of the request.
+fn url_of(error: &elasticsearch::Error) -> Option<&Url> {
+    error.source()?.downcast_ref::<reqwest::Error>()?.url()
 }
 
 fn broken(error: &elasticsearch::Error) -> Broken {

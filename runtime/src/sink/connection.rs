@@ -11,9 +11,10 @@ use bytes::Bytes;
 use elasticsearch::auth::{ClientCertificate, Credentials};
 use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::Url;
-use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, TransportBuilder};
+use elasticsearch::http::transport::{Transport, TransportBuilder};
 
 use super::SinkError;
+use super::nodes::Nodes;
 use crate::config::{Auth, Credential, ElasticsearchSettings, Secret};
 use crate::record;
 
@@ -22,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct CurrentConnection {
     settings: ElasticsearchSettings,
+    nodes: Nodes,
     last: Mutex<Last>,
 }
 
@@ -44,9 +46,14 @@ struct Access {
 impl CurrentConnection {
     pub fn new(settings: &ElasticsearchSettings) -> Result<Self, SinkError> {
         let access = Access::read(settings)?;
-        let transport = transport(settings, &access)?;
+        let nodes = nodes(settings)?;
+        let transport = transport(settings, &access, &nodes)?;
         let last = Mutex::new(Last { looked: Instant::now(), access, transport, is_told: false });
-        Ok(CurrentConnection { settings: settings.clone(), last })
+        Ok(CurrentConnection { settings: settings.clone(), nodes, last })
+    }
+
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// What cannot be read or used yet changes nothing.
@@ -68,7 +75,7 @@ impl CurrentConnection {
     fn look(&self, last: &mut Last) {
         let now = Access::read(&self.settings).and_then(|access| match access == last.access {
             true => Ok(None),
-            false => Ok(Some((transport(&self.settings, &access)?, access))),
+            false => Ok(Some((transport(&self.settings, &access, &self.nodes)?, access))),
         });
         match now {
             Ok(None) => {}
@@ -143,13 +150,14 @@ fn is_of_token(char: char) -> bool {
     char.is_ascii_alphanumeric() || "+/=-._~".contains(char)
 }
 
-fn transport(settings: &ElasticsearchSettings, access: &Access) -> Result<Transport, SinkError> {
+fn nodes(settings: &ElasticsearchSettings) -> Result<Nodes, SinkError> {
     let urls: Vec<Url> = settings.urls.iter().map(|url| parse_url(url)).collect::<Result<_, _>>()?;
-    if urls.is_empty() {
-        return Err(SinkError::NoUrl);
-    }
-    let local = urls.iter().all(is_loopback);
-    let mut builder = TransportBuilder::new(MultiNodeConnectionPool::round_robin(urls, None))
+    if urls.is_empty() { Err(SinkError::NoUrl) } else { Ok(Nodes::new(urls)) }
+}
+
+fn transport(settings: &ElasticsearchSettings, access: &Access, nodes: &Nodes) -> Result<Transport, SinkError> {
+    let local = nodes.urls().all(|url| is_loopback(&url));
+    let mut builder = TransportBuilder::new(nodes.clone())
         .enable_meta_header(false)
         .request_body_compression(settings.gzip)
         .timeout(settings.timeout);

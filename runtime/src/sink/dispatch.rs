@@ -60,6 +60,10 @@ pub(crate) struct Dispatcher {
     said: Option<Instant>,
     /// The log says that the index is unavailable.
     announced: bool,
+    /// Bulks are no larger than this, whatever the index takes.
+    bytes_limit: usize,
+    /// So many bulks of about the size that is sent were taken, since it was changed.
+    taken: u32,
 }
 
 impl Dispatcher {
@@ -93,6 +97,8 @@ impl Dispatcher {
             solo: None,
             said: None,
             announced: false,
+            bytes_limit: fill.bytes_max,
+            taken: 0,
         }
     }
 
@@ -161,8 +167,9 @@ impl Dispatcher {
         self.alone = self.in_flight.is_empty();
         add(&self.shared.requests, 1);
         add(&self.shared.bytes, bulk.bytes());
-        let sent = Sent { items: bulk.len(), operations: bulk.operations(), policy: self.policy.clone() };
-        let request = request::send(self.client.clone(), bulk.body().clone(), sent);
+        let (operations, body) = (bulk.operations(), bulk.body().clone());
+        let sent = Sent { items: bulk.len(), operations, policy: self.policy.clone(), body: body.clone() };
+        let request = request::send(self.client.clone(), body, sent);
         self.in_flight.push((self.requests.spawn(request).id(), index, now));
         self.turn = (index + 1) % self.slots.len();
         self.concurrency.sent(self.in_flight.len(), now);

@@ -72,6 +72,10 @@ impl Slot {
     }
 
     fn close(&mut self) {
+        self.flush = false;
+        if self.open.is_empty() {
+            return;
+        }
         self.ready.push_back(self.open.finish());
         self.open.reuse(self.spare.take().unwrap_or_default());
     }
@@ -89,7 +93,6 @@ impl Slot {
         self.blocked_until = None;
         // While a request was in flight the open bulk grew beyond its age: so requests grow by themselves under load.
         if self.flush || self.open.since.is_some_and(|since| since + fill.age_max <= now) {
-            self.flush = false;
             self.close();
         }
         let retries = self.due_retries(now, fill);

@@ -16,6 +16,7 @@ mod certificates;
 mod faulty;
 mod load;
 mod names;
+mod nodes;
 
 use faulty::{Asked, Faulty, Reaction};
 

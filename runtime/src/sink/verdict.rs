@@ -69,9 +69,9 @@ pub(crate) fn judge_item(operation: Operation, item: &ItemAnswer<'_>, policy: &[
         409 if kind == "version_conflict_engine_exception" => Verdict::Superseded,
         // Whatever else conflicts passes, and must not be taken for "already there".
         409 => Verdict::Retry,
-        401 => Verdict::Stall,
-        403 | 429 if kind == "cluster_block_exception" => Verdict::Stall,
-        403 if kind == "security_exception" => Verdict::Stall,
+        // Whatever the word: no index may be made, where the disk is full, or we may not write.
+        401 | 403 => Verdict::Stall,
+        429 if kind == "cluster_block_exception" => Verdict::Stall,
         408 | 429 => Verdict::Retry,
         500..=599 => Verdict::Retry,
         400..=499 => Verdict::Rejected,

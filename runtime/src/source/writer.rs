@@ -34,6 +34,8 @@ const POLL_FULL: Duration = Duration::from_millis(2);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How often it is mentioned that messages are refused.
 const SAY_EVERY: Duration = Duration::from_secs(30);
+/// Messages of which none is acknowledged for so long are a trouble to speak of.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 
 /// Writes messages. Order is kept within a partition, except for those that Kafka refused once.
 pub struct Writer {
@@ -43,8 +45,9 @@ pub struct Writer {
 /// What health and metrics show.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WriterStatus {
-    pub connected: bool,
-    /// The client's last words about a broker that is not connected.
+    /// A broker is connected, and acknowledges what it is sent.
+    pub takes: bool,
+    /// The client's last words about a broker that is not connected, or Kafka's about a message that it does not take.
     pub word: Option<String>,
     /// Messages that are not acknowledged.
     pub waiting: usize,
@@ -73,6 +76,11 @@ struct Queue {
     failed: Vec<(Arc<Ticket>, WriteError)>,
     said: Option<Instant>,
     closed: bool,
+    /// The last refusal, until something is acknowledged.
+    refused: Option<String>,
+    /// Messages that were not acknowledged when it was looked last, and since when these have not become fewer.
+    waiting: usize,
+    waiting_since: Option<Instant>,
 }
 
 struct Sending {
@@ -124,9 +132,11 @@ impl Writer {
 
     pub fn status(&self) -> WriterStatus {
         let broker = self.inner.producer.context().broker();
+        let queue = self.inner.queue();
+        let is_stuck = queue.waiting_since.is_some_and(|since| since.elapsed() >= STUCK_AFTER);
         WriterStatus {
-            connected: broker.connected(),
-            word: broker.word().map(str::to_owned),
+            takes: broker.connected() && !is_stuck,
+            word: broker.word().map(str::to_owned).or_else(|| queue.refused.clone()),
             waiting: self.inner.waiting.load(Ordering::Relaxed),
         }
     }
@@ -198,6 +208,14 @@ impl Inner {
             [Some(&self.producer), self.alone.get()].into_iter().flatten().flat_map(|it| it.context().take_failed());
         for (code, sending) in failed.collect::<Vec<_>>() {
             self.refused(&mut queue, code, sending, now);
+        }
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        if waiting < queue.waiting || waiting == 0 {
+            (queue.refused, queue.waiting_since) = (None, None);
+        }
+        queue.waiting = waiting;
+        if waiting > 0 {
+            queue.waiting_since.get_or_insert(now);
         }
         let due = queue.later.extract_if(.., |(at, _)| *at <= now).map(|(_, sending)| sending).collect::<Vec<_>>();
         queue.backlog.extend(due);
@@ -274,6 +292,7 @@ impl Inner {
                 queue.failed.push((sending.ticket, WriteError::Closed));
             }
             code => {
+                queue.refused = Some(format!("{code}, topic=`{}`", sending.message.topic));
                 if queue.said.is_none_or(|said| now.duration_since(said) >= SAY_EVERY) {
                     queue.said = Some(now);
                     let topic = &*sending.message.topic;

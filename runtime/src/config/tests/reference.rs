@@ -19,7 +19,8 @@ const HEAD: &str = "\
 <!-- Made of the doc comments in runtime/src/config.rs by the test `the_reference_is_up_to_date`; `BLESS=1` writes it. -->
 
 A pipeline is one TOML file. Unknown keys are errors, and all errors are reported at once, each with its line and what to do.
-`tidegate check FILE` reads it, loads the components that it names, and shows who reads and writes which field.
+`tidegate check FILE` reads it, loads the components that it names, looks at its files of certificates, secrets and index templates,
+and shows who reads and writes which field.
 
 **Durations** are strings with units: `\"250ms\"`, `\"30s\"`, `\"10m\"`, `\"1h30m\"`, `\"1d\"`. **Sizes** too: `\"512MiB\"`, `\"8MB\"`,
 `\"100kB\"`. **A field's path** has dots between its names: `user.id`; `\\\\.` is a dot itself, `\\\\$` a dollar sign at the beginning.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn indexed(items: usize) -> Sent {
-    Sent { items, operations: Operations::All(Operation::Index), policy: Arc::new([]) }
+    Sent { items, operations: Operations::All(Operation::Index), policy: Arc::new([]), body: Bytes::new() }
 }
 
 fn check(body: &str, sent: usize, expected: Expect) {
@@ -198,4 +198,17 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_item_that_names_another_document_makes_the_answer_untrusted() {
+    let lines = [r#"{"index":{"_index":"i","_id":"a"}}"#, "{}", r#"{"index":{"_index":"i","_id":"b"}}"#, "{}", ""];
+    let sent = Sent { body: lines.join("\n").into(), ..indexed(2) };
+    let answer = |first: &str, second: &str| {
+        let item = |id: &str, status: u16| format!(r#"{{"index":{{"_index":"i","_id":"{id}","status":{status}}}}}"#);
+        let body = format!(r#"{{"errors":true,"items":[{},{}]}}"#, item(first, 201), item(second, 400));
+        read(body.as_bytes(), &sent).map(|faults| faults.len())
+    };
+    assert_eq!(answer("a", "b").unwrap(), 1);
+    assert!(answer("b", "a").is_err());
 }

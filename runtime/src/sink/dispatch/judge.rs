@@ -14,6 +14,8 @@ use crate::sink::pace::Ceiling;
 use crate::sink::request::Landing;
 use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_request};
 
+/// So many bulks of the size that was learned are taken before a larger one is tried.
+const GROW_AFTER: u32 = 100;
 /// After so many times a bulk that is answered 429 is sent alone.
 const BUSY_MAX: u16 = 3;
 /// After so many times, some seconds, an item that the index will take later is a trouble to speak of.
@@ -36,6 +38,7 @@ impl Dispatcher {
         match judge_request(outcome, request, &self.policy) {
             RequestVerdict::Items => {
                 self.slot(index).succeeded();
+                self.taken(bulk.bytes());
                 match landing {
                     Landing::Items(faults) if faults.is_empty() => {
                         self.available();
@@ -65,14 +68,18 @@ impl Dispatcher {
 
     fn whole_again(&mut self, index: usize, bulk: Bulk, landing: &Landing, ceiling: Ceiling, now: Instant) {
         add(&self.shared.retried, bulk.len());
-        let solo = bulk.busy >= BUSY_MAX && self.solo.is_none();
+        // A document that is alone already is no smaller when nothing is beside it, and would hold up all that waits behind it.
+        let solo = bulk.len() > 1 && bulk.busy >= BUSY_MAX && self.solo.is_none();
+        let for_long = bulk.busy > ATTEMPTS_QUIET;
         self.slot(index).again(bulk, solo, now, |failures| ceiling.wait(failures, fastrand::f64()));
         if solo {
             self.solo = Some(index);
         }
         match landing.outcome() {
             // Busy is not down.
-            Outcome::Status { status: 429, .. } if ceiling == self.pace.retry => self.shared.error(&landing.message()),
+            Outcome::Status { status: 429, .. } if ceiling == self.pace.retry && !for_long => {
+                self.shared.error(&landing.message());
+            }
             _ => self.unavailable(&landing.message(), now),
         }
     }
@@ -88,6 +95,7 @@ impl Dispatcher {
         for item in bulk.iter() {
             self.refuse(&item, status, error_type, &message);
         }
+        self.available();
     }
 
     /// A request whose only item is refused, and of which nobody wants a dead letter.
@@ -98,6 +106,7 @@ impl Dispatcher {
         for item in bulk.iter() {
             self.drop_item(&item, status, error_type, &landing.message());
         }
+        self.available();
     }
 
     fn dropped(&mut self, documents: usize, message: &str, now: Instant) {
@@ -195,7 +204,7 @@ impl Dispatcher {
             row: item.row,
             reason: Reason::new(ReasonKind::Sink, message),
             status: Some(status),
-            attempts: item.attempt + 1,
+            attempts: item.attempt.saturating_add(1),
             error_type: error_type.into(),
             index,
             id,
@@ -213,6 +222,24 @@ impl Dispatcher {
             self.fill.bytes_max = bytes;
             self.shared.bulk_bytes.store(bytes as u64, Relaxed);
             tracing::info!(too_big, bytes, "smaller bulks from now on: {}", landing.message());
+        }
+        self.taken = 0;
+        if landing.said().0 == 413 {
+            self.bytes_limit = self.fill.bytes_max;
+        }
+    }
+
+    /// A bulk was taken. Who had too much to do for a while takes larger ones again afterwards, up to what a 413 has shown.
+    fn taken(&mut self, bytes: usize) {
+        let max = self.fill.bytes_max;
+        if max == self.bytes_limit || bytes < max / 2 {
+            return;
+        }
+        self.taken += 1;
+        if self.taken == GROW_AFTER {
+            self.taken = 0;
+            self.fill.bytes_max = (max + max / 4).min(self.bytes_limit);
+            self.shared.bulk_bytes.store(self.fill.bytes_max as u64, Relaxed);
         }
     }
 }

@@ -32,6 +32,7 @@ fn items_are_judged_by_status_and_type() {
         (403, "cluster_block_exception", Verdict::Stall),
         // No privilege for this one index.
         (403, "security_exception", Verdict::Stall),
+        (403, "index_create_block_exception", Verdict::Stall),
         (401, "security_exception", Verdict::Stall),
         // The document's own fault, or its index's.
         (400, "document_parsing_exception", Verdict::Rejected),

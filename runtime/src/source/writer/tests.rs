@@ -74,7 +74,7 @@ fn messages_arrive_in_order_where_they_were_sent_and_are_acknowledged_once() {
     let values: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
     let messages = values.iter().map(|value| message(PARTS, Some(1), value.as_bytes())).collect();
     assert_eq!(write(&writer, messages), Ok(()));
-    assert_eq!(writer.status(), WriterStatus { connected: true, word: None, waiting: 0 });
+    assert_eq!(writer.status(), WriterStatus { takes: true, word: None, waiting: 0 });
     let found = read(&broker, PARTS, 1, 1000);
     for ((key, value, headers), sent) in found.into_iter().zip(values) {
         assert_eq!((key, value), (Some(b"k".to_vec()), Some(sent.into_bytes())));
