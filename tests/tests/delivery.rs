@@ -144,7 +144,9 @@ fn what_is_created_updated_and_deleted_is_the_fold_of_the_records_whatever_is_ki
     let refused = || -> usize {
         let letters = kafka.read_all(&dead_letters);
         let of_first = letters.iter().filter(|letter| letter.header("tidegate-output") == Some("first"));
-        let told = of_first.filter(|letter| letter.header("tidegate-error-type") == Some("document_parsing_exception"));
+        // Elasticsearch 7 has another word for it.
+        let words = [Some("document_parsing_exception"), Some("mapper_parsing_exception")];
+        let told = of_first.filter(|letter| words.contains(&letter.header("tidegate-error-type")));
         let identities = told.filter_map(|letter| letter.header("tidegate-identity"));
         identities.collect::<std::collections::BTreeSet<_>>().len()
     };
