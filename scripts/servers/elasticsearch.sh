@@ -108,7 +108,7 @@ secure() {
     cp "$ES_SECURED"/{users,users_roles,roles.yml} "$dir/config/"
 }
 
-# Elasticsearch 9 needs it.
+# Elasticsearch 9 needs Java 21, and 7 and 8 take 17.
 java_home() { if [ "${version%%.*}" -ge 9 ]; then java_home_of 21; else java_home_of 17; fi; }
 
 start() {

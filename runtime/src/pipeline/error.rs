@@ -46,7 +46,7 @@ pub enum PipelineError {
     #[error(
         "start=`latest`: nobody knows any more where the group began; say from when by --from, such as --from 2026-01-31T00:00:00Z"
     )]
-    From,
+    BeginUnknown,
     #[error("the pipeline file has no such output: output=`{output}`; there are: {known}")]
     UnknownOutput { output: String, known: String },
     #[error(
@@ -86,7 +86,7 @@ impl HasKind for PipelineError {
             | PipelineError::Rewind(_)
             | PipelineError::UnknownOutput { .. }
             | PipelineError::DeadLetters(_)
-            | PipelineError::From => ErrorKind::Config,
+            | PipelineError::BeginUnknown => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),
             PipelineError::Checkpoint { error, .. } | PipelineError::Store(error) => error.kind(),
             PipelineError::Write(error) => error.kind(),

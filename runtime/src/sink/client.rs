@@ -106,7 +106,7 @@ impl Client {
             if matches!(broken.kind, BrokenKind::NoConnection | BrokenKind::TimeOut)
                 && let Some(url) = url_of(&error)
             {
-                nodes.is_away(url, Instant::now());
+                nodes.mark_away(url, Instant::now());
             }
             // It was not sent, so the next one may have it.
             if broken.kind != BrokenKind::NoConnection || others == 0 {
@@ -114,7 +114,7 @@ impl Client {
             }
             others -= 1;
         };
-        nodes.is_there(response.url());
+        nodes.mark_there(response.url());
         let status = response.status_code().as_u16();
         let is_elasticsearch =
             response.headers().get("x-elastic-product").is_some_and(|product| product == "Elasticsearch");

@@ -168,8 +168,8 @@ impl Dispatcher {
         add(&self.shared.requests, 1);
         add(&self.shared.bytes, bulk.bytes());
         let (operations, body) = (bulk.operations(), bulk.body().clone());
-        let sent = Sent { items: bulk.len(), operations, policy: self.policy.clone(), body: body.clone() };
-        let request = request::send(self.client.clone(), body, sent);
+        let sent = Sent { items: bulk.len(), operations, policy: self.policy.clone(), body };
+        let request = request::send(self.client.clone(), sent);
         self.in_flight.push((self.requests.spawn(request).id(), index, now));
         self.turn = (index + 1) % self.slots.len();
         self.concurrency.sent(self.in_flight.len(), now);

@@ -43,13 +43,13 @@ impl Nodes {
     }
 
     /// The node of this request is away.
-    pub fn is_away(&self, url: &Url, now: Instant) {
+    pub fn mark_away(&self, url: &Url, now: Instant) {
         let until = self.millis(now) + AWAY.as_millis() as u64;
         self.of(url).for_each(|node| node.away_until.store(until, Relaxed));
     }
 
     /// It has answered.
-    pub fn is_there(&self, url: &Url) {
+    pub fn mark_there(&self, url: &Url) {
         self.of(url).for_each(|node| node.away_until.store(0, Relaxed));
     }
 
@@ -94,14 +94,14 @@ mod tests {
             (0..3).map(host).collect::<String>()
         };
         assert_eq!(at(0), "abc");
-        nodes.is_away(&Url::parse("http://b:9200/path/_bulk?x").unwrap(), begun);
+        nodes.mark_away(&Url::parse("http://b:9200/path/_bulk?x").unwrap(), begun);
         assert_eq!(at(1), "acc");
         assert_eq!(at(30), "abc");
-        nodes.is_away(&Url::parse("http://b:9200/path/_bulk?x").unwrap(), begun);
-        nodes.is_there(&urls[1]);
+        nodes.mark_away(&Url::parse("http://b:9200/path/_bulk?x").unwrap(), begun);
+        nodes.mark_there(&urls[1]);
         assert_eq!(at(1), "abc");
-        urls.iter().for_each(|url| nodes.is_away(url, begun));
-        nodes.is_away(&urls[1], begun);
+        urls.iter().for_each(|url| nodes.mark_away(url, begun));
+        nodes.mark_away(&urls[1], begun);
         assert_eq!(at(1), "abc");
     }
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::SinkError;
 use super::answer::{read_error, said};
-use super::client::{Broken, Client, Reply};
+use super::client::{Broken, BrokenKind, Client, Reply};
 use crate::config::ElasticsearchSettings;
 
 mod looks;
@@ -176,6 +176,11 @@ async fn of_any<F: Future<Output = Result<Reply, Broken>>>(
         match ask().await {
             Ok(reply) if matches!(reply.status, 429 | 500..=599) => error = words(&reply),
             Ok(reply) => return Ok(reply),
+            // The client has tried them all.
+            Err(Broken { kind: BrokenKind::NoConnection, message }) => {
+                error = message;
+                break;
+            }
             Err(broken) => error = broken.message,
         }
     }

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::answer::{self, Fault, Sent, Untrusted, said};
 use super::client::{BrokenKind, Client};
 use super::concurrency::Load;
@@ -25,9 +23,9 @@ pub(crate) enum Landing {
     Untrusted(String),
 }
 
-pub(crate) async fn send(client: Client, body: Bytes, sent: Sent) -> (Landing, Duration) {
+pub(crate) async fn send(client: Client, sent: Sent) -> (Landing, Duration) {
     let started = Instant::now();
-    let landing = match client.bulk(body).await {
+    let landing = match client.bulk(sent.body.clone()).await {
         Err(broken) => Landing::Broken { kind: broken.kind, message: broken.message },
         Ok(reply) if (200..300).contains(&reply.status) => match answer::read(&reply.body, &sent) {
             Ok(faults) => Landing::Items(faults),

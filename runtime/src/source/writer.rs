@@ -78,9 +78,35 @@ struct Queue {
     closed: bool,
     /// The last refusal, until something is acknowledged.
     refused: Option<String>,
-    /// Messages that were not acknowledged when it was looked last, and since when these have not become fewer.
+    progress: Progress,
+}
+
+/// Whether messages are acknowledged.
+#[derive(Default)]
+struct Progress {
+    /// So many were not when it was looked last.
     waiting: usize,
-    waiting_since: Option<Instant>,
+    /// Since when these have not become fewer; none while none waits.
+    since: Option<Instant>,
+}
+
+impl Progress {
+    /// Whether some were acknowledged since it was looked last, or none waits.
+    fn look(&mut self, waiting: usize, now: Instant) -> bool {
+        let moves = waiting < self.waiting || waiting == 0;
+        self.waiting = waiting;
+        if moves {
+            self.since = None;
+        }
+        if waiting > 0 {
+            self.since.get_or_insert(now);
+        }
+        moves
+    }
+
+    fn is_stuck(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.duration_since(since) >= STUCK_AFTER)
+    }
 }
 
 struct Sending {
@@ -133,9 +159,8 @@ impl Writer {
     pub fn status(&self) -> WriterStatus {
         let broker = self.inner.producer.context().broker();
         let queue = self.inner.queue();
-        let is_stuck = queue.waiting_since.is_some_and(|since| since.elapsed() >= STUCK_AFTER);
         WriterStatus {
-            takes: broker.connected() && !is_stuck,
+            takes: broker.connected() && !queue.progress.is_stuck(Instant::now()),
             word: broker.word().map(str::to_owned).or_else(|| queue.refused.clone()),
             waiting: self.inner.waiting.load(Ordering::Relaxed),
         }
@@ -209,13 +234,8 @@ impl Inner {
         for (code, sending) in failed.collect::<Vec<_>>() {
             self.refused(&mut queue, code, sending, now);
         }
-        let waiting = self.waiting.load(Ordering::Relaxed);
-        if waiting < queue.waiting || waiting == 0 {
-            (queue.refused, queue.waiting_since) = (None, None);
-        }
-        queue.waiting = waiting;
-        if waiting > 0 {
-            queue.waiting_since.get_or_insert(now);
+        if queue.progress.look(self.waiting.load(Ordering::Relaxed), now) {
+            queue.refused = None;
         }
         let due = queue.later.extract_if(.., |(at, _)| *at <= now).map(|(_, sending)| sending).collect::<Vec<_>>();
         queue.backlog.extend(due);

@@ -56,7 +56,7 @@ impl Scope {
             (Some(from), _) => Some(from),
             (None, Start::Earliest) => None,
             (None, Start::Timestamp { millis }) => Some(millis),
-            (None, Start::Latest) => return Err(PipelineError::From),
+            (None, Start::Latest) => return Err(PipelineError::BeginUnknown),
         };
         let mut admin = Admin::new(&settings.kafka)?;
         let (mut partitions, mut sources, mut revision) = (Vec::new(), Vec::new(), 0);

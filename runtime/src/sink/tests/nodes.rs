@@ -55,3 +55,17 @@ async fn bulks_grow_again_after_an_overload() {
         assert!(name < 2_000, "{:?}", sink.counters());
     }
 }
+
+#[tokio::test]
+async fn a_document_that_is_refused_at_last_ends_the_stall_and_says_how_often_it_was_sent() {
+    let server = Faulty::start(|asked| match asked.number {
+        0 | 1 => Reaction::Items(Box::new(|_| Some((429, "es_rejected_execution_exception")))),
+        2 => Reaction::Refuse(401, "security_exception"),
+        _ => Reaction::Refuse(413, "too_large"),
+    })
+    .await;
+    let sink = start(&settings(&server.url));
+    let refused = submit(&sink, lane("a", 1)).await.expect("judged");
+    assert_eq!((refused[0].status, refused[0].attempts), (Some(413), 3));
+    assert_eq!(sink.counters().unavailable, None);
+}

@@ -145,3 +145,14 @@ fn a_broker_that_is_away_is_waited_for_and_a_writer_that_closes_tells() {
     assert_eq!(answer.recv_timeout(PATIENCE), Ok(Err(WriteError::Closed)));
     assert_eq!(write(&writer, vec![message(PARTS, Some(0), b"d")]), Err(WriteError::Closed));
 }
+
+#[test]
+fn messages_of_which_none_is_acknowledged_for_long_are_stuck() {
+    let (mut progress, begun) = (Progress::default(), Instant::now());
+    let at = |seconds| begun + Duration::from_secs(seconds);
+    assert!(!progress.look(3, at(0)) && !progress.look(5, at(9)) && !progress.is_stuck(at(9)));
+    assert!(progress.is_stuck(at(10)));
+    assert!(progress.look(4, at(11)) && !progress.is_stuck(at(20)));
+    assert!(progress.is_stuck(at(21)));
+    assert!(progress.look(0, at(22)) && !progress.is_stuck(at(60)), "none waits");
+}
