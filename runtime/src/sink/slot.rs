@@ -215,6 +215,10 @@ mod tests {
     const FILL: Fill = Fill { bytes_max: 260, age_max: Duration::from_secs(1) };
 
     fn put(slot: &mut Slot, row: u32, now: Instant) {
+        put_into(slot, row, now, FILL);
+    }
+
+    fn put_into(slot: &mut Slot, row: u32, now: Instant, fill: Fill) {
         let (operation, version) = (Operation::Index, Some(1));
         slot.push(
             0,
@@ -229,7 +233,7 @@ mod tests {
                 options: &WriteOptions::default(),
             },
             now,
-            FILL,
+            fill,
         );
     }
 
@@ -262,6 +266,19 @@ mod tests {
         slot.flush();
         assert!(slot.wake(later(2000), FILL) == Some(later(2000)));
         assert_eq!(rows(slot.next(later(2000), FILL)), [5]);
+        land(&mut slot);
+
+        // What is full after it was to be flushed leaves nothing to flush.
+        put(&mut slot, 6, later(2000));
+        slot.flush();
+        let small = Fill { bytes_max: 1, ..FILL };
+        put_into(&mut slot, 7, later(2000), small);
+        assert_eq!(rows(slot.next(later(2000), FILL)), [6]);
+        land(&mut slot);
+        assert_eq!(rows(slot.next(later(2000), FILL)), [7]);
+        land(&mut slot);
+        assert!(slot.next(later(2000), FILL).is_none());
+        assert_eq!(slot.wake(later(2000), FILL), None);
     }
 
     #[test]

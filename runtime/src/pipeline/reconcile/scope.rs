@@ -50,14 +50,19 @@ pub(in crate::pipeline) struct Scope {
     pub merged_through: EventTime,
 }
 
+/// From when on records are read; none: from the first on that is there.
+fn begin(from_millis: Option<i64>, start: Start) -> Result<Option<i64>, PipelineError> {
+    match (from_millis, start) {
+        (Some(from), _) => Ok(Some(from)),
+        (None, Start::Earliest) => Ok(None),
+        (None, Start::Timestamp { millis }) => Ok(Some(millis)),
+        (None, Start::Latest) => Err(PipelineError::BeginUnknown),
+    }
+}
+
 impl Scope {
     pub fn of(settings: &PipelineSettings, from_millis: Option<i64>) -> Result<Scope, PipelineError> {
-        let from_millis = match (from_millis, settings.kafka.start) {
-            (Some(from), _) => Some(from),
-            (None, Start::Earliest) => None,
-            (None, Start::Timestamp { millis }) => Some(millis),
-            (None, Start::Latest) => return Err(PipelineError::BeginUnknown),
-        };
+        let from_millis = begin(from_millis, settings.kafka.start)?;
         let mut admin = Admin::new(&settings.kafka)?;
         let (mut partitions, mut sources, mut revision) = (Vec::new(), Vec::new(), 0);
         for topic in &settings.kafka.topics {
@@ -128,5 +133,19 @@ impl Scope {
     /// How many there are to read, about: offsets may be left out.
     pub fn records(&self) -> u64 {
         self.partitions.iter().map(|it| u64::try_from(it.range.1.0 - it.range.0.0).unwrap_or_default()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_where_the_pipeline_did() {
+        let of = |from, start| begin(from, start).map_err(|error| error.to_string());
+        assert_eq!(of(None, Start::Earliest), Ok(None));
+        assert_eq!(of(None, Start::Timestamp { millis: 7 }), Ok(Some(7)));
+        assert_eq!(of(Some(5), Start::Latest), Ok(Some(5)));
+        assert!(of(None, Start::Latest).is_err_and(|words| words.contains("--from")));
     }
 }

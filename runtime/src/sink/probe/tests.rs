@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// What is asked of the index `i`.
+const SETTINGS_PATH: &str =
+    "/i/_settings/index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.limit";
+
 const INDEXED: Written = Written { created: false, template: false };
 
 /// One that answers these paths, and nothing else; where it says that it is Elasticsearch, in each answer.
@@ -86,11 +90,7 @@ async fn nodes_that_are_away_are_passed_over() {
         true,
         vec![
             nodes("8.19.0"),
-            (
-                "/i/_settings/index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.limit",
-                200,
-                settings,
-            ),
+            (SETTINGS_PATH, 200, settings),
             ("/i/_mapping", 200, mapping),
             ("/_index_template/t", 200, json!({})),
         ],
@@ -107,9 +107,7 @@ async fn nodes_that_are_away_are_passed_over() {
 
 /// The warnings of a look at `i`.
 async fn warnings(written: Written, settings: Value, more: Vec<(&'static str, u16, Value)>) -> String {
-    const PATH: &str =
-        "/i/_settings/index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.limit";
-    let mut answers = vec![nodes("8.19.0"), (PATH, 200, settings)];
+    let mut answers = vec![nodes("8.19.0"), (SETTINGS_PATH, 200, settings)];
     answers.extend(more);
     ask(vec![server(true, answers).await], "i", written).await.unwrap().warnings.join("\n")
 }

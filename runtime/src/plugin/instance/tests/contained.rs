@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::*;
+use crate::config::OnBreaker;
 
 /// A filter that answers with the column of booleans that it gets, and traps on 7, spins on 8.
 fn moody() -> Guest {
@@ -106,4 +107,12 @@ fn a_plugin_that_breaks_on_most_records_is_an_error() {
         .assert_eq(&filter.filter(&moods(&mostly)).expect_err("too many").to_string());
     let seldom: Vec<u8> = (0..1200).map(|row| if row % 5 < 2 { 7 } else { 1 }).collect();
     assert!(filter.filter(&moods(&seldom)).is_ok());
+
+    // In a replay.
+    let component = Component::from_bytes(guests::engine(), "test", &moody().build("filter-plugin"));
+    let plugin = component.and_then(|it| it.configure("{}")).expect("a filter").with_on_breaker(OnBreaker::GoOn);
+    let mut filter = FilterInstance::new(plugin).expect("starts");
+    for _ in 0..4 {
+        assert_eq!(filter.filter(&moods(&mostly)).expect("it goes on").rejected.len(), 240);
+    }
 }
