@@ -15,6 +15,7 @@ mod verdict;
 mod answer;
 mod lines;
 mod bulk;
+mod held;
 mod slot;
 mod pace;
 mod concurrency;

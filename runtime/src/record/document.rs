@@ -48,8 +48,8 @@ impl Document<'_> {
     pub fn is_ordered(&self) -> bool {
         match self.operation {
             Operation::Index | Operation::Delete => self.version.is_none(),
-            Operation::Update => true,
-            Operation::Create => false,
+            // Of creates the first one counts.
+            Operation::Update | Operation::Create => true,
         }
     }
 }

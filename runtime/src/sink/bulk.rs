@@ -1,7 +1,6 @@
 //! Bulk bodies: documents written once into the bytes that are sent, with the place of each, so that any of them can be
 //! sent again from there.
 
-use std::hash::BuildHasher;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,9 +16,11 @@ struct Item {
     end: u32,
     row: u32,
     operation: Operation,
-    /// See [`Document::is_ordered`].
-    is_ordered: bool,
+    place: Place,
 }
+
+/// Stands for the index and the id of a document whose order counts ([`Document::is_ordered`]), as a hash; 0: its order does not count.
+pub(crate) type Place = u32;
 
 /// The key of a submitted batch among those that are not judged yet.
 pub(crate) type BatchKey = u64;
@@ -39,7 +40,7 @@ pub(crate) struct ItemView<'a> {
     pub row: u32,
     pub attempt: u16,
     pub operation: Operation,
-    pub is_ordered: bool,
+    pub place: Place,
     /// Action line and document, where there is one, each with its line break.
     pub bytes: &'a [u8],
 }
@@ -55,6 +56,8 @@ pub(crate) struct Bulk {
     /// How often it was answered 429 as a whole, and how often of these while nothing else was in flight.
     pub busy: u16,
     pub busy_alone: u16,
+    /// It holds up what is written later to the same places.
+    pub is_held: bool,
 }
 
 impl Bulk {
@@ -78,9 +81,13 @@ impl Bulk {
         }
     }
 
-    /// Whether what comes after it has to wait until it is judged.
-    pub fn is_ordered(&self) -> bool {
-        self.items.iter().any(|item| item.is_ordered)
+    /// Of those whose order counts.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.items.iter().map(|item| item.place).filter(|place| *place != 0)
+    }
+
+    pub fn held(self, is_held: bool) -> Bulk {
+        Bulk { is_held, ..self }
     }
 
     pub fn runs(&self) -> &[Run] {
@@ -95,7 +102,7 @@ impl Bulk {
             row: item.row,
             attempt: run.attempt,
             operation: item.operation,
-            is_ordered: item.is_ordered,
+            place: item.place,
             bytes: self.body.get(start..item.end as usize).unwrap_or_default(),
         })
     }
@@ -105,6 +112,16 @@ impl Bulk {
         debug_assert!(self.items.len() > 1, "a single item has no halves");
         let middle = (self.body.len() / 2) as u32;
         let first = self.items.partition_point(|item| item.end <= middle).clamp(1, self.items.len() - 1);
+        self.split(first)
+    }
+
+    /// All but the first item, over the same bytes.
+    pub fn after_first(self) -> Option<Bulk> {
+        (self.items.len() > 1).then(|| self.split(1).1)
+    }
+
+    /// Two bulks over the same bytes, the first of them with so many items.
+    fn split(self, first: usize) -> (Bulk, Bulk) {
         let cut = self.items[first - 1].end;
         let mut left = self.items;
         let mut right = left.split_off(first);
@@ -117,7 +134,8 @@ impl Bulk {
             right_runs.extend((here < run.items).then_some(Run { items: run.items - here, ..run }));
         }
         let cut = cut as usize;
-        (bulk(self.body.slice(..cut), left, left_runs), bulk(self.body.slice(cut..), right, right_runs))
+        let part = |body, items, runs| Bulk { is_held: self.is_held, ..bulk(body, items, runs) };
+        (part(self.body.slice(..cut), left, left_runs), part(self.body.slice(cut..), right, right_runs))
     }
 
     /// Gives the body's memory back for the next one, where nobody else reads it any more.
@@ -133,7 +151,7 @@ impl Bulk {
 }
 
 fn bulk(body: Bytes, items: Vec<Item>, runs: Vec<Run>) -> Bulk {
-    Bulk { body, items, runs, resets: 0, busy: 0, busy_alone: 0 }
+    Bulk { body, items, runs, resets: 0, busy: 0, busy_alone: 0, is_held: false }
 }
 
 /// Collects items.
@@ -142,9 +160,8 @@ pub(crate) struct BulkBuilder {
     body: Vec<u8>,
     items: Vec<Item>,
     runs: Vec<Run>,
-    /// Index and id of those whose order counts, as a hash: none of them twice in a bulk, where one may be refused for now and the next
-    /// one taken.
-    ordered: HashSet<u64>,
+    /// None of these is twice in a bulk, where one may be refused for now and the next one taken.
+    places: HashSet<Place>,
     /// When its oldest item came.
     pub since: Option<Instant>,
 }
@@ -166,35 +183,37 @@ impl BulkBuilder {
     }
 
     /// Whether a document must not be in it, because it has to wait for one that is.
-    pub fn has_before(&self, document: &Document<'_>) -> bool {
-        !self.ordered.is_empty() && document.is_ordered() && self.ordered.contains(&self.place(document))
+    pub fn has(&self, place: Place) -> bool {
+        place != 0 && self.places.contains(&place)
     }
 
-    fn place(&self, document: &Document<'_>) -> u64 {
-        self.ordered.hasher().hash_one((document.index, document.id))
-    }
-
-    pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>) {
-        if document.is_ordered() {
-            let place = self.place(document);
-            self.ordered.insert(place);
+    pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>, place: Place) {
+        if place != 0 {
+            self.places.insert(place);
         }
         lines::write(document, &mut self.body);
-        self.add(batch, row, document.operation, document.is_ordered(), 0);
+        self.add(batch, row, document.operation, place, 0);
     }
 
     /// Takes an item over as it was sent before.
     pub fn push_again(&mut self, item: &ItemView<'_>, attempt: u16) {
         self.body.extend_from_slice(item.bytes);
-        self.add(item.batch, item.row, item.operation, item.is_ordered, attempt);
+        self.add(item.batch, item.row, item.operation, item.place, attempt);
     }
 
-    fn add(&mut self, batch: BatchKey, row: u32, operation: Operation, is_ordered: bool, attempt: u16) {
-        self.items.push(Item { end: self.body.len() as u32, row, operation, is_ordered });
+    fn add(&mut self, batch: BatchKey, row: u32, operation: Operation, place: Place, attempt: u16) {
+        self.items.push(Item { end: self.body.len() as u32, row, operation, place });
         match self.runs.last_mut() {
             Some(run) if run.batch == batch && run.attempt == attempt => run.items += 1,
             _ => self.runs.push(Run { batch, attempt, items: 1 }),
         }
+    }
+
+    /// For one that may wait long: it takes no more memory than it has to.
+    pub fn finish_small(&mut self) -> Bulk {
+        self.body.shrink_to_fit();
+        self.items.shrink_to_fit();
+        self.finish()
     }
 
     pub fn finish(&mut self) -> Bulk {
@@ -227,9 +246,9 @@ mod tests {
 
     fn three() -> Bulk {
         let mut builder = BulkBuilder::default();
-        builder.push(1, 5, &document("a", "{}"));
-        builder.push(1, 6, &document("b", r#"{"b":1}"#));
-        builder.push(2, 0, &document("c", "{}"));
+        builder.push(1, 5, &document("a", "{}"), 0);
+        builder.push(1, 6, &document("b", r#"{"b":1}"#), 0);
+        builder.push(2, 0, &document("c", "{}"), 0);
         builder.finish()
     }
 
@@ -237,7 +256,7 @@ mod tests {
     fn items_are_written_as_bulk_lines() {
         let mut builder = BulkBuilder::default();
         let document = document("a\"\\\n€", "{\"a\":\n1}");
-        builder.push(1, 0, &Document { index: "ev-1", version: Some(u64::MAX), ..document });
+        builder.push(1, 0, &Document { index: "ev-1", version: Some(u64::MAX), ..document }, 0);
         assert_eq!(
             std::str::from_utf8(builder.finish().body()).unwrap(),
             "{\"index\":{\"_index\":\"ev-1\",\"_id\":\"a\\\"\\\\\\u000a€\",\"version\":18446744073709551615,\
@@ -248,9 +267,9 @@ mod tests {
     #[test]
     fn what_is_deleted_has_no_document() {
         let mut builder = BulkBuilder::default();
-        builder.push(1, 0, &document("a", "{}"));
-        builder.push(1, 1, &Document { operation: Operation::Delete, ..document("b", "") });
-        builder.push(1, 2, &document("c", "{}"));
+        builder.push(1, 0, &document("a", "{}"), 0);
+        builder.push(1, 1, &Document { operation: Operation::Delete, ..document("b", "") }, 0);
+        builder.push(1, 2, &document("c", "{}"), 0);
         let bulk = builder.finish();
         assert_eq!(text(&bulk), ["1/0/0 a {}", "1/1/0 b ", "1/2/0 c {}"]);
         let each = vec![Operation::Index, Operation::Delete, Operation::Index];
@@ -267,7 +286,7 @@ mod tests {
     #[test]
     fn an_item_comes_apart_as_it_was_put_together() {
         let mut builder = BulkBuilder::default();
-        builder.push(1, 0, &document("a\"\\\n€\u{1}", "{}"));
+        builder.push(1, 0, &document("a\"\\\n€\u{1}", "{}"), 0);
         let bulk = builder.finish();
         let item = bulk.iter().next().unwrap();
         let id = "a\"\\\n€\u{1}".into();

@@ -13,10 +13,11 @@ use tokio::time::sleep_until;
 
 use super::answer::Sent;
 use super::batches::{Batches, Done};
-use super::bulk::Bulk;
+use super::bulk::{Bulk, Place};
 use super::client::Client;
 use super::concurrency::Concurrency;
 use super::counters::{Shared, add};
+use super::held::Moment;
 use super::names::LiveNames;
 use super::pace::Pace;
 use super::request::{self, Landing};
@@ -135,11 +136,19 @@ impl Dispatcher {
             }
             let hash = self.hasher.hash_one(document.id.as_bytes());
             let index = (hash % self.slots.len() as u64) as usize;
-            packed_bytes += self.slots[index].push(key, row, &document, now, self.fill);
+            let place = self.place(&document);
+            packed_bytes += self.slots[index].push((key, row), &document, place, now, self.fill);
         }
         // Before the batch's own bytes go, so that the sum is never too small.
         self.shared.in_flight_bytes.fetch_add(packed_bytes, Relaxed);
         self.shared.in_flight_bytes.fetch_sub(documents.bytes(), Relaxed);
+    }
+
+    fn place(&self, document: &Document<'_>) -> Place {
+        match document.is_ordered() {
+            true => (self.hasher.hash_one((document.index, document.id)) as Place).max(1),
+            false => 0,
+        }
     }
 
     /// Sends what is due; false while nothing more may be sent before an answer comes.
@@ -194,6 +203,10 @@ impl Dispatcher {
         if let Some(bulk) = self.slot(index).landed() {
             self.judge(index, bulk, landing, now);
         }
+    }
+
+    fn moment(&self, now: Instant) -> Moment {
+        Moment { now, pace: self.pace, dice: fastrand::f64(), bytes_max: self.fill.bytes_max }
     }
 
     /// By an index that a request was sent with.

@@ -62,6 +62,13 @@ fn source(document: &[u8], body: &mut Vec<u8>) {
     }
 }
 
+/// Where an item goes, as it is written in its action line.
+pub(crate) fn index_of(item: &[u8]) -> &[u8] {
+    const NAME: &[u8] = br#""_index":""#;
+    let name = memchr::memmem::find(item, NAME).and_then(|start| item.get(start + NAME.len()..)).unwrap_or_default();
+    &name[..memchr::memchr(b'"', name).unwrap_or(name.len())]
+}
+
 /// What an item says of its document.
 #[derive(Default, PartialEq, Eq, Debug)]
 pub(crate) struct Apart {

@@ -28,6 +28,11 @@ impl Default for Pace {
 }
 
 impl Ceiling {
+    /// No more doublings than after so many failures.
+    pub fn at_most(self, attempts: u16) -> Ceiling {
+        Ceiling { last: self.wait(attempts, 1.0), ..self }
+    }
+
     /// After `attempts` failures (at least one), for `dice` in 0..1. Never less than a twentieth of the ceiling, so
     /// that nothing is sent again at once.
     pub fn wait(self, attempts: u16, dice: f64) -> Duration {

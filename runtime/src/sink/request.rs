@@ -64,7 +64,17 @@ impl Landing {
         match self {
             Landing::Items(faults) => {
                 let is_busy = |fault: &Fault| fault.status == 429 && fault.verdict == Verdict::Retry;
-                if faults.iter().any(is_busy) { Load::Busy } else { Load::Answered }
+                let is_refused = |fault: &Fault| match fault.verdict {
+                    Verdict::Stall => true,
+                    Verdict::Retry => fault.status >= 500,
+                    _ => false,
+                };
+                match faults.iter().any(is_busy) {
+                    true => Load::Busy,
+                    // To refuse takes no time.
+                    false if faults.iter().any(is_refused) => Load::Unknown,
+                    false => Load::Answered,
+                }
             }
             Landing::Status { status: 408 | 429 | 500..=599, .. } => Load::Busy,
             Landing::Broken { kind: BrokenKind::TimeOut, .. } => Load::Busy,

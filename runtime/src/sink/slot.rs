@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::bulk::{BatchKey, Bulk, BulkBuilder};
+use super::bulk::{BatchKey, Bulk, BulkBuilder, Place};
+use super::held::{Held, Moment, Refused, Source};
 use crate::record::Document;
 
 /// What waits in a slot.
@@ -12,34 +13,23 @@ use crate::record::Document;
 /// ```text
 /// documents ─▶ open ─(full, old or flushed)─▶ ready ─▶ in flight ─▶ judged
 ///                                               ▲          │ ╲
-///                                               └─ whole ──┘  ╲─ single items ─▶ retries ─(due)─▶ in flight
+///                                               └─ whole ──┘  ╲─ single items ─▶ held ─(due)─▶ in flight
 /// ```
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     open: BulkBuilder,
     ready: VecDeque<Bulk>,
-    retries: Vec<Retry>,
+    held: Held,
     flush: bool,
     /// A whole request came to nothing: until then the slot is quiet.
     blocked_until: Option<Instant>,
     in_flight: Option<Bulk>,
-    /// In it are items that waited for the index to be there again.
-    waited: bool,
+    /// Where what is in flight comes from.
+    source: Source,
     /// Whole requests that came to nothing, one after the other.
     failures: u16,
-    /// The index is not there for the next bulk, whose order counts.
-    held: bool,
     /// Memory of an earlier body, for the next.
     spare: Option<Vec<u8>>,
-}
-
-/// Items that wait to be sent again, without holding others back.
-#[derive(Debug)]
-struct Retry {
-    due: Instant,
-    /// The index is not there for it.
-    waits: bool,
-    bulk: Bulk,
 }
 
 /// What an action line has besides index and id.
@@ -54,15 +44,22 @@ pub(crate) struct Fill {
 
 impl Slot {
     /// Adds a document and says how many bytes it takes in a body.
-    pub fn push(&mut self, batch: BatchKey, row: u32, document: &Document<'_>, now: Instant, fill: Fill) -> usize {
+    pub fn push(
+        &mut self,
+        (batch, row): (BatchKey, u32),
+        document: &Document<'_>,
+        place: Place,
+        now: Instant,
+        fill: Fill,
+    ) -> usize {
         // What is refused for its size shall be so by itself.
         let bytes = ACTION_BYTES + document.index.len() + document.id.len() + document.body.len();
         let is_full = !self.open.is_empty() && self.open.bytes() + bytes > fill.bytes_max;
-        if is_full || self.open.has_before(document) {
+        if is_full || self.open.has(place) {
             self.close();
         }
         let before = self.open.bytes();
-        self.open.push(batch, row, document);
+        self.open.push(batch, row, document, place);
         self.open.since.get_or_insert(now);
         let after = self.open.bytes();
         if after >= fill.bytes_max {
@@ -95,14 +92,22 @@ impl Slot {
         if self.flush || self.open.since.is_some_and(|since| since + fill.age_max <= now) {
             self.close();
         }
-        let retries = self.due_retries(now, fill);
-        self.waited = match &retries {
-            Some((_, waited)) => *waited,
-            None => std::mem::take(&mut self.held),
+        let (bulk, source) = match self.held.next(now, fill.bytes_max) {
+            Some(held) => held,
+            None => (self.next_ready()?, Source::Ready),
         };
-        let bulk = retries.map(|(bulk, _)| bulk).or_else(|| self.ready.pop_front())?;
+        self.source = source;
         let bulk = self.fitting(bulk, fill);
         Some(self.in_flight.insert(bulk))
+    }
+
+    fn next_ready(&mut self) -> Option<Bulk> {
+        while let Some(bulk) = self.ready.pop_front() {
+            if let Some(bulk) = self.held.pass(bulk) {
+                return Some(bulk);
+            }
+        }
+        None
     }
 
     /// What was collected before the size was learned goes in parts without being tried. Halves are never quite equal,
@@ -123,14 +128,12 @@ impl Slot {
         }
         let ready = (self.flush || !self.ready.is_empty()).then_some(now);
         let aged = self.open.since.map(|since| since + fill.age_max);
-        let retries = self.retries.iter().map(|retry| retry.due).min();
-        let due = [ready, aged, retries].into_iter().flatten().min()?;
+        let due = [ready, aged, self.held.wake()].into_iter().flatten().min()?;
         Some(self.blocked_until.map_or(due, |until| due.max(until)))
     }
 
     /// The request has come back.
     pub fn landed(&mut self) -> Option<Bulk> {
-        self.waited = false;
         self.in_flight.take()
     }
 
@@ -139,16 +142,20 @@ impl Slot {
         self.spare = Some(bulk.recycle());
     }
 
-    /// The index has answered.
-    pub fn succeeded(&mut self) {
+    /// The index has answered for each item of a bulk.
+    pub fn answered(&mut self, bulk: &Bulk, refused: Refused, at: &Moment) {
         self.failures = 0;
+        let source = std::mem::take(&mut self.source);
+        let released = self.held.answered(bulk, source, refused, at);
+        released.into_iter().rev().for_each(|bulk| self.ready.push_front(bulk));
     }
 
-    /// Sends a whole bulk again, after what waits already: one that never succeeds holds nobody up for ever. But `next` is sent before,
-    /// and so is one whose order counts. `wait`: how long the slot is quiet, by the number of failures.
-    pub fn again(&mut self, bulk: Bulk, next: bool, now: Instant, wait: impl FnOnce(u16) -> Duration) {
+    /// Sends a whole bulk again, after what waits already, or as the `next` one: what never succeeds holds up only what is written later to the
+    /// same documents. `wait`: how long the slot is quiet, by the number of failures.
+    pub fn again(&mut self, mut bulk: Bulk, next: bool, now: Instant, wait: impl FnOnce(u16) -> Duration) {
         self.failures = self.failures.saturating_add(1);
-        match next || bulk.is_ordered() {
+        self.held.hold(&mut bulk);
+        match next {
             true => self.ready.push_front(bulk),
             false => self.ready.push_back(bulk),
         }
@@ -166,44 +173,9 @@ impl Slot {
         self.ready.push_front(left);
     }
 
-    /// Sends single items again, by themselves, when their time has come. All that waits in the slot waits for those whose order counts.
-    pub fn retry(&mut self, bulk: Bulk, due: Instant, waits: bool) {
-        if bulk.is_ordered() {
-            self.ready.push_front(bulk);
-            self.blocked_until = self.blocked_until.max(Some(due));
-            self.held |= waits;
-            return;
-        }
-        self.retries.push(Retry { due, waits, bulk });
-    }
-
     /// Whether something waits for the index to be there again.
     pub fn is_waiting(&self) -> bool {
-        self.failures > 0 || self.waited || self.held || self.retries.iter().any(|retry| retry.waits)
-    }
-
-    /// All retries that are due, as one bulk while they fit, and whether any of them waited for the index.
-    fn due_retries(&mut self, now: Instant, fill: Fill) -> Option<(Bulk, bool)> {
-        let mut due = Vec::new();
-        let (mut bytes, mut waited) = (0, false);
-        for retry in std::mem::take(&mut self.retries) {
-            let fits = bytes == 0 || bytes + retry.bulk.bytes() <= fill.bytes_max;
-            if retry.due <= now && fits {
-                bytes += retry.bulk.bytes();
-                waited |= retry.waits;
-                due.push(retry.bulk);
-            } else {
-                self.retries.push(retry);
-            }
-        }
-        if due.len() < 2 {
-            return due.pop().map(|bulk| (bulk, waited));
-        }
-        let mut together = BulkBuilder::default();
-        for item in due.iter().flat_map(Bulk::iter) {
-            together.push_again(&item, item.attempt);
-        }
-        Some((together.finish(), waited))
+        self.failures > 0 || matches!(self.source, Source::Slow | Source::Probe) || self.held.is_waiting()
     }
 }
 
@@ -221,8 +193,7 @@ mod tests {
     fn put_into(slot: &mut Slot, row: u32, now: Instant, fill: Fill) {
         let (operation, version) = (Operation::Index, Some(1));
         slot.push(
-            0,
-            row,
+            (0, row),
             &Document {
                 operation,
                 index: "i",
@@ -232,6 +203,7 @@ mod tests {
                 body: b"{}",
                 options: &WriteOptions::default(),
             },
+            0,
             now,
             fill,
         );
@@ -311,29 +283,6 @@ mod tests {
         assert_eq!(rows(slot.next(until, FILL)), [1]);
         land(&mut slot);
         assert_eq!(rows(slot.next(until, FILL)), [2]);
-    }
-
-    #[test]
-    fn retries_wait_by_themselves_and_go_together() {
-        let start = Instant::now();
-        let mut slot = Slot::default();
-        for row in 1..3 {
-            put(&mut slot, row, start);
-            slot.flush();
-            slot.next(start, FILL);
-            let bulk = land(&mut slot);
-            slot.retry(bulk, start + row * FILL.age_max, row == 2);
-        }
-        assert_eq!(slot.wake(start, FILL), Some(start + FILL.age_max));
-        assert!(slot.is_waiting());
-        put(&mut slot, 9, start);
-        slot.flush();
-        assert_eq!(rows(slot.next(start, FILL)), [9]);
-        land(&mut slot);
-        assert_eq!(rows(slot.next(start + 2 * FILL.age_max, FILL)), [1, 2]);
-        assert!(slot.is_waiting(), "until the index has answered");
-        land(&mut slot);
-        assert!(!slot.is_waiting());
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! What the dispatcher does about an answer: settles, sends again, halves, refuses.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::Dispatcher;
 use crate::record::{Reason, ReasonKind, RejectedDocument};
 use crate::sink::answer::Fault;
-use crate::sink::bulk::{Bulk, BulkBuilder, ItemView};
+use crate::sink::bulk::{Bulk, ItemView};
 use crate::sink::counters::add;
-use crate::sink::lines::{Apart, take_apart};
+use crate::sink::held::{ATTEMPTS_SOON, Refused};
+use crate::sink::lines::{Apart, index_of, take_apart};
 use crate::sink::pace::Ceiling;
 use crate::sink::request::Landing;
 use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_request};
@@ -18,8 +19,6 @@ use crate::sink::verdict::{Outcome, Request, RequestVerdict, Verdict, judge_requ
 const GROW_AFTER: u32 = 100;
 /// After so many times a bulk that is answered 429 is sent alone.
 const BUSY_MAX: u16 = 3;
-/// After so many times, some seconds, an item that the index will take later is a trouble to speak of.
-const ATTEMPTS_QUIET: u16 = 6;
 /// The smallest size that is remembered as what an index takes.
 const BULK_BYTES_MIN: usize = 16 * 1024;
 
@@ -37,10 +36,10 @@ impl Dispatcher {
         }
         match judge_request(outcome, request, &self.policy) {
             RequestVerdict::Items => {
-                self.slot(index).succeeded();
                 self.taken(bulk.bytes());
                 match landing {
                     Landing::Items(faults) if faults.is_empty() => {
+                        self.answered(index, &bulk, Refused::default(), now);
                         self.available();
                         self.all_settled(index, bulk);
                     }
@@ -59,7 +58,7 @@ impl Dispatcher {
                 tracing::debug!(items = bulk.len(), "one item spoils a bulk: {}", landing.message());
                 self.slot(index).again_in_halves(bulk);
             }
-            RequestVerdict::Rejected => self.refuse_whole(index, &bulk, &landing),
+            RequestVerdict::Rejected => self.refuse_whole(index, &bulk, &landing, now),
             RequestVerdict::Dropped => self.drop_whole(index, bulk, &landing, now),
             RequestVerdict::Retry => self.whole_again(index, bulk, &landing, self.pace.retry, now),
             RequestVerdict::Stall => self.whole_again(index, bulk, &landing, self.pace.stall, now),
@@ -70,7 +69,7 @@ impl Dispatcher {
         add(&self.shared.retried, bulk.len());
         // A document that is alone already is no smaller when nothing is beside it, and would hold up all that waits behind it.
         let solo = bulk.len() > 1 && bulk.busy >= BUSY_MAX && self.solo.is_none();
-        let for_long = bulk.busy > ATTEMPTS_QUIET;
+        let for_long = bulk.busy > ATTEMPTS_SOON;
         self.slot(index).again(bulk, solo, now, |failures| ceiling.wait(failures, fastrand::f64()));
         if solo {
             self.solo = Some(index);
@@ -85,8 +84,8 @@ impl Dispatcher {
     }
 
     /// A request whose only item is refused: there is no item answer to take the words from.
-    fn refuse_whole(&mut self, index: usize, bulk: &Bulk, landing: &Landing) {
-        self.slot(index).succeeded();
+    fn refuse_whole(&mut self, index: usize, bulk: &Bulk, landing: &Landing, now: Instant) {
+        self.answered(index, bulk, Refused::default(), now);
         let (status, error_type) = landing.said();
         let message = match status {
             413 => format!("{}: this document alone is too big bytes=`{}`", landing.message(), bulk.bytes()),
@@ -100,7 +99,7 @@ impl Dispatcher {
 
     /// A request whose only item is refused, and of which nobody wants a dead letter.
     fn drop_whole(&mut self, index: usize, bulk: Bulk, landing: &Landing, now: Instant) {
-        self.slot(index).succeeded();
+        self.answered(index, &bulk, Refused::default(), now);
         self.dropped(bulk.len(), &landing.message(), now);
         let (status, error_type) = landing.said();
         for item in bulk.iter() {
@@ -132,26 +131,25 @@ impl Dispatcher {
         if let Some(message) = words(Verdict::Dropped) {
             self.dropped(count(Verdict::Dropped), &message, now);
         }
-        let mut trouble = words(Verdict::Stall);
+        let trouble = words(Verdict::Stall);
         let busy = words(Verdict::Retry);
 
+        let taking = taking_indices(bulk, &faults);
         let mut faults = faults.into_iter().peekable();
-        let mut again: BTreeMap<(u16, bool, bool), BulkBuilder> = BTreeMap::new();
+        let mut refused = Refused::default();
         let mut settled = Vec::new();
         let mut judged_bytes = 0;
-        for (place, item) in bulk.iter().enumerate() {
-            let fault = faults.next_if(|fault| fault.item as usize == place);
+        for (number, item) in (0..).zip(bulk.iter()) {
+            let fault = faults.next_if(|fault| fault.item == number);
             let verdict = fault.as_ref().map_or(Verdict::Settled, |fault| fault.verdict);
             match verdict {
                 Verdict::Settled | Verdict::SettledInFailureStore | Verdict::Superseded => {
                     judged_bytes += item.bytes.len();
                     settled.push(item.batch);
                 }
-                Verdict::Retry | Verdict::Stall => {
-                    let attempt = item.attempt.saturating_add(1);
-                    let kind = (attempt, verdict == Verdict::Stall, item.is_ordered);
-                    again.entry(kind).or_default().push_again(&item, attempt);
-                }
+                Verdict::Retry => refused.busy(number, &item),
+                Verdict::Stall if taking.contains(index_of(item.bytes)) => refused.stalled(number, &item),
+                Verdict::Stall => refused.index_stalled(number, &item),
                 Verdict::Dropped => {
                     if let Some(fault) = fault {
                         self.drop_item(&item, fault.status, &fault.error_type, &fault.message());
@@ -164,17 +162,9 @@ impl Dispatcher {
                 }
             }
         }
-        for ((attempt, stall, _), mut builder) in again {
-            let bulk = builder.finish();
-            add(&self.shared.retried, bulk.len());
-            let ceiling = if stall { self.pace.stall } else { self.pace.retry };
-            let due = now + ceiling.wait(attempt, fastrand::f64());
-            let waits = stall || attempt > ATTEMPTS_QUIET;
-            self.slot(index).retry(bulk, due, waits);
-            if waits {
-                trouble = trouble.or_else(|| busy.clone());
-            }
-        }
+        add(&self.shared.retried, refused.len());
+        let trouble = trouble.or(busy.filter(|_| refused.waits()));
+        self.answered(index, bulk, refused, now);
         match trouble {
             Some(message) => self.unavailable(&message, now),
             None => self.available(),
@@ -184,6 +174,11 @@ impl Dispatcher {
         for run in settled.chunk_by(|left, right| left == right) {
             self.batches.settled(run[0], run.len() as u32);
         }
+    }
+
+    fn answered(&mut self, index: usize, bulk: &Bulk, refused: Refused, now: Instant) {
+        let moment = self.moment(now);
+        self.slot(index).answered(bulk, refused, &moment);
     }
 
     fn refuse(&mut self, item: &ItemView<'_>, status: u16, error_type: &str, message: &str) {
@@ -242,4 +237,14 @@ impl Dispatcher {
             self.shared.bulk_bytes.store(self.fill.bytes_max as u64, Relaxed);
         }
     }
+}
+
+/// The indices that have judged one of their documents, where others of them stall: those do take documents, if not all.
+fn taking_indices<'a>(bulk: &'a Bulk, faults: &[Fault]) -> BTreeSet<&'a [u8]> {
+    if !faults.iter().any(|fault| fault.verdict == Verdict::Stall) {
+        return BTreeSet::new();
+    }
+    let mut refused = faults.iter().filter(|fault| matches!(fault.verdict, Verdict::Stall | Verdict::Retry)).peekable();
+    let items = (0..).zip(bulk.iter()).filter(|(number, _)| refused.next_if(|fault| fault.item == *number).is_none());
+    items.map(|(_, item)| index_of(item.bytes)).collect()
 }
