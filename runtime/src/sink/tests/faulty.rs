@@ -187,7 +187,7 @@ async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Opt
     }
 }
 
-/// What is asked for, `index` or `update`, the same of all; an update says in its field `n` which one it is.
+/// What is asked for, `index`, `create` or `update`, the same of all; the latter say in their field `n` which one they are.
 fn items(body: &[u8]) -> (String, Vec<(String, u64)>) {
     assert_eq!(body.last(), Some(&b'\n'));
     let lines: Vec<&[u8]> = body[..body.len() - 1].split(|byte| *byte == b'\n').collect();
@@ -198,9 +198,10 @@ fn items(body: &[u8]) -> (String, Vec<(String, u64)>) {
         let document: Value = serde_json::from_slice(pair[1]).expect("a document follows");
         let version = match asked.as_str() {
             "update" => &document["doc"]["n"],
+            "create" => &document["n"],
             _ => &target["version"],
         };
-        assert!(asked == "update" || target["version_type"] == "external");
+        assert!(asked != "index" || target["version_type"] == "external");
         name = asked;
         (target["_id"].as_str().expect("an id").into(), version.as_u64().expect("a version"))
     });
@@ -228,7 +229,7 @@ fn answer(
         .map(|(id, version)| {
             let fault = if let Reaction::Items(fault) = reaction { fault(id) } else { None };
             let fault = fault.or_else(|| match seen.stored.get(id) {
-                Some(stored) if action == "index" && stored >= version => {
+                Some(stored) if action == "create" || (action == "index" && stored >= version) => {
                     Some((409, "version_conflict_engine_exception"))
                 }
                 _ => None,

@@ -19,10 +19,6 @@ const REQUESTS: usize = (IDS * VERSIONS as usize * DOCUMENT_BYTES).div_ceil(BULK
 const TIMES_MAX: usize = 12;
 
 async fn carries(what: &str, script: impl FnMut(&Asked) -> Reaction + Send + 'static) {
-    carries_as(Operation::Index, what, script).await;
-}
-
-async fn carries_as(operation: Operation, what: &str, script: impl FnMut(&Asked) -> Reaction + Send + 'static) {
     let server = Faulty::start(script).await;
     let mut settings = settings(&server.url);
     settings.bulk_bytes_max = BULK_BYTES;
@@ -37,10 +33,7 @@ async fn carries_as(operation: Operation, what: &str, script: impl FnMut(&Asked)
                 tokio::task::yield_now().await;
             }
             let documents = (first..first + BATCH).map(|n| (format!("id-{n}"), version, n % 160));
-            told.push(submit(
-                &sink,
-                if operation == Operation::Update { updates(documents) } else { batch(documents) },
-            ));
+            told.push(submit(&sink, batch(documents)));
             most = most.max(sink.in_flight_bytes());
         }
     }
@@ -113,25 +106,89 @@ async fn all_faults_together() {
     }
 }
 
-/// Nothing but their order says which is the newest.
+/// Nothing but their order says which is the first and which the newest. Each id comes again in nearly every request.
 #[tokio::test]
-async fn updates_of_one_document_stay_in_their_order() {
-    let refused = || items_refused(429, "es_rejected_execution_exception");
-    carries_as(Operation::Update, "busy items", one_in(2, refused())).await;
-    for seed in 2..4 {
-        carries_as(Operation::Update, &format!("seed {seed}"), all_faults(seed)).await;
+async fn writes_of_one_document_stay_in_their_order() {
+    for operation in [Operation::Update, Operation::Create] {
+        keeps_order(operation, "busy items", one_in(2, items_refused(429, "es_rejected_execution_exception"))).await;
+        keeps_order(operation, "items for long", one_in(2, items_refused(503, "unavailable_shards_exception"))).await;
+        keeps_order(operation, "flood stage", one_in(2, items_refused(429, "cluster_block_exception"))).await;
+        for seed in 2..4 {
+            keeps_order(operation, &format!("seed {seed}"), all_faults(seed)).await;
+        }
     }
 }
 
-fn updates(documents: impl IntoIterator<Item = (String, u64, usize)>) -> DocumentBatch {
+async fn keeps_order(operation: Operation, what: &str, script: impl FnMut(&Asked) -> Reaction + Send + 'static) {
+    const DOCUMENTS: usize = 10_000;
+    const FEW_IDS: usize = 500;
+    let server = Faulty::start(script).await;
+    let mut settings = settings(&server.url);
+    settings.bulk_bytes_max = BULK_BYTES;
+    settings.timeout = Duration::from_millis(300);
+    let sink = start(&settings);
+    let mut told = Vec::new();
+    for first in (0..DOCUMENTS).step_by(BATCH / 5) {
+        while sink.in_flight_bytes() > IN_FLIGHT_BYTES {
+            tokio::task::yield_now().await;
+        }
+        let documents = (first..first + BATCH / 5).map(|n| (format!("id-{}", n % FEW_IDS), n / FEW_IDS));
+        told.push(submit(&sink, ordered(operation, documents)));
+    }
+    assert_eq!(judged(told).await, [], "{what}");
+    let (seen, counters) = (server.seen.lock().unwrap(), sink.counters());
+    let kept = if operation == Operation::Create { 0 } else { (DOCUMENTS / FEW_IDS - 1) as u64 };
+    assert_eq!(seen.stored.len(), FEW_IDS, "{what}");
+    assert!(seen.stored.values().all(|n| *n == kept), "{operation:?}, {what}: {:?}", seen.stored);
+    assert_eq!((&seen.twice, &seen.back), (&None, &None), "{what}");
+    assert_eq!(counters.settled + counters.superseded, DOCUMENTS as u64, "{what}");
+    assert_eq!((sink.in_flight_bytes(), counters.unavailable), (0, None), "{what}");
+}
+
+fn ordered(operation: Operation, documents: impl IntoIterator<Item = (String, usize)>) -> DocumentBatch {
     let index: Arc<str> = "i".into();
     let mut batch = DocumentBatch::default();
-    for (id, version, bytes) in documents {
-        batch.push_as(Operation::Update, &index, &id, None, |body| {
-            body.extend_from_slice(format!("{{\"n\":{version},\"pad\":\"{}\"}}", "x".repeat(bytes)).as_bytes())
+    for (id, n) in documents {
+        batch.push_as(operation, &index, &id, None, |body| {
+            body.extend_from_slice(format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(n)).as_bytes())
         });
     }
     batch
+}
+
+/// An index whose disk is full refuses each document by itself, and is not asked for all of them again and again.
+#[tokio::test]
+async fn an_index_that_stalls_is_asked_with_one_document_of_each_slot() {
+    let (full, sent) = (Arc::new(Mutex::new(true)), Arc::new(Mutex::new(Vec::new())));
+    let (is_full, sizes) = (full.clone(), sent.clone());
+    let server = Faulty::start(move |asked| {
+        sizes.lock().unwrap().push(asked.items.len());
+        match *is_full.lock().unwrap() {
+            true => Reaction::Items(Box::new(|_| Some((429, "cluster_block_exception")))),
+            false => Reaction::Well,
+        }
+    })
+    .await;
+    let sink = start(&settings(&server.url));
+    let mut told = Vec::new();
+    for n in 0..20 {
+        told.push(submit(&sink, lane(&format!("lane{n}"), 500)));
+        let enough = 20 * (n + 1);
+        while sent.lock().unwrap().len() < enough {
+            tokio::task::yield_now().await;
+        }
+    }
+    let sizes: Vec<usize> = sent.lock().unwrap().clone();
+    let large = sizes.iter().filter(|items| **items > 1).count();
+    assert!(large <= 4, "each slot asks once with all it has, and then with one: {sizes:?}");
+    let counters = sink.counters();
+    assert!(counters.unavailable.is_some() && counters.requests_limit == 1, "{counters:?}");
+    *full.lock().unwrap() = false;
+    assert_eq!(judged(told).await, []);
+    assert_eq!(server.seen.lock().unwrap().stored.len(), 10_000);
+    assert_eq!((sink.in_flight_bytes(), sink.counters().unavailable), (0, None));
+    let after = sent.lock().unwrap().len() - sizes.len();
+    assert!(after < 60, "what waited goes together: {after} requests");
 }
 
 /// A server that bears two requests at once is not asked for more again and again.
