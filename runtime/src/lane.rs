@@ -9,6 +9,7 @@ use crate::window::Lateness;
 
 pub use crate::record::{Commitment, RejectedDocument, Resume};
 
+mod account;
 mod audit;
 mod error;
 pub mod format;
@@ -29,6 +30,7 @@ mod topology;
 mod transform;
 mod window_documents;
 
+pub use account::{Account, RowFate};
 pub use audit::{DroppedDocument, DroppedRecord, Sampling, WhyDropped};
 pub use error::LaneError;
 pub(crate) use group::{Value as GroupValue, values as group_values};
@@ -92,11 +94,12 @@ pub struct Tally {
     pub lateness: Lateness,
     /// Of what was dropped, by the index's policy too, what is to be written down; empty where nobody does.
     pub drops: Vec<DroppedRecord>,
+    pub account: Account,
 }
 
 impl Tally {
     pub fn add(&mut self, more: &Tally) {
-        let Tally { records, bytes, dropped, tombstones, documents, dead_letters, lateness, drops } = more;
+        let Tally { records, bytes, dropped, tombstones, documents, dead_letters, lateness, drops, account } = more;
         self.records += records;
         self.bytes += bytes;
         self.dropped += dropped;
@@ -104,6 +107,7 @@ impl Tally {
         self.documents += documents;
         self.lateness.add(lateness);
         self.drops.extend_from_slice(drops);
+        self.account.merge(account);
         for (sum, more) in self.dead_letters.iter_mut().zip(dead_letters) {
             *sum += more;
         }

@@ -35,6 +35,7 @@ impl Collector for Shown {
         let Shown(snapshot) = self;
         let encoder = &mut encoder;
         counts(encoder, &snapshot.counts)?;
+        accounts(encoder, snapshot)?;
         source(encoder, snapshot)?;
         sinks(encoder, &snapshot.sinks)?;
         checkpoints(encoder, snapshot)?;
@@ -61,6 +62,21 @@ fn plugins(encoder: &mut DescriptorEncoder, reload: &ReloadStatus) -> fmt::Resul
         let Generation { number, digest, version, .. } = &place.serving;
         let labels = [("plugin", place.name.as_str()), ("version", version), ("digest", digest)];
         ConstGauge::new(i64::try_from(*number).unwrap_or(i64::MAX)).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn accounts(encoder: &mut DescriptorEncoder, snapshot: &Snapshot) -> fmt::Result {
+    let help = "What became of the rows of each partition";
+    let mut family = encoder.encode_descriptor("tidegate_rows", help, None, MetricType::Counter)?;
+    for (partition, account) in &snapshot.accounts {
+        let number = partition.number.to_string();
+        for (output, fate, count) in account.iter() {
+            let place = [("topic", &*partition.topic), ("partition", number.as_str())];
+            let what = [("output", output.unwrap_or_default()), ("fate", fate.name()), ("by", fate.by())];
+            let labels = [place.as_slice(), &what].concat();
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
     }
     Ok(())
 }
@@ -263,7 +279,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::lane::LaneStatus;
+    use crate::lane::{Account, LaneStatus, RowFate};
     use crate::record::{Offset, Partition};
 
     fn snapshot() -> Snapshot {
@@ -281,7 +297,10 @@ mod tests {
             },
         };
         let sink = SinkSnapshot { name: "elasticsearch".to_owned(), settled: 8, ..SinkSnapshot::default() };
-        let mut snapshot = Snapshot { lanes: vec![lane], sinks: vec![sink], ..Snapshot::default() };
+        let mut account = Account::default();
+        account.add(Some(&"all".into()), RowFate::Dropped("has-user".into()), 6);
+        let accounts = [(Partition::new("clicks", 3), account)].into();
+        let mut snapshot = Snapshot { lanes: vec![lane], sinks: vec![sink], accounts, ..Snapshot::default() };
         snapshot.counts.tally.records = 9;
         snapshot.counts.tally.dead_letters[0] = 1;
         snapshot.counts.batches[0] = 2;
@@ -296,6 +315,7 @@ mod tests {
             "tidegate_records_total 9",
             "tidegate_index_settled_total{sink=\"elasticsearch\"} 8",
             "tidegate_dead_letters_total{reason=\"json\"} 1",
+            "tidegate_rows_total{topic=\"clicks\",partition=\"3\",output=\"all\",fate=\"dropped\",by=\"has-user\"} 6",
             "tidegate_lag_records{topic=\"clicks\",partition=\"3\"} 4.0",
             "tidegate_watermark_seconds{topic=\"clicks\",partition=\"3\"} 1.5",
             "tidegate_batch_seconds_bucket{le=\"0.0005\"} 2",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::record::{EventTime, Message, Offset, Partition, Reason, ReasonKind, RecordBatch, RejectedDocument};
 use crate::window::{CONVERTED_AT_ONCE, Hold, Watermark};
 
+use super::account::RowFate;
 use super::audit::{self, Drops, Sampling};
 use super::format::{Marker, encode_marker};
 use super::id::Revision;
@@ -188,6 +189,7 @@ impl SourceLane {
         self.next = batch.offset(batch.len() - 1).next();
         self.tally.records += batch.len() as u64;
         self.tally.bytes += batch.bytes() as u64;
+        self.tally.account.add(None, RowFate::Read, batch.len() as u64);
 
         let plan = self.plan.clone();
         let mut work = BatchWork::default();
@@ -225,12 +227,18 @@ impl SourceLane {
                     if let Some(ledger) = &mut work.departed.ledger {
                         ledger.came_to_windows(&output.name, &table, &ended);
                     }
+                    let (came, gone) = (table.len(), work.departed.gone());
                     folding.fold(aggregate, table, &rows, instances.aggregate(aggregate.plugin)?, &mut work)?;
+                    let folded = came.saturating_sub(work.departed.gone() - gone);
+                    work.departed.fates.push((RowFate::Window, folded as u64));
                     if let (Some(before), Some(tap)) = (watched, instances.tap(|_| true)) {
                         tap.folded(&output.name, before, &self.partition, &batch, &work.departed, ended);
                     }
                 }
                 (None, _) | (_, None) => self.index_records(place, table, &tombstones, &mut work, effects),
+            }
+            if !output.deletes {
+                work.departed.fates.push((RowFate::Tombstone, tombstones.len() as u64));
             }
             self.write_off(Some(&output.name), &batch, &mut work);
         }
@@ -249,13 +257,20 @@ impl SourceLane {
     /// Turns rows that left into counts and dead letters; of records that an earlier owner had settled, into nothing.
     fn write_off(&mut self, output: Option<&Arc<str>>, batch: &RecordBatch, work: &mut BatchWork) {
         self.tally.dropped += std::mem::take(&mut work.departed.dropped);
+        let account = &mut self.tally.account;
+        work.departed.fates.drain(..).for_each(|(fate, count)| account.add(output, fate, count));
+        if let Some(output) = output {
+            account.add(Some(output), RowFate::Dropped(output.clone()), std::mem::take(&mut work.departed.late));
+        }
         if let Some(drops) = &mut work.departed.drops {
             drops.take(&self.partition, batch, output, self.settled, &mut self.tally.drops);
         }
         for (by, rejected) in work.departed.rejected.drain(..) {
             if batch.offset(rejected.record as usize) < self.settled {
+                account.add(output, RowFate::Before, 1);
                 continue;
             }
+            account.add(output, RowFate::Refused(rejected.reason.kind), 1);
             self.tally.dead_letters[rejected.reason.kind as usize] += 1;
             if let Some(ledger) = &mut work.departed.ledger {
                 ledger.refused(rejected.record, rejected.reason.kind);
@@ -298,6 +313,11 @@ impl SourceLane {
                     audit::refused(sampling?, &self.partition, Some((&batch, record, ordinal)), name, rejected)
                 });
                 self.tally.drops.extend(drops);
+                let (refused, dropped) = (refused().count() as u64, dropped().count() as u64);
+                let account = &mut self.tally.account;
+                account.add(Some(name), RowFate::Indexed, sent.len() as u64 - refused - dropped);
+                account.add(Some(name), RowFate::RefusedDocument, refused);
+                account.add(Some(name), RowFate::DroppedDocument, dropped);
                 let instead = self.write_dead_letters(messages, InFlight::DeadLetters, effects);
                 self.tracker.answer(ticket, instead);
             }

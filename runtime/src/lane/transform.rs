@@ -8,6 +8,7 @@ use crate::record::{Batch, Partition};
 use crate::sink::GivenUpBy;
 
 use super::LaneError;
+use super::account::RowFate;
 use super::audit::{Drop, Drops, WhyDropped, dropped_by_enricher, dropped_by_filter};
 use super::ledger::Ledger;
 use super::plan::{Instances, Step};
@@ -16,6 +17,10 @@ use super::plan::{Instances, Step};
 #[derive(Debug, Default)]
 pub(super) struct Departed {
     pub dropped: u64,
+    /// Of these: rows that came too late.
+    pub late: u64,
+    /// What became of rows, but for those that are rejected or late.
+    pub fates: Vec<(RowFate, u64)>,
     /// Which ones; none where nobody asks.
     pub drops: Option<Drops>,
     pub rejected: Vec<(Option<Arc<GivenUpBy>>, Rejected)>,
@@ -27,9 +32,15 @@ impl Departed {
     /// A row that came too late.
     pub fn drop_late(&mut self, record: u32, ordinal: u32) {
         self.dropped += 1;
+        self.late += 1;
         if let Some(drops) = &mut self.drops {
             drops.push(Drop { record, ordinal, why: WhyDropped::Late, by: None });
         }
+    }
+
+    /// How many rows left so far.
+    pub fn gone(&self) -> usize {
+        self.dropped as usize + self.rejected.len()
     }
 
     pub fn reject(&mut self, by: Option<&Arc<GivenUpBy>>, rejected: Vec<Rejected>) {
@@ -49,7 +60,11 @@ pub(super) fn run(
     for step in steps {
         let watched = instances.tap(|tap| tap.is_at_transform(&step.name)).map(|tap| tap.before(table, departed));
         let records = departed.before(table);
-        run_one(step, instances, table, columns, departed)?;
+        let (rows, gone) = (table.len(), departed.gone());
+        let dropped = run_one(step, instances, table, columns, departed)?;
+        let more = table.len() + departed.gone() - gone - rows;
+        departed.fates.push((RowFate::Dropped(step.name.clone()), dropped));
+        departed.fates.push((RowFate::Split(step.name.clone()), more as u64));
         departed.after(&step.name, records, table);
         if let (Some(before), Some(tap)) = (watched, instances.tap(|_| true)) {
             tap.after(&step.name, before, partition, table, departed);
@@ -67,12 +82,12 @@ fn run_one(
     table: &mut Table,
     columns: &mut Batch,
     departed: &mut Departed,
-) -> Result<(), LaneError> {
+) -> Result<u64, LaneError> {
     let failed = |error| LaneError::Call { plugin: step.name.to_string(), error };
     let unread = table.columns(&step.reads, columns);
     departed.reject(Some(&step.by), unread);
     if table.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let kept = match instances.get(step.plugin)? {
         Instance::Filter(filter) => {
@@ -97,5 +112,5 @@ fn run_one(
     };
     departed.dropped += kept.dropped;
     departed.reject(Some(&step.by), kept.rejected);
-    Ok(())
+    Ok(kept.dropped)
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::lane::Tally;
+use crate::lane::{Account, Tally};
 use crate::record::ReasonKind;
 use crate::window::Lateness;
 
@@ -83,6 +83,7 @@ impl Counters {
                     micros: self.lateness_micros.load(Relaxed),
                 },
                 drops: Vec::new(),
+                account: Account::default(),
             },
             batch_time: Duration::from_nanos(self.batch_nanos.load(Relaxed)),
             batches: std::array::from_fn(|bucket| self.batches[bucket].load(Relaxed)),

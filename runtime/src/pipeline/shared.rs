@@ -1,5 +1,6 @@
 //! What the threads of one pipeline share: nothing that is touched for a record.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use super::shell::Shell;
 use super::slot::Slot;
 use super::tap::Taps;
 use super::{LaneSnapshot, MemoryDivision, Phase, PipelineError, Snapshot};
-use crate::lane::{Plan, Tally};
+use crate::lane::{Account, Plan, Tally};
 use crate::plugin::ComponentsMemory;
 use crate::record::{Offset, Partition};
 use crate::source::Source;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// Lanes that revocations could not bring home before their deadline; a drain begins at 0.
     pub unsettled: AtomicUsize,
     lanes: Mutex<Vec<Arc<Slot>>>,
+    /// Of all partitions that were ours since it began.
+    accounts: Mutex<BTreeMap<Partition, Account>>,
     /// From the moment that it runs until it is closed.
     source: Mutex<Option<Source>>,
     /// From the moment that it runs until the drain.
@@ -72,6 +75,7 @@ impl Shared {
             failures,
             unsettled: AtomicUsize::new(0),
             lanes: Mutex::default(),
+            accounts: Mutex::default(),
             source: Mutex::default(),
             reload: Mutex::default(),
             lane_bytes_max: AtomicUsize::new(division.lane_bytes(1)),
@@ -88,6 +92,9 @@ impl Shared {
     /// What happened in a lane.
     pub fn count(&self, partition: &Partition, mut tally: Tally) {
         self.counters.add(&tally);
+        if !tally.account.is_empty() {
+            lock(&self.accounts).entry(partition.clone()).or_default().merge(&tally.account);
+        }
         if let Some(audit) = self.audit.get() {
             audit.tell(partition, std::mem::take(&mut tally.drops));
         }
@@ -186,6 +193,7 @@ impl Shared {
         Snapshot {
             phase,
             counts: self.counters.read(),
+            accounts: lock(&self.accounts).clone(),
             lanes: slots.iter().map(|slot| self.lane(slot, &lags)).collect(),
             polled_ago: source.as_ref().map(|source| source.polled.elapsed()),
             step_age_max: self.step_age_max(),

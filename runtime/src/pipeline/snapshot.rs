@@ -1,15 +1,18 @@
 //! The pipeline at one moment, as progress, metrics and health read it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{ArchiveCounts, AuditCounts, CheckpointCounts, Counts, ReloadStatus};
-use crate::lane::LaneStatus;
+use crate::lane::{Account, LaneStatus};
 use crate::record::{Partition, ReasonKind};
 
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Snapshot {
     pub phase: Phase,
     pub counts: Counts,
+    /// What became of the rows of each partition of the source topics that was ours since it began.
+    pub accounts: BTreeMap<Partition, Account>,
     pub lanes: Vec<LaneSnapshot>,
     /// Since the poll thread came round last; none before it began.
     pub polled_ago: Option<Duration>,

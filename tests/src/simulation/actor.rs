@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tidegate::checkpoint::{Found, Owner, SlotId, StoreId};
-use tidegate::lane::{Effect, Event, Frozen, Instances, Lane, Plan, Resume, Ticket};
+use tidegate::lane::{Account, Effect, Event, Frozen, Instances, Lane, Plan, Resume, Ticket};
 use tidegate::record::{DocumentBatch, Message, Partition};
 
 use super::native;
@@ -59,6 +59,7 @@ pub struct Actor {
     instances: Instances,
     pub pending: Vec<Pending>,
     pub answers: Vec<Event>,
+    account: Account,
 }
 
 impl Actor {
@@ -102,6 +103,7 @@ impl Actor {
             instances,
             pending: Vec::new(),
             answers: Vec::new(),
+            account: Account::default(),
         };
         actor.take(effects);
         Ok(actor)
@@ -114,6 +116,18 @@ impl Actor {
         let mut effects = Vec::new();
         self.lane.step(event, &mut self.instances, &mut effects).map_err(|error| error.to_string())?;
         self.take(effects);
+        self.balance()
+    }
+
+    /// What came to the lane is what is gone, and waits for nobody when all is settled.
+    fn balance(&mut self) -> Result<(), String> {
+        self.account.merge(&self.lane.take_tally().account);
+        for output in self.account.outputs() {
+            let ((came, gone), unanswered) = (self.account.balance(output), self.account.unanswered(output));
+            if came != gone || unanswered < 0 || (unanswered > 0 && self.lane.is_settled()) {
+                return Err(format!("output {output} does not add up, unanswered {unanswered}: {:?}", self.account));
+            }
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::decode::{Rejected, Table};
 use crate::lane::index::{IdPlan, text_of};
 use crate::lane::plan::OutputPlan;
-use crate::lane::{DocumentOf, Effect, id};
+use crate::lane::{DocumentOf, Effect, RowFate, id};
 use crate::record::{Batch, DocumentBatch, EventTime, Operation, Reason, ReasonKind, RecordBatch, Values};
 
 use super::{BatchWork, InFlight, SourceLane};
@@ -37,9 +37,11 @@ impl SourceLane {
         let batch = table.batch().clone();
         let known: Vec<u32> =
             (0..batch.len()).take_while(|row| batch.offset(*row) < self.settled).map(|row| row as u32).collect();
+        let rows = table.len();
         if !known.is_empty() {
             table.remove_records(&known);
         }
+        let before = rows - table.len();
         let mut columns = Columns::default();
         columns.read(output_plan, &mut table, work);
         let mut made = Made { documents: DocumentBatch::default(), sent: Vec::with_capacity(table.len()) };
@@ -47,6 +49,7 @@ impl SourceLane {
         let is_versioned = output_plan.operation == Operation::Index;
         let deleting = if output_plan.deletes { tombstones } else { &[] };
         let settled = deleting.iter().take_while(|record| batch.offset(**record as usize) < self.settled).count();
+        work.departed.fates.push((RowFate::Before, (before + settled) as u64));
         let mut deleting = deleting[settled..].iter().copied().peekable();
         let mut id_text = String::new();
         for row in 0..table.len() {
@@ -88,6 +91,7 @@ impl SourceLane {
         }
         if !documents.is_empty() {
             self.tally.documents += documents.len() as u64;
+            work.departed.fates.push((RowFate::Document, documents.len() as u64));
             let ticket = self.in_flight.open(InFlight::Documents { output, batch, sent });
             work.tickets.push(ticket);
             effects.push(Effect::Index { ticket, documents });
