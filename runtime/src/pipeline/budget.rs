@@ -63,6 +63,11 @@ impl MemoryDivision {
         (bytes > bytes_max).then_some(PipelineError::Windows { bytes, bytes_max, groups, windows })
     }
 
+    /// What is in flight at most when a lane takes a batch: those that are gone may have left much, which nobody answers for long.
+    pub fn in_flight_bytes(&self) -> usize {
+        self.documents_bytes + self.messages_bytes
+    }
+
     /// What one lane of `lanes` may have in flight. Each has its share for itself, so that a slow one stops only itself;
     /// what a single batch gives may go beyond it.
     pub fn lane_bytes(&self, lanes: usize) -> usize {

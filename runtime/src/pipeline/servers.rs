@@ -69,6 +69,10 @@ impl Shell for Servers {
         self.sinks.flush();
     }
 
+    fn held_bytes(&self) -> usize {
+        self.sinks.in_flight_bytes() + self.messages_bytes.load(Relaxed)
+    }
+
     fn status(&self) -> ShellStatus {
         let (sinks, waiting) = self.sinks.status();
         let written = self.writer.status();

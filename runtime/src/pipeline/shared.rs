@@ -114,6 +114,11 @@ impl Shared {
         stalled.inspect(|slot| slot.wake()).count()
     }
 
+    /// So much is in flight that no lane may add to it.
+    pub fn is_crowded(&self) -> bool {
+        self.shell.held_bytes() >= self.division.in_flight_bytes()
+    }
+
     pub fn lane_bytes_max(&self) -> usize {
         self.lane_bytes_max.load(Relaxed)
     }

@@ -15,6 +15,8 @@ pub(crate) trait Shell: Send + Sync {
     /// Somebody waits for the answers: do not wait for company any longer.
     fn flush(&self);
     fn status(&self) -> ShellStatus;
+    /// Documents and messages that are not answered, those of lanes that are gone too.
+    fn held_bytes(&self) -> usize;
     /// Where somebody may watch what passes.
     fn taps(&self) -> Arc<Taps> {
         Arc::default()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver as Inbox, Sender, bounded, unbounded};
@@ -42,6 +42,8 @@ type Done = Box<dyn FnOnce(Vec<RejectedDocument>) + Send>;
 struct Hands {
     documents: Sender<(DocumentBatch, Done)>,
     answers_on_flush: Option<Inbox<(DocumentBatch, Done)>>,
+    /// What it says that is in flight.
+    held_bytes: Arc<AtomicUsize>,
 }
 
 impl Shell for Hands {
@@ -62,6 +64,10 @@ impl Shell for Hands {
     fn status(&self) -> ShellStatus {
         ShellStatus::default()
     }
+
+    fn held_bytes(&self) -> usize {
+        self.held_bytes.load(Relaxed)
+    }
 }
 
 struct Rig {
@@ -72,6 +78,7 @@ struct Rig {
     metadata: String,
     /// Of its first worker.
     changes: Sender<Change>,
+    held_bytes: Arc<AtomicUsize>,
 }
 
 fn rig(workers: usize, memory_bytes: usize, answers_on_flush: bool) -> Rig {
@@ -95,7 +102,9 @@ fn rig_with(
     let plan = Arc::new(Plan::new(&settings, &components, topology).expect("it fits together"));
     let metadata = plan.initial_metadata();
     let (sender, documents) = unbounded();
-    let hands = Hands { documents: sender, answers_on_flush: answers_on_flush.then(|| documents.clone()) };
+    let held_bytes = Arc::new(AtomicUsize::new(0));
+    let answers_on_flush = answers_on_flush.then(|| documents.clone());
+    let hands = Hands { documents: sender, answers_on_flush, held_bytes: held_bytes.clone() };
     let (failed, failures) = unbounded();
     let shared =
         Shared::new(plan, Arc::new(hands), MemoryDivision::of(memory_bytes), Default::default(), workers, None, failed);
@@ -106,7 +115,7 @@ fn rig_with(
         })
         .collect();
     let changes = workers[0].changes();
-    Rig { router: Router::new(shared.clone(), workers), shared, documents, failures, metadata, changes }
+    Rig { router: Router::new(shared.clone(), workers), shared, documents, failures, metadata, changes, held_bytes }
 }
 
 impl Rig {
@@ -190,6 +199,23 @@ fn a_lost_lane_is_dropped_at_once_and_commits_nothing() {
     let far = Instant::now() + Duration::from_secs(3600);
     assert!(rig.router.revoked(&[partition], true, far).is_empty());
     drop(unanswered);
+}
+
+/// Lanes that are gone, as after a rebalance, may have left documents that the index does not take.
+#[test]
+fn no_lane_takes_a_batch_while_too_much_is_in_flight_that_is_nobodys() {
+    let mut rig = rig(1, 64 << 20, false);
+    let partition = rig.assign(0);
+    rig.held_bytes.store(64 << 20, Relaxed);
+    rig.router.batch(&partition, batch(0..3));
+    // It is looked at again meanwhile.
+    assert!(rig.documents.recv_timeout(Duration::from_millis(200)).is_err());
+    assert!(!rig.router.ready(&partition), "a batch waits");
+    rig.held_bytes.store(0, Relaxed);
+    let (documents, done) = rig.documents();
+    assert_eq!(documents.len(), 3);
+    done(Vec::new());
+    assert_eq!(rig.revoke(&partition, PATIENCE), Some(Offset(3)));
 }
 
 #[test]

@@ -4,13 +4,14 @@
 mod perform;
 mod probation;
 mod recent;
+mod room;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
+use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded};
 use hashbrown::HashMap;
 
 use super::PipelineError;
@@ -25,6 +26,7 @@ use perform::perform_all;
 pub(crate) use probation::{Change, LaneKind, Shown, Trial, TrialWord};
 use probation::{PIECE_GROUPS, Plans, Probation};
 use recent::Recent;
+use room::CROWDED_LOOK;
 
 /// What a worker is told by the poll thread, in order.
 pub(crate) enum Command {
@@ -146,6 +148,8 @@ struct Running {
     retired: Vec<Lane>,
     recent: Recent,
     lanes: HashMap<LaneKey, Owned>,
+    /// Some lane waits for room in what all have in flight.
+    is_crowded: bool,
     effects: Vec<Effect>,
     answers: Sender<Answer>,
     answered: Receiver<Answer>,
@@ -171,6 +175,7 @@ impl Running {
             retired,
             recent,
             lanes,
+            is_crowded: false,
             effects,
             answers,
             answered,
@@ -181,6 +186,7 @@ impl Running {
     fn run(mut self, inbox: &Receiver<Command>, changed: &Receiver<Change>) {
         let answered = self.answered.clone();
         loop {
+            let later = if self.is_crowded { after(CROWDED_LOOK) } else { never() };
             select_biased! {
                 recv(changed) -> change => match change {
                     Ok(change) => self.change(change),
@@ -194,6 +200,7 @@ impl Running {
                     Ok(command) => self.obey(command),
                     Err(_) => return,
                 },
+                recv(later) -> _ => self.release_all(),
             }
         }
     }
@@ -231,48 +238,6 @@ impl Running {
                 self.follow(key, kind);
             }
             Err(error) => self.fail(&slot, error),
-        }
-    }
-
-    /// An event of the source: at once, or after those that are held back.
-    fn take(&mut self, lane: LaneKey, event: Event, at: Instant) {
-        let Some(owned) = self.lanes.get_mut(&lane) else { return };
-        owned.held.push_back((event, at));
-        self.release(lane);
-    }
-
-    /// An answer: it makes room for what is held back.
-    fn answer(&mut self, Answer { lane, event, letters_bytes }: Answer) {
-        match self.lanes.get_mut(&lane) {
-            Some(owned) if letters_bytes > 0 => owned.refusals.push_back((event, letters_bytes)),
-            Some(_) | None => self.step(lane, event),
-        }
-        self.release(lane);
-    }
-
-    fn release(&mut self, lane: LaneKey) {
-        while let Some(owned) = self.lanes.get_mut(&lane) {
-            let (in_flight, room) = (owned.slot.in_flight_bytes(), self.shared.lane_bytes_max());
-            let fits = |(_, bytes): &mut (Event, usize)| in_flight == 0 || in_flight + *bytes <= room;
-            if let Some((refusal, _)) = owned.refusals.pop_front_if(fits) {
-                self.step(lane, refusal);
-                continue;
-            }
-            if !owned.refusals.is_empty() || in_flight >= room {
-                return;
-            }
-            if owned.lane.blocked().is_some() {
-                return;
-            }
-            let Some((event, at)) = owned.held.pop_front() else { return };
-            if let Event::Batch(batch) = &event {
-                owned.slot.unqueue();
-                self.shared.counters.waited(at.max(owned.free_since).elapsed());
-                if self.shared.plan.parts_topic() != Some(&owned.slot.partition.topic) {
-                    self.recent.keep(&owned.slot.partition, batch);
-                }
-            }
-            self.step(lane, event);
         }
     }
 

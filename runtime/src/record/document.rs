@@ -86,8 +86,10 @@ impl DocumentBatch {
         self.versions.is_empty()
     }
 
+    /// A script goes with each document.
     pub fn bytes(&self) -> usize {
-        self.ids.bytes.len() + self.routings.bytes.len() + self.bodies.bytes.len()
+        let of_all = self.options.script.as_ref().map_or(0, String::len) * self.len();
+        self.ids.bytes.len() + self.routings.bytes.len() + self.bodies.bytes.len() + of_all
     }
 
     /// Adds a document that is indexed, and whose body `write` appends. Ids are built from text, so they are UTF-8.
