@@ -211,6 +211,7 @@ mod tests {
               "reason": "sink",
               "status": 400,
               "time": "1970-01-01T00:00:01.5Z"
-            }"#]].assert_eq(&format!("{:#}", as_json(&FoundLetter { letter, copies: 2 })));
+            }"#]]
+        .assert_eq(&format!("{:#}", as_json(&FoundLetter { letter, copies: 2 })));
     }
 }

@@ -26,7 +26,7 @@ impl NewFile {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.unfinished", std::process::id()));
         let unfinished = path.with_file_name(name);
-        let file = File::create_new(&unfinished).with_context(|| cannot(&unfinished))?;
+        let file = File::create_new(&unfinished).with_context(|| cannot(path))?;
         Ok(NewFile { path: path.to_owned(), unfinished, file })
     }
 
@@ -58,7 +58,7 @@ impl NewFile {
 
     /// Gives it its name.
     pub fn finish(self) -> anyhow::Result<()> {
-        self.file.sync_all().with_context(|| cannot(&self.unfinished))?;
+        self.file.sync_all().with_context(|| cannot(&self.path))?;
         // Unlike a renaming, a link takes no other file's place.
         match fs::hard_link(&self.unfinished, &self.path) {
             Ok(()) => Ok(()),

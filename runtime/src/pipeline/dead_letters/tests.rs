@@ -8,6 +8,8 @@ use super::sending::{Fate, send};
 use super::*;
 use crate::record::{BatchBuilder, WriteOptions};
 
+mod replays;
+
 const FILE: &str = r#"
     name = "clicks"
     [source.kafka]
