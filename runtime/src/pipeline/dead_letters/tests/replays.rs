@@ -127,11 +127,20 @@ fn each_filter_is_gone_on_with_until_its_end_and_then_begins_anew() {
     assert_eq!(servers.index.documents("all").len() as i64, LETTERS - 1);
     assert_eq!(servers.replay(&all), Told::new(None, 0, 10, 0), "what was refused is tried again");
     assert_eq!(servers.index.documents("all").len() as i64, LETTERS);
-    let ten = Replay { letters_max: Some(10), ..all.clone() };
-    assert_eq!(servers.replay(&ten), Told::new(None, 0, 10, 0), "there are no more than that");
+}
 
-    assert_eq!(servers.replay(&four), Told::new(None, 0, 4, 0).cut_at(4));
-    let anew = Replay { from_beginning: true, letters_max: Some(2), ..all.clone() };
+#[test]
+fn a_replay_begins_anew_where_it_is_asked_to_and_one_that_is_stopped_is_gone_on_with() {
+    let servers = Servers::start();
+    servers.index.map_number("all", "n", false);
+    servers.write("clicks", "all", 0..LETTERS);
+    let filter = LetterFilter { reasons: vec![ReasonKind::Sink], ..LetterFilter::default() };
+    let all = Replay { filter, ..Replay::default() };
+    let at_most = |letters| Replay { letters_max: Some(letters), ..all.clone() };
+
+    assert_eq!(servers.replay(&at_most(10)), Told::new(None, 0, 10, 0), "there are no more than that");
+    assert_eq!(servers.replay(&at_most(4)), Told::new(None, 0, 4, 0).cut_at(4));
+    let anew = Replay { from_beginning: true, ..at_most(2) };
     assert_eq!(servers.replay(&anew), Told::new(None, 0, 2, 0).cut_at(2));
     let stopped = replay(&servers.settings, &all, &AtomicBool::new(true), &mut |_, _| ());
     let stopped = stopped.unwrap_or_else(|error| panic!("{error}"));
@@ -147,8 +156,6 @@ fn without_a_filter_what_was_looked_at_is_not_looked_at_again() {
     assert_eq!(servers.replay(&four), Told::new(None, 0, 4, 1).cut_at(4));
     assert_eq!(servers.replay(&Replay::default()), Told::new(Some(4), 1, 6, 0).on_at(10));
     assert_eq!(servers.replay(&Replay::default()), Told::new(Some(10), 1, 0, 0).on_at(10));
-    let anew = Replay { from_beginning: true, ..Replay::default() };
-    assert_eq!(servers.replay(&anew), Told::new(None, 0, 10, 1).on_at(10));
 }
 
 #[test]
