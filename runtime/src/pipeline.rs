@@ -45,7 +45,7 @@ pub use budget::{MemoryDivision, engine_settings};
 pub use checkpoints::CheckpointCounts;
 pub use components::{Loader, Plugins};
 pub use counters::{BATCH_SECONDS, Counts};
-pub use dead_letters::{DeadLetterTopic, Fate, FoundLetter, LetterFilter, Obstacle, Replay, Replayed, replay};
+pub use dead_letters::{DeadLetterTopic, Fate, FoundLetter, LetterFilter, Moment, Obstacle, Replay, Replayed, replay};
 pub use document::{
     CheckpointReport, ComponentReport, DocumentName, DocumentReport, FoundDocument, LetterReport, PartReport,
     RecordReport, StepReport, WindowReport, explain_document,

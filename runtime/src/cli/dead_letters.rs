@@ -10,6 +10,7 @@ use thiserror::Error;
 mod choose;
 mod export;
 mod list;
+mod new_file;
 mod pretty;
 mod replay;
 mod show;
@@ -20,7 +21,9 @@ use crate::config::PipelineSettings;
 use crate::pipeline::{DeadLetterTopic, FoundLetter, LetterFilter};
 use crate::record::{ErrorKind, EventTime, HasKind, Origin};
 use crate::sink::Letter;
-use crate::sink::dead_letter::{ERROR_TYPE, PLUGIN};
+use crate::sink::dead_letter::{
+    ATTEMPTS, ERROR_TYPE, ID, INDEX, PIPELINE, PLUGIN, PLUGIN_DIGEST, PLUGIN_GENERATION, STATUS,
+};
 
 use choose::LetterArgs;
 pub use replay::LettersLeft;
@@ -87,17 +90,18 @@ struct Letters {
 
 fn load(pipeline: &PipelineFile, letters: &LetterArgs) -> anyhow::Result<(PipelineSettings, LetterFilter)> {
     let settings = pipeline.load()?;
-    let filter = letters.filter()?;
-    filter.check(&settings)?;
+    let mut filter = letters.filter()?;
+    // Said or not, it is the same filter.
+    filter.pipeline = filter.pipeline.filter(|pipeline| *pipeline != settings.name);
     Ok((settings, filter))
 }
 
 impl Letters {
     fn open(pipeline: &PipelineFile, letters: &LetterArgs) -> anyhow::Result<Letters> {
         let (settings, filter) = load(pipeline, letters)?;
-        let topic = DeadLetterTopic::open(&settings)?;
+        let topic = DeadLetterTopic::open_for(&settings, &filter)?;
         if topic.foreign() > 0 {
-            let (messages, topic) = (topic.foreign(), &settings.dead_letters.topic);
+            let (messages, topic) = (topic.foreign(), topic.name());
             tracing::warn!(messages, topic, "passed over: they are no dead letters of this pipeline");
         }
         Ok(Letters { settings, filter, topic })
@@ -117,7 +121,7 @@ impl Letters {
 
     fn not_there(&self) -> DeadLetterCommandError {
         let there = super::columns::count(self.topic.identities() as u64, "dead letter");
-        DeadLetterCommandError::NotThere { topic: self.settings.dead_letters.topic.clone(), there }
+        DeadLetterCommandError::NotThere { topic: self.topic.name().to_owned(), there }
     }
 }
 
@@ -141,12 +145,73 @@ fn as_json(FoundLetter { letter, copies }: &FoundLetter) -> Value {
         "position": position(&letter.position),
         "time": letter.written.map(|time| time.to_string()),
         "identity": letter.identity(),
+        "pipeline": letter.text(PIPELINE),
         "reason": letter.reason(),
         "message": letter.message(),
         "output": letter.output(),
         "plugin": letter.text(PLUGIN),
+        "generation": letter.number::<u64>(PLUGIN_GENERATION),
+        "digest": letter.text(PLUGIN_DIGEST),
+        "status": letter.number::<u16>(STATUS),
+        "attempts": letter.number::<u16>(ATTEMPTS),
         "error_type": letter.text(ERROR_TYPE),
+        "index": letter.text(INDEX),
+        "id": letter.text(ID),
         "origin": letter.origin(),
         "copies": copies,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::record::{BatchBuilder, Offset, Partition};
+
+    #[test]
+    fn a_line_has_all_that_a_filter_can_ask_for() {
+        let mut batch = BatchBuilder::new(EventTime::MIN);
+        batch.push(Offset(17), Some(EventTime::from_micros(1_500_000)), None, Some(b"{}"));
+        for (name, value) in [
+            ("identity", "events-3-7/all/0"),
+            ("pipeline", "clicks"),
+            ("reason", "sink"),
+            ("message", "failed to parse"),
+            ("origin", "events-3-7"),
+            ("output", "all"),
+            ("plugin", "mark"),
+            ("plugin-digest", "c0ffee"),
+            ("plugin-generation", "3"),
+            ("status", "400"),
+            ("attempts", "2"),
+            ("error-type", "document_parsing_exception"),
+            ("index", "all-1"),
+            ("id", "all:events-3-7"),
+        ] {
+            batch.header(format!("tidegate-{name}").as_bytes(), Some(value.as_bytes()));
+        }
+        let letter = Letter::read(&Partition::new("dead", 0), &batch.finish(), 0).expect("it has an identity");
+        expect![[r#"
+            {
+              "attempts": 2,
+              "copies": 2,
+              "digest": "c0ffee",
+              "error_type": "document_parsing_exception",
+              "generation": 3,
+              "id": "all:events-3-7",
+              "identity": "events-3-7/all/0",
+              "index": "all-1",
+              "message": "failed to parse",
+              "origin": "events-3-7",
+              "output": "all",
+              "pipeline": "clicks",
+              "plugin": "mark",
+              "position": "0-17",
+              "reason": "sink",
+              "status": 400,
+              "time": "1970-01-01T00:00:01.5Z"
+            }"#]]
+        .assert_eq(&format!("{:#}", as_json(&FoundLetter { letter, copies: 2 })));
+    }
 }

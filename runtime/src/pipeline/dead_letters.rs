@@ -11,15 +11,16 @@ use crate::config::{KafkaSettings, PipelineSettings};
 use crate::record::{EventTime, Offset, Origin, Partition, ReasonKind, RecordBatch};
 use crate::sink::Letter;
 use crate::sink::dead_letter::PIPELINE;
-use crate::source::{Admin, RecordRange};
+use crate::source::{Admin, PartitionDescription, RecordRange};
 
 mod filter;
 mod obstacle;
 mod replay;
 mod replay_lanes;
+mod replay_position;
 mod sending;
 
-pub use filter::LetterFilter;
+pub use filter::{LetterFilter, Moment};
 pub use obstacle::Obstacle;
 pub use replay::{Replay, Replayed, replay};
 pub use sending::Fate;
@@ -27,6 +28,7 @@ pub use sending::Fate;
 /// The dead letters of a pipeline, up to the end that the topic had when they were looked at.
 pub struct DeadLetterTopic {
     kafka: KafkaSettings,
+    name: String,
     pipeline: Arc<str>,
     /// What there is to read; nothing where the topic does not exist.
     ranges: Vec<RecordRange>,
@@ -64,31 +66,54 @@ pub(super) struct Portion {
 impl DeadLetterTopic {
     /// Reads the topic once. It takes some 50 bytes of memory for each identity.
     pub fn open(settings: &PipelineSettings) -> Result<DeadLetterTopic, PipelineError> {
-        let found = Admin::new(&settings.kafka)?.find(&settings.dead_letters.topic)?;
-        let partitions = found.iter().flat_map(|topic| topic.partitions.iter().map(|it| (&topic.name, it)));
-        let range = |(name, it): (&String, &crate::source::PartitionDescription)| RecordRange {
-            partition: Partition::new(name, it.number),
+        Self::open_for(settings, &LetterFilter::default())
+    }
+
+    /// The same for the pipeline that a filter names; an error where no letter can fit the filter.
+    pub fn open_for(settings: &PipelineSettings, filter: &LetterFilter) -> Result<DeadLetterTopic, PipelineError> {
+        filter.check()?;
+        let pipeline = filter.pipeline.as_ref().unwrap_or(&settings.name);
+        let mut admin = Admin::new(&settings.kafka)?;
+        let mut name = topic_of(settings, pipeline);
+        let mut found = admin.find(&name)?;
+        if found.is_none() && name != settings.dead_letters.topic {
+            name.clone_from(&settings.dead_letters.topic);
+            found = admin.find(&name)?;
+        }
+        let range = |it: PartitionDescription| RecordRange {
+            partition: Partition::new(&name, it.number),
             start: it.log_start,
             end: it.log_end,
         };
         let mut topic = DeadLetterTopic {
             kafka: settings.kafka.clone(),
-            pipeline: settings.name.as_str().into(),
-            ranges: partitions.map(range).collect(),
+            pipeline: pipeline.as_str().into(),
+            ranges: found.into_iter().flat_map(|topic| topic.partitions).map(range).collect(),
+            name,
             last: HashMap::new(),
             foreign: 0,
         };
         let (mut last, mut foreign) = (HashMap::new(), 0);
+        let mut unseen: Vec<&String> = filter.outputs.iter().collect();
         Admin::new(&topic.kafka)?.read(&topic.ranges, |partition, batch| {
             for row in 0..batch.len() {
                 match topic.letter(partition, &batch, row) {
-                    Some(letter) => note(&mut last, &letter),
+                    Some(letter) => {
+                        unseen.retain(|name| letter.output() != Some(name.as_str()));
+                        note(&mut last, &letter);
+                    }
                     None => foreign += 1,
                 }
             }
         })?;
         (topic.last, topic.foreign) = (last, foreign);
+        filter::check_outputs(settings, &unseen)?;
         Ok(topic)
+    }
+
+    /// What the topic is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// How many identities there are.
@@ -157,6 +182,15 @@ impl DeadLetterTopic {
         let last = self.last.get(&hash_of(letter.identity()))?;
         let is_last = (last.partition, last.offset) == place(&letter.position);
         is_last.then_some(FoundLetter { letter, copies: last.copies })
+    }
+}
+
+/// Where the letters of a pipeline are. One that had another name had a topic of that name, unless the pipeline file says which.
+fn topic_of(settings: &PipelineSettings, pipeline: &str) -> String {
+    let default = |name: &str| format!("{name}.dead-letters");
+    match settings.dead_letters.topic == default(&settings.name) {
+        true => default(pipeline),
+        false => settings.dead_letters.topic.clone(),
     }
 }
 

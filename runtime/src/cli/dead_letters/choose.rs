@@ -7,13 +7,16 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::config::parse_duration;
-use crate::pipeline::LetterFilter;
+use crate::pipeline::{LetterFilter, Moment};
 use crate::record::{EventTime, ReasonKind};
 
 /// The same for all commands. A letter must fit all of them; those that may be repeated fit if one of theirs does.
 #[derive(Args)]
 #[command(next_help_heading = "Which letters (all must fit; of an option that is repeated, one)")]
 pub(super) struct LetterArgs {
+    /// Written by the pipeline with this name, in place of the file's: for one that was renamed
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
     /// Why: a word such as `sink` or `plugin`; may be repeated
     #[arg(long, value_name = "WORD", value_parser = reason)]
     reason: Vec<ReasonKind>,
@@ -52,10 +55,10 @@ pub(super) struct LetterArgs {
     contains: Option<String>,
     /// Written then or later: a time (RFC 3339), or how long ago (`90m`, `2d`)
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<Moment>,
+    since: Option<When>,
     /// Written before then: a time (RFC 3339), or how long ago
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<Moment>,
+    until: Option<When>,
     /// With this identity; may be repeated
     #[arg(long, value_name = "IDENTITY")]
     identity: Vec<String>,
@@ -63,7 +66,7 @@ pub(super) struct LetterArgs {
 
 /// A time, or how long ago.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Moment {
+enum When {
     At(EventTime),
     Ago(Duration),
 }
@@ -89,12 +92,12 @@ fn digest(text: &str) -> Result<String, NotAFilter> {
     (is_hex && (1..=64).contains(&text.len())).then(|| text.to_ascii_lowercase()).ok_or(NotAFilter::Digest)
 }
 
-fn moment(text: &str) -> Result<Moment, NotAFilter> {
+fn moment(text: &str) -> Result<When, NotAFilter> {
     if let Some(ago) = parse_duration(text) {
-        return Ok(Moment::Ago(ago));
+        return Ok(When::Ago(ago));
     }
     let time: Timestamp = text.parse().map_err(|_| NotAFilter::Moment)?;
-    Ok(Moment::At(EventTime::from_micros(time.as_microsecond())))
+    Ok(When::At(EventTime::from_micros(time.as_microsecond())))
 }
 
 impl LetterArgs {
@@ -104,11 +107,12 @@ impl LetterArgs {
 
     fn filter_at(&self, now: Timestamp) -> LetterFilter {
         let now = EventTime::from_micros(now.as_microsecond());
-        let time = |moment: Moment| match moment {
-            Moment::At(time) => time,
-            Moment::Ago(ago) => now.minus(ago),
+        let time = |when: When| match when {
+            When::At(time) => Moment { time, ago: None },
+            When::Ago(ago) => Moment { time: now.minus(ago), ago: Some(ago) },
         };
         LetterFilter {
+            pipeline: self.pipeline.clone(),
             reasons: self.reason.clone(),
             outputs: self.output.clone(),
             plugins: self.plugin.clone(),
@@ -148,14 +152,16 @@ mod tests {
 
     #[test]
     fn a_line_becomes_a_filter() {
-        let arguments =
-            "--reason sink --reason plugin --digest C0FF --status 400 --since 10s --until 1970-01-02T03:46:40Z";
+        let arguments = "--pipeline before --reason sink --reason plugin --digest C0FF --status 400 --since 10s \
+                         --until 1970-01-02T03:46:40Z";
+        let time = EventTime::from_micros;
         let expected = LetterFilter {
+            pipeline: Some("before".to_owned()),
             reasons: vec![ReasonKind::Sink, ReasonKind::Plugin],
             digest: Some("c0ff".to_owned()),
             statuses: vec![400],
-            since: Some(EventTime::from_micros(99_990_000_000)),
-            until: Some(EventTime::from_micros(100_000_000_000)),
+            since: Some(Moment { time: time(99_990_000_000), ago: Some(Duration::from_secs(10)) }),
+            until: Some(Moment { time: time(100_000_000_000), ago: None }),
             ..LetterFilter::default()
         };
         assert_eq!(parse(arguments), Ok(expected));

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::choose::LetterArgs;
 use super::{as_json, load, position};
-use crate::cli::columns::{Columns, grouped};
+use crate::cli::columns::{Columns, count, grouped};
 use crate::cli::{PipelineFile, print, run::stop_on_signals, terminal};
 use crate::pipeline::{self, Fate, FoundLetter, Replay, Replayed};
+use crate::record::{Offset, Partition};
 
 /// How many kinds of refusals are shown.
 const KINDS_MAX: usize = 20;
@@ -22,13 +23,16 @@ const KINDS_MAX: usize = 20;
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     pipeline: PipelineFile,
+    /// What they go through: the components and settings that the pipeline file names now
+    #[arg(long, value_name = "COMPONENTS", value_enum, num_args = 0..=1, default_value = "present", default_missing_value = "present")]
+    through: Through,
     /// At most so many, the oldest
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max: Option<u64>,
     /// Runs everything up to the index, and says what would be sent
     #[arg(long)]
     dry_run: bool,
-    /// Begins with the oldest letter, not where the last replay without a filter has ended
+    /// Begins with the oldest letter, not where the last replay with the same filters goes on
     #[arg(long)]
     from_beginning: bool,
     /// Prints a line of JSON for each letter that is left, and one that says how many there were
@@ -36,6 +40,11 @@ pub(super) struct ReplayArgs {
     json: bool,
     #[command(flatten)]
     letters: LetterArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Through {
+    Present,
 }
 
 /// Not all that was chosen is settled.
@@ -63,6 +72,7 @@ struct Refusals {
 }
 
 pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
+    let Through::Present = args.through;
     let (settings, filter) = load(&args.pipeline, &args.letters)?;
     let asked = Replay { filter, letters_max: args.max, dry_run: args.dry_run, from_beginning: args.from_beginning };
     let stop = Arc::new(AtomicBool::new(false));
@@ -132,16 +142,17 @@ fn summary(replayed: &Replayed, dry_run: bool) -> Value {
         .indices
         .iter()
         .map(|(name, (written, deleted))| (name.clone(), json!({ "documents": written, "deletes": deleted })));
-    let stuck = replayed.stuck.iter().map(|(obstacle, count)| (obstacle.name().to_owned(), json!(count)));
-    let at = |(partition, _, reached): &(crate::record::Partition, _, crate::record::Offset)| {
-        position(&partition.origin(*reached))
-    };
+    let mut stuck: BTreeMap<&str, u64> = BTreeMap::new();
+    for (obstacle, count) in &replayed.stuck {
+        *stuck.entry(obstacle.name()).or_default() += count;
+    }
+    let reached = replayed.positions.iter().map(|(partition, _, reached)| position(&partition.origin(*reached)));
     json!({ "summary": {
         "dry_run": dry_run,
         "chosen": replayed.chosen,
         "settled": replayed.settled,
         "refused": replayed.refused,
-        "cannot_be_replayed": stuck.collect::<serde_json::Map<_, _>>(),
+        "cannot_be_replayed": stuck,
         "indices": indices.collect::<serde_json::Map<_, _>>(),
         "taken": replayed.taken,
         "superseded": replayed.superseded,
@@ -150,8 +161,11 @@ fn summary(replayed: &Replayed, dry_run: bool) -> Value {
         "beside": replayed.beside,
         "left_out": replayed.left_out,
         "foreign": replayed.foreign,
-        "reached": replayed.positions.iter().map(at).collect::<Vec<_>>(),
+        "left_before": replayed.left_before,
+        "reached": reached.collect::<Vec<_>>(),
         "stopped": replayed.stopped,
+        "more": replayed.is_cut,
+        "goes_on": positions(&replayed.goes_on),
     }})
 }
 
@@ -159,7 +173,8 @@ fn summary(replayed: &Replayed, dry_run: bool) -> Value {
 fn shown(replayed: &Replayed, dry_run: bool) -> String {
     let Replayed { chosen, settled, refused, stuck, indices, .. } = replayed;
     if *chosen == 0 {
-        return format!("{}{}", begun(replayed), "no dead letters to replay\n");
+        let nothing = if replayed.stopped { "stopped before any was sent\n" } else { "no dead letters to replay\n" };
+        return format!("{}{nothing}", begun(replayed));
     }
     let stuck_all: u64 = stuck.values().sum();
     let would = if dry_run { "would be " } else { "" };
@@ -200,23 +215,30 @@ fn shown(replayed: &Replayed, dry_run: bool) -> String {
     }
     if dry_run {
         text += "nothing was sent\n";
-    } else if replayed.stopped {
-        let reached = replayed.positions.iter().map(|(partition, _, next)| position(&partition.origin(*next)));
-        let reached: Vec<String> = reached.collect();
-        text += &format!("stopped; all before position {} was looked at\n", reached.join(", "));
+    } else if replayed.stopped || replayed.is_cut {
+        let why = if replayed.stopped { "stopped" } else { "there are more" };
+        let goes_on = positions(&replayed.goes_on).join(", ");
+        text += &format!("{why}; the next replay with the same filters goes on at position {goes_on}\n");
     }
     text
 }
 
 /// Where an earlier replay had come to.
 fn begun(replayed: &Replayed) -> String {
-    let begun =
-        replayed.positions.iter().filter_map(|(partition, begun, _)| Some(position(&partition.origin((*begun)?))));
-    let begun: Vec<String> = begun.collect();
+    let begun = replayed.positions.iter().filter_map(|(partition, begun, _)| Some((partition.clone(), (*begun)?)));
+    let begun = positions(&begun.collect::<Vec<_>>()).join(", ");
+    let left = match replayed.left_before {
+        0 => String::new(),
+        left => format!("; left before it: {}", count(left, "dead letter")),
+    };
     match begun.is_empty() {
         true => String::new(),
-        false => format!("went on at position {}; --from-beginning starts over\n", begun.join(", ")),
+        false => format!("went on at position {begun}{left}; --from-beginning starts over\n"),
     }
+}
+
+fn positions(of: &[(Partition, Offset)]) -> Vec<String> {
+    of.iter().map(|(partition, offset)| position(&partition.origin(*offset))).collect()
 }
 
 #[cfg(test)]
@@ -225,7 +247,6 @@ mod tests {
 
     use super::*;
     use crate::pipeline::Obstacle;
-    use crate::record::{Offset, Partition};
 
     #[test]
     fn what_was_done_is_told_in_words() {
@@ -248,8 +269,69 @@ mod tests {
               2 cannot be replayed: they belong into windows only, and those would have to be written anew: `tidegate rewind` reads their records again
         "#]]
         .assert_eq(&shown(&replayed, false));
-        let stopped = Replayed { stopped: true, ..replayed };
-        assert!(shown(&stopped, false).ends_with("stopped; all before position 0-10010 was looked at\n"));
         assert_eq!(shown(&Replayed::default(), false), "no dead letters to replay\n");
+    }
+
+    #[test]
+    fn it_says_where_the_next_one_goes_on() {
+        let goes_on = vec![(Partition::new("dead", 0), Offset(12)), (Partition::new("dead", 1), Offset(4))];
+        let told = |replayed: Replayed, dry_run| {
+            let text = shown(&replayed, dry_run);
+            [text.lines().next().unwrap_or_default().to_owned(), text.lines().last().unwrap_or_default().to_owned()]
+        };
+        let cut = Replayed { chosen: 1, is_cut: true, goes_on, ..Replayed::default() };
+        let next = "the next replay with the same filters goes on at position 0-12, 1-4";
+        assert_eq!(told(cut.clone(), false)[1], format!("there are more; {next}"));
+        assert_eq!(told(Replayed { stopped: true, ..cut.clone() }, false)[1], format!("stopped; {next}"));
+        assert_eq!(told(cut.clone(), true)[1], "nothing was sent");
+        let stopped = Replayed { stopped: true, ..Replayed::default() };
+        assert_eq!(told(stopped, false)[1], "stopped before any was sent");
+
+        let positions = vec![(Partition::new("dead", 0), Some(Offset(7)), Offset(7))];
+        let nothing = Replayed { positions, left_before: 3, ..Replayed::default() };
+        assert_eq!(
+            told(nothing, false),
+            [
+                "went on at position 0-7; left before it: 3 dead letters; --from-beginning starts over",
+                "no dead letters to replay"
+            ]
+        );
+        assert_eq!(summary(&cut, false)["summary"]["goes_on"], json!(["0-12", "1-4"]));
+    }
+
+    #[test]
+    fn letters_of_several_outputs_that_are_gone_are_told_apart_and_counted_together() {
+        let gone = |name: &str| Obstacle::UnknownOutput(name.to_owned());
+        let stuck = BTreeMap::from([(gone("a"), 2), (gone("b"), 3)]);
+        let replayed = Replayed { chosen: 5, stuck, ..Replayed::default() };
+        assert_eq!(summary(&replayed, false)["summary"]["cannot_be_replayed"], json!({ "unknown-output": 5 }));
+        let text = shown(&replayed, false);
+        assert!(
+            text.contains(
+                "  2 cannot be replayed: the pipeline file does not have their output any more: output=`a`\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("output=`b`\n"), "{text}");
+    }
+
+    #[test]
+    fn the_present_components_may_be_named() {
+        use clap::Parser;
+
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            replay: ReplayArgs,
+        }
+        for arguments in
+            ["p.toml", "p.toml --through", "p.toml --through present", "--through present p.toml --pipeline before"]
+        {
+            let line = Line::try_parse_from(std::iter::once("x").chain(arguments.split_whitespace()));
+            let line = line.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!((line.replay.through, line.replay.pipeline.file.to_str()), (Through::Present, Some("p.toml")));
+        }
+        let other = Line::try_parse_from(["x", "p.toml", "--through", "former"]).map(drop);
+        assert!(other.expect_err("there are no others").to_string().contains("present"));
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::{PipelineFile, print, terminal};
 use crate::config::PipelineSettings;
 use crate::pipeline::FoundLetter;
 use crate::record::ReasonKind;
-use crate::sink::dead_letter::{INDEX, PLUGIN};
+use crate::sink::dead_letter::{INDEX, PIPELINE, PLUGIN};
 use crate::sink::{Letter, Subject};
 
 #[derive(Args)]
@@ -78,6 +78,12 @@ fn advice(letter: &Letter, settings: &PipelineSettings, file: &str) -> String {
     let Some(kind) = ReasonKind::ALL.into_iter().find(|kind| kind.name() == letter.reason()) else {
         return "A later version of tidegate wrote it, and knows what to do about it.".to_owned();
     };
+    let is_known = |name: &&str| settings.outputs.iter().any(|it| it.name == *name);
+    if let Some(output) = letter.output().filter(|name| !is_known(name)) {
+        return format!(
+            "The pipeline file does not have output {output} any more; with one of this name, ask once more."
+        );
+    }
     let into_window = match letter.subject() {
         Subject::Record { output, .. } => output.is_some_and(has_windows),
         Subject::Document { .. } => kind != ReasonKind::Sink,
@@ -104,10 +110,13 @@ fn advice(letter: &Letter, settings: &PipelineSettings, file: &str) -> String {
             format!("Mend the mapping of index {}, or what the message names", letter.text(INDEX).unwrap_or_default())
         }
     };
-    let filter = match letter.text(PLUGIN) {
-        Some(plugin) => format!("--reason {kind} --plugin {plugin}"),
-        None => format!("--reason {kind}"),
-    };
+    let mut filter = format!("--reason {kind}");
+    if let Some(plugin) = letter.text(PLUGIN) {
+        filter += &format!(" --plugin {plugin}");
+    }
+    if let Some(pipeline) = letter.text(PIPELINE).filter(|pipeline| *pipeline != settings.name) {
+        filter += &format!(" --pipeline {pipeline}");
+    }
     match (kind, into_window) {
         (ReasonKind::Json, _) => format!("{mend}."),
         (_, true) => format!("{mend}; its window has closed without it, and `{rewind}` writes it anew."),
@@ -215,5 +224,20 @@ mod tests {
         assert!(told("document/counts/a", "plugin").contains("rewind"));
         assert!(told("document/counts/a", "sink").contains("replay"));
         assert!(ReasonKind::ALL.iter().all(|kind| !told("events-3-7/all/0", kind.name()).contains('\n')));
+    }
+
+    #[test]
+    fn what_can_be_done_goes_by_the_names_of_now() {
+        let told = |name: &str, value: &str| {
+            let headers = [("tidegate-identity", "events-3-7/all/0"), ("tidegate-reason", "trap"), (name, value)];
+            advice(&found(&headers).letter, &settings(), "p.toml")
+        };
+        assert_eq!(
+            told("tidegate-pipeline", "before"),
+            "Mend the plugin, or its settings, then `tidegate dead-letters replay p.toml --reason trap --pipeline before`."
+        );
+        assert!(told("tidegate-pipeline", "clicks").ends_with("--reason trap`."));
+        assert!(told("tidegate-output", "all").contains("replay"));
+        assert!(told("tidegate-output", "gone").contains("does not have output gone any more"));
     }
 }

@@ -1,5 +1,8 @@
 //! Which dead letters somebody wants.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use crate::config::PipelineSettings;
 use crate::pipeline::PipelineError;
 use crate::record::{EventTime, ReasonKind};
@@ -9,6 +12,8 @@ use crate::sink::{Letter, Subject};
 /// A letter must fit all that is asked for; of a list one is enough, and an empty one asks for nothing.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct LetterFilter {
+    /// The pipeline that wrote them, for which the topic is opened; none: the pipeline file's.
+    pub pipeline: Option<String>,
     pub reasons: Vec<ReasonKind>,
     pub outputs: Vec<String>,
     pub plugins: Vec<String>,
@@ -28,10 +33,18 @@ pub struct LetterFilter {
     /// In the message.
     pub contains: Option<String>,
     /// Written then or later.
-    pub since: Option<EventTime>,
+    pub since: Option<Moment>,
     /// Written before.
-    pub until: Option<EventTime>,
+    pub until: Option<Moment>,
     pub identities: Vec<String>,
+}
+
+/// A time, and how it was said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moment {
+    pub time: EventTime,
+    /// So long ago; none where the time itself was said.
+    pub ago: Option<Duration>,
 }
 
 impl LetterFilter {
@@ -40,23 +53,47 @@ impl LetterFilter {
         *self == LetterFilter::default()
     }
 
-    /// An error where no letter can fit.
-    pub fn check(&self, settings: &PipelineSettings) -> Result<(), PipelineError> {
-        let known: Vec<&str> = settings.outputs.iter().map(|output| output.name.as_str()).collect();
-        if let Some(output) = self.outputs.iter().find(|output| !known.contains(&output.as_str())) {
-            let known = known.join(", ");
-            return Err(PipelineError::DeadLetters(format!(
-                "the pipeline file has no such output: output=`{output}`; there are: {known}"
-            )));
-        }
-        if let (Some(since), Some(until)) = (self.since, self.until)
-            && since >= until
-        {
-            return Err(PipelineError::DeadLetters(format!(
+    /// An error where no letter can fit, whatever there is.
+    pub(super) fn check(&self) -> Result<(), PipelineError> {
+        let (Some(Moment { time: since, .. }), Some(Moment { time: until, .. })) = (self.since, self.until) else {
+            return Ok(());
+        };
+        match since < until {
+            true => Ok(()),
+            false => Err(PipelineError::DeadLetters(format!(
                 "no time is between since=`{since}` and until=`{until}`; the earlier one belongs to --since"
-            )));
+            ))),
         }
-        Ok(())
+    }
+
+    /// 16 hexadecimal digits that stand for the filter, whatever the order of what is repeated; none where all letters fit. A time that was
+    /// said as so long ago is the same one later.
+    pub(super) fn digits(&self) -> Option<String> {
+        if self.is_empty() {
+            return None;
+        }
+        let LetterFilter { pipeline, reasons, outputs, plugins, generations, digest, statuses, attempts_min, .. } =
+            self;
+        let LetterFilter { error_types, indices, ids, origins, contains, since, until, identities, .. } = self;
+        let text = [
+            lines("pipeline", pipeline),
+            lines("reason", reasons),
+            lines("output", outputs),
+            lines("plugin", plugins),
+            lines("generation", generations),
+            lines("digest", digest),
+            lines("status", statuses),
+            lines("attempts", attempts_min),
+            lines("error-type", error_types),
+            lines("index", indices),
+            lines("id", ids),
+            lines("origin", origins),
+            lines("contains", contains),
+            lines("since", since.map(Moment::said)),
+            lines("until", until.map(Moment::said)),
+            lines("identity", identities),
+        ];
+        Some(blake3::hash(text.concat().as_bytes()).to_hex()[..16].to_owned())
     }
 
     pub fn fits(&self, letter: &Letter) -> bool {
@@ -77,14 +114,39 @@ impl LetterFilter {
             && text(&self.ids, ID)
             && (self.origins.is_empty() || self.origins.iter().any(|origin| is_from(letter, origin)))
             && self.contains.as_ref().is_none_or(|text| letter.message().contains(text.as_str()))
-            && self.since.is_none_or(|since| letter.written.is_some_and(|written| written >= since))
-            && self.until.is_none_or(|until| letter.written.is_some_and(|written| written < until))
+            && self.since.is_none_or(|since| letter.written.is_some_and(|written| written >= since.time))
+            && self.until.is_none_or(|until| letter.written.is_some_and(|written| written < until.time))
             && one_of(&self.identities, Some(letter.identity()))
     }
 
     fn is_kind(&self, letter: &Letter) -> bool {
         self.reasons.is_empty() || self.reasons.iter().any(|reason| reason.name() == letter.reason())
     }
+}
+
+impl Moment {
+    fn said(self) -> String {
+        match self.ago {
+            Some(ago) => format!("{} us ago", ago.as_micros()),
+            None => self.time.micros().to_string(),
+        }
+    }
+}
+
+/// An error that names an output of which there is nothing: no letter, and no word in the pipeline file.
+pub(super) fn check_outputs(settings: &PipelineSettings, unseen: &[&String]) -> Result<(), PipelineError> {
+    let known: Vec<&str> = settings.outputs.iter().map(|output| output.name.as_str()).collect();
+    let Some(output) = unseen.iter().find(|output| !known.contains(&output.as_str())) else { return Ok(()) };
+    let known = known.join(", ");
+    Err(PipelineError::DeadLetters(format!(
+        "no dead letter is of this output, and the pipeline file does not have it: output=`{output}`; there are: {known}"
+    )))
+}
+
+/// A line for each value, once each and in order.
+fn lines(name: &str, values: impl IntoIterator<Item = impl ToString>) -> String {
+    let values: BTreeSet<String> = values.into_iter().map(|value| value.to_string()).collect();
+    values.iter().map(|value| format!("{name} {}:{value}\n", value.len())).collect()
 }
 
 fn one_of(wanted: &[String], found: Option<&str>) -> bool {
@@ -169,7 +231,7 @@ mod tests {
         assert_eq!(fit(&LetterFilter { ids: some("all:my-events-3-17"), ..all() }), [true, false]);
         assert_eq!(fit(&LetterFilter { contains: Some("field [n]".into()), ..all() }), [true, false]);
         assert_eq!(fit(&LetterFilter { identities: some("my-events-3-18//0"), ..all() }), [false, true]);
-        let time = |micros| Some(EventTime::from_micros(micros));
+        let time = |micros| Some(Moment { time: EventTime::from_micros(micros), ago: None });
         assert_eq!(fit(&LetterFilter { since: time(10), until: time(11), ..all() }), [true, true]);
         assert_eq!(fit(&LetterFilter { since: time(11), ..all() }), [false, false]);
         assert_eq!(fit(&LetterFilter { until: time(10), ..all() }), [false, false]);
@@ -181,6 +243,39 @@ mod tests {
         assert_eq!(fit(&both), [true, true]);
         assert_eq!(fit(&LetterFilter { plugins: vec!["has-user".into()], ..both.clone() }), [false, true]);
         assert_eq!(fit(&LetterFilter { statuses: vec![400], plugins: vec!["has-user".into()], ..both }), [false; 2]);
+    }
+
+    #[test]
+    fn the_same_filter_has_the_same_digits_and_each_other_one_others() {
+        let some = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
+        let all = LetterFilter::default;
+        let digits = |filter: LetterFilter| filter.digits().expect("it asks for something");
+        assert_eq!(all().digits(), None);
+        assert_eq!(
+            digits(LetterFilter { outputs: some(&["a", "b", "a"]), ..all() }),
+            digits(LetterFilter { outputs: some(&["b", "a"]), ..all() })
+        );
+        let moment = |micros, ago: Option<u64>| {
+            Some(Moment { time: EventTime::from_micros(micros), ago: ago.map(Duration::from_secs) })
+        };
+        let since = |since| digits(LetterFilter { since, ..all() });
+        assert_eq!(since(moment(1, Some(7200))), since(moment(2, Some(7200))), "two hours ago, a moment later");
+        let different = [
+            digits(LetterFilter { outputs: some(&["a", "b"]), ..all() }),
+            digits(LetterFilter { outputs: some(&["a\noutput 1:b"]), ..all() }),
+            digits(LetterFilter { plugins: some(&["a", "b"]), ..all() }),
+            digits(LetterFilter { pipeline: Some("a".into()), ..all() }),
+            digits(LetterFilter { generations: vec![400], ..all() }),
+            digits(LetterFilter { statuses: vec![400], ..all() }),
+            digits(LetterFilter { attempts_min: Some(400), ..all() }),
+            digits(LetterFilter { contains: Some(String::new()), ..all() }),
+            digits(LetterFilter { until: moment(1, None), ..all() }),
+            since(moment(1, None)),
+            since(moment(2, None)),
+            since(moment(1, Some(7200))),
+            since(moment(1, Some(7201))),
+        ];
+        assert_eq!(BTreeSet::from(different.clone()).len(), different.len(), "{different:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Why a dead letter cannot be sent again, whatever was mended.
 
 /// What is in the way.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Obstacle {
     /// It belongs into windows only, which have closed without it.
     Windows,
@@ -17,15 +17,15 @@ pub enum Obstacle {
     NoRevision,
     /// Key and value were too large for the dead-letter topic.
     Omitted,
-    /// The pipeline file does not have its output any more.
-    UnknownOutput,
+    /// The pipeline file does not have its output, this one, any more.
+    UnknownOutput(String),
     /// It is no dead letter of a form that is known here.
     Unknown,
 }
 
 impl Obstacle {
     /// A word for programs.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Obstacle::Windows => "windows",
             Obstacle::Updates => "updates",
@@ -34,14 +34,14 @@ impl Obstacle {
             Obstacle::NoVersion => "no-version",
             Obstacle::NoRevision => "no-revision",
             Obstacle::Omitted => "omitted",
-            Obstacle::UnknownOutput => "unknown-output",
+            Obstacle::UnknownOutput(_) => "unknown-output",
             Obstacle::Unknown => "unknown",
         }
     }
 
     /// What is in the way, and what can be done.
-    pub fn words(self) -> &'static str {
-        match self {
+    pub fn words(&self) -> String {
+        let words = match self {
             Obstacle::Windows => {
                 "they belong into windows only, and those would have to be written anew: `tidegate rewind` reads their records again"
             }
@@ -64,8 +64,11 @@ impl Obstacle {
                 "key and value were too large for the dead-letter topic: as long as the source topic has them, `tidegate rewind` reads \
                  them again"
             }
-            Obstacle::UnknownOutput => "the pipeline file does not have their output any more",
+            Obstacle::UnknownOutput(output) => {
+                return format!("the pipeline file does not have their output any more: output=`{output}`");
+            }
             Obstacle::Unknown => "their form is not known here: a later version of tidegate may have written them",
-        }
+        };
+        words.to_owned()
     }
 }

@@ -8,14 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::replay_lanes::ReplayLanes;
+use super::replay_position::ReplayPosition;
 use super::sending::{self, Fate, Sent};
 use super::{DeadLetterTopic, FoundLetter, LetterFilter, Obstacle, Portion};
-use crate::config::{KafkaSettings, PipelineSettings};
+use crate::config::PipelineSettings;
 use crate::lane::{Known, Plan};
 use crate::pipeline::sinks::Sinks;
 use crate::pipeline::{MemoryDivision, PipelineError, probe};
 use crate::plugin::THREAD_STACK_BYTES;
-use crate::record::{Commitment, EventTime, Offset, Partition};
+use crate::record::{EventTime, Offset, Partition};
 use crate::sink::SinkCounters;
 use crate::source::Admin;
 
@@ -30,7 +31,7 @@ pub struct Replay {
     pub letters_max: Option<u64>,
     /// Everything but the index: nothing is sent, and no position is kept.
     pub dry_run: bool,
-    /// Does not go on where an earlier replay has ended.
+    /// Does not go on where an earlier replay with the same filter has ended.
     pub from_beginning: bool,
 }
 
@@ -61,14 +62,20 @@ pub struct Replayed {
     pub foreign: u64,
     /// Where it began, if an earlier replay had come so far, and how far it has come, in the dead-letter topic.
     pub positions: Vec<(Partition, Option<Offset>, Offset)>,
+    /// Letters before those where it began that an earlier replay left: they were refused again, or could not be replayed.
+    pub left_before: u64,
     /// Somebody wanted it to stop before it had looked at all.
     pub stopped: bool,
+    /// There are more that fit: it was to take no more.
+    pub is_cut: bool,
+    /// Where the next replay with the same filter begins; partitions that are not named it reads from their beginning.
+    pub goes_on: Vec<(Partition, Offset)>,
 }
 
 /// Replays letters of a pipeline, whether it runs or not. `tell` is told what became of each; it is called on a thread of its own.
 ///
-/// What does not start is an error before anything is sent. Without a filter, progress is kept in the consumer group
-/// `PIPELINE.dead-letters-replay`, and the next replay without a filter goes on there.
+/// What does not start is an error before anything is sent. Progress is kept in a consumer group, one for each filter, and the next replay
+/// with the same filter goes on there.
 pub fn replay(
     settings: &PipelineSettings,
     asked: &Replay,
@@ -94,16 +101,9 @@ struct Replaying<'a> {
     sinks: Option<Sinks>,
     /// Keeps the sinks alive.
     _requests: tokio::runtime::Runtime,
-    progress: Progress,
+    position: ReplayPosition,
     done: Replayed,
     said: Instant,
-}
-
-/// The consumer group of replays.
-struct Progress {
-    /// None where no position is kept.
-    admin: Option<Admin>,
-    begun: Vec<(Partition, Offset)>,
 }
 
 impl<'a> Replaying<'a> {
@@ -112,7 +112,7 @@ impl<'a> Replaying<'a> {
         asked: &'a Replay,
         stop: &'a AtomicBool,
     ) -> Result<(Self, DeadLetterTopic), PipelineError> {
-        asked.filter.check(settings)?;
+        asked.filter.check()?;
         let lanes = ReplayLanes::load(settings, revision(settings)?)?;
         let requests = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -126,17 +126,18 @@ impl<'a> Replaying<'a> {
         if !asked.dry_run {
             probe::indices(settings, &requests)?;
         }
-        let topic = DeadLetterTopic::open(settings)?;
-        let progress = Progress::of(settings, asked, &topic)?;
+        let topic = DeadLetterTopic::open_for(settings, &asked.filter)?;
+        let position = ReplayPosition::of(settings, asked, &topic.ranges)?;
         let done = Replayed {
             left_out: lanes.left_out().map(str::to_owned).collect(),
             foreign: topic.foreign(),
-            positions: progress.begun.iter().map(|(it, at)| (it.clone(), Some(*at), *at)).collect(),
+            positions: position.offsets().into_iter().map(|(it, at)| (it, Some(at), at)).collect(),
+            left_before: position.left(),
             ..Replayed::default()
         };
         let sinks = Some(sinks).filter(|_| !asked.dry_run);
         let said = Instant::now();
-        Ok((Replaying { asked, stop, lanes, sinks, _requests: requests, progress, done, said }, topic))
+        Ok((Replaying { asked, stop, lanes, sinks, _requests: requests, position, done, said }, topic))
     }
 
     fn run(
@@ -144,7 +145,7 @@ impl<'a> Replaying<'a> {
         topic: &DeadLetterTopic,
         tell: &mut (dyn FnMut(&FoundLetter, &Fate) + Send),
     ) -> Result<Replayed, PipelineError> {
-        let begun = self.progress.begun.clone();
+        let begun = self.position.offsets();
         let mut failed = None;
         topic.portions(&self.asked.filter, &begun, |portion| match self.portion(portion, tell) {
             Ok(flow) => flow,
@@ -153,10 +154,14 @@ impl<'a> Replaying<'a> {
                 ControlFlow::Break(())
             }
         })?;
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(self.done),
+        if let Some(error) = failed {
+            return Err(error);
         }
+        if !self.done.stopped && !self.done.is_cut {
+            self.position.end()?;
+        }
+        self.done.goes_on = self.position.offsets();
+        Ok(self.done)
     }
 
     fn portion(
@@ -169,22 +174,24 @@ impl<'a> Replaying<'a> {
             return Ok(ControlFlow::Break(()));
         }
         let left = self.asked.letters_max.map(|most| usize::try_from(most - self.done.chosen).unwrap_or(usize::MAX));
-        let is_last = left.is_some_and(|left| left <= portion.letters.len());
         if let Some(first_left) = left.and_then(|left| portion.letters.get(left)) {
             portion.next = first_left.letter.position.offset;
             portion.letters.truncate(left.unwrap_or_default());
+            self.done.is_cut = true;
         }
         let Portion { partition, letters, next } = portion;
         let sent = sending::send(&mut self.lanes, self.sinks.as_ref(), &letters, now(), self.stop)?;
         self.count_index();
+        let settled = self.done.settled;
         if !self.count(&letters, sent, tell) {
             self.done.stopped = true;
             return Ok(ControlFlow::Break(()));
         }
-        self.progress.keep(&partition, next)?;
+        let left = letters.len() as u64 - (self.done.settled - settled);
+        self.position.keep(&partition, next, left)?;
         self.reached(partition, next);
         self.say();
-        Ok(if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(if self.done.is_cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
     /// False where the letters were not judged.
@@ -210,7 +217,7 @@ impl<'a> Replaying<'a> {
                     done.beside += u64::from(is_of_all && !done.left_out.is_empty());
                 }
                 Fate::Refused { .. } => done.refused += 1,
-                Fate::Stuck(obstacle) => *done.stuck.entry(*obstacle).or_default() += 1,
+                Fate::Stuck(obstacle) => *done.stuck.entry(obstacle.clone()).or_default() += 1,
             }
             tell(found, fate);
         }
@@ -239,35 +246,6 @@ impl<'a> Replaying<'a> {
         self.said = Instant::now();
         let Replayed { chosen, settled, refused, .. } = self.done;
         tracing::info!(chosen, settled, refused, "replaying");
-    }
-}
-
-impl Progress {
-    /// With a filter all of the topic is looked at, and nothing is kept: ids and versions make a replay of what was replayed harmless.
-    fn of(settings: &PipelineSettings, asked: &Replay, topic: &DeadLetterTopic) -> Result<Progress, PipelineError> {
-        if !asked.filter.is_empty() {
-            return Ok(Progress { admin: None, begun: Vec::new() });
-        }
-        let group = format!("{}.dead-letters-replay", settings.name);
-        let kafka = KafkaSettings { group, instance: None, ..settings.kafka.clone() };
-        let mut admin = Admin::new(&kafka)?;
-        let mut begun = Vec::new();
-        if !asked.from_beginning && !topic.ranges.is_empty() {
-            let partitions: Vec<Partition> = topic.ranges.iter().map(|range| range.partition.clone()).collect();
-            for (range, position) in topic.ranges.iter().zip(admin.positions(&partitions)?) {
-                // One that lies elsewhere is of a topic of before.
-                if let Some((offset, _)) = position.filter(|(offset, _)| (range.start..=range.end).contains(offset)) {
-                    begun.push((range.partition.clone(), offset));
-                }
-            }
-        }
-        Ok(Progress { admin: Some(admin).filter(|_| !asked.dry_run), begun })
-    }
-
-    fn keep(&mut self, partition: &Partition, next: Offset) -> Result<(), PipelineError> {
-        let Some(admin) = &mut self.admin else { return Ok(()) };
-        let position = Commitment { offset: next, metadata: String::new() };
-        Ok(admin.commit(&[(partition.clone(), position)])?)
     }
 }
 

@@ -93,11 +93,14 @@ impl ReplayLanes {
 
     /// Where a letter goes, or what is in the way.
     pub fn route(&self, letter: &Letter) -> Result<Route, Obstacle> {
-        let output_of = |name: &str| self.outputs.iter().find(|it| it.name == name).ok_or(Obstacle::UnknownOutput);
+        let output_of = |name: &str| {
+            let output = self.outputs.iter().find(|it| it.name == name);
+            output.ok_or_else(|| Obstacle::UnknownOutput(name.to_owned()))
+        };
         let is_omitted = letter.text(OMITTED_HEADER).is_some();
         match letter.subject() {
             Subject::Unknown => Err(Obstacle::Unknown),
-            Subject::Part { .. } => Err(Obstacle::LatePart),
+            Subject::Part { output } => Err(output_of(output).err().unwrap_or(Obstacle::LatePart)),
             Subject::Document { output, .. } => {
                 let output = output_of(output)?;
                 if letter.reason() != "sink" {

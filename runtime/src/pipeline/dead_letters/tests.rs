@@ -8,6 +8,8 @@ use super::sending::{Fate, send};
 use super::*;
 use crate::record::{BatchBuilder, WriteOptions};
 
+mod replays;
+
 const FILE: &str = r#"
     name = "clicks"
     [source.kafka]
@@ -81,7 +83,7 @@ fn a_record_goes_through_its_output_or_through_all_without_windows() {
     assert_eq!(route("events-3-7//0", &[]), lane(0, None));
     assert_eq!(route("events-3-7/users/2", &[("tidegate-revision", "4")]), lane(4, Some(1)));
     assert_eq!(route("events-3-7/counts/0", &[]), Err(Obstacle::Windows));
-    assert_eq!(route("events-3-7/gone/0", &[]), Err(Obstacle::UnknownOutput));
+    assert_eq!(route("events-3-7/gone/0", &[]), Err(Obstacle::UnknownOutput("gone".to_owned())));
     assert_eq!(route("events-3-7/all/0", &[("tidegate-omitted", "2000000")]), Err(Obstacle::Omitted));
     assert_eq!(route("something", &[]), Err(Obstacle::Unknown));
 }
@@ -106,6 +108,10 @@ fn a_windows_document_goes_to_the_index_with_its_version() {
     assert_eq!(document(&[]), Err(Obstacle::NoVersion));
     assert_eq!(document(&[("tidegate-reason", "plugin"), ("tidegate-version", "9")]), Err(Obstacle::NotMade));
     assert_eq!(route("part/events-3/counts/0/60/0/AA", &[]), Err(Obstacle::LatePart));
+    let gone = Obstacle::UnknownOutput("gone".to_owned());
+    assert!(gone.words().contains("output=`gone`"));
+    assert_eq!(route("part/events-3/gone/0/60/0/AA", &[]), Err(gone.clone()));
+    assert_eq!(route("document/gone/gone:1:2:n;", &[("tidegate-reason", "sink")]), Err(gone));
 }
 
 #[test]
@@ -161,10 +167,20 @@ fn the_last_letter_of_an_identity_counts() {
 
 #[test]
 fn a_filter_that_can_fit_nothing_is_an_error() {
-    let check = |filter: LetterFilter| filter.check(&settings()).map_err(|error| error.to_string());
-    let outputs = |name: &str| LetterFilter { outputs: vec![name.to_owned()], ..LetterFilter::default() };
-    assert_eq!(check(outputs("counts")), Ok(()));
-    assert!(check(outputs("al")).expect_err("there is none").ends_with("there are: all, users, profiles, counts"));
-    let (since, until) = (Some(EventTime::from_micros(2)), Some(EventTime::from_micros(2)));
-    assert!(check(LetterFilter { since, until, ..LetterFilter::default() }).is_err());
+    let unseen =
+        |name: &str| filter::check_outputs(&settings(), &[&name.to_owned()]).map_err(|error| error.to_string());
+    assert_eq!(unseen("counts"), Ok(()));
+    assert!(unseen("al").expect_err("there is none").ends_with("there are: all, users, profiles, counts"));
+    let at = Some(Moment { time: EventTime::from_micros(2), ago: None });
+    assert!(LetterFilter { since: at, until: at, ..LetterFilter::default() }.check().is_err());
+    assert!(LetterFilter { since: at, ..LetterFilter::default() }.check().is_ok());
+}
+
+#[test]
+fn a_pipeline_that_was_renamed_had_another_topic_unless_the_file_names_one() {
+    let mut settings = settings();
+    assert_eq!(topic_of(&settings, "clicks"), "clicks.dead-letters");
+    assert_eq!(topic_of(&settings, "before"), "before.dead-letters");
+    settings.dead_letters.topic = "lost".to_owned();
+    assert_eq!(topic_of(&settings, "before"), "lost");
 }
