@@ -18,7 +18,7 @@ use crate::lane::{Ledger, RecordFate};
 use crate::pipeline::lookups::Lookups;
 use crate::pipeline::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, VirtualPipeline};
 use crate::record::{EventTime, Offset, Partition, ReasonKind, RecordBatch};
-use crate::sink::{Letter, Subject, Wanted};
+use crate::sink::{Letter, Looked, Subject, Wanted};
 
 /// A pipeline that runs may be some seconds from writing what it has closed.
 const LOOKS: u32 = 6;
@@ -243,7 +243,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Those that are not there with equal fields; the others are counted.
+    /// Those that are not there with equal fields, or cannot be looked at; the others are counted.
     fn look<'a>(
         &self,
         lookups: &Lookups,
@@ -252,18 +252,24 @@ impl Windows {
     ) -> Result<Vec<Expected<'a>>, PipelineError> {
         let wanted =
             |it: &Expected<'a>| (self.outputs[it.number].sink, Wanted { index: it.index, id: it.id, routing: None });
-        let found = lookups.get(&expected.iter().map(wanted).collect::<Vec<_>>(), true)?;
+        let looked = lookups.get(&expected.iter().map(wanted).collect::<Vec<_>>(), true)?;
         let mut differing = Vec::new();
-        for (mut expected, found) in expected.into_iter().zip(found) {
+        for (mut expected, looked) in expected.into_iter().zip(looked) {
             let counts = &mut counts[expected.number];
-            match found {
-                Some(_) if self.outputs[expected.number].has_pipeline => counts.there += 1,
-                Some(found) if found.source.as_ref() == Some(&expected.body) => counts.equal += 1,
-                found => {
-                    expected.why = if found.is_some() { Why::OtherFields } else { Why::Missing };
-                    differing.push(expected);
+            expected.why = match looked {
+                Looked::There(_) if self.outputs[expected.number].has_pipeline => {
+                    counts.there += 1;
+                    continue;
                 }
-            }
+                Looked::There(found) if found.source.as_ref() == Some(&expected.body) => {
+                    counts.equal += 1;
+                    continue;
+                }
+                Looked::There(_) => Why::OtherFields,
+                Looked::NotThere => Why::Missing,
+                Looked::Unknown(why) => Why::NotLookedUp { kind: why.kind },
+            };
+            differing.push(expected);
         }
         Ok(differing)
     }
