@@ -127,11 +127,9 @@ impl<'a> Explaining<'a> {
             found.unreadable.extend(unreadable);
         }
         self.is_blind = !found.unreadable.is_empty();
-        let told = |(name, why): &(String, crate::sink::Unreadable)| {
-            match name.contains('*') {
-                true => format!("not all of {name} can be looked at: {why}"),
-                false => format!("index {name} cannot be looked at: {why}"),
-            }
+        let told = |(name, why): &(String, crate::sink::Unreadable)| match name.contains('*') {
+            true => format!("not all of {name} can be looked at: {why}"),
+            false => format!("index {name} cannot be looked at: {why}"),
         };
         self.report.words.extend(found.unreadable.iter().map(told));
         let by_offset = match id_of {

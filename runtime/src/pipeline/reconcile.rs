@@ -258,3 +258,6 @@ fn check_outputs(settings: &PipelineSettings, asked: &[String]) -> Result<(), Pi
 
 /// Counts by a word: plugins, reasons.
 type ByWord = BTreeMap<String, u64>;
+
+#[cfg(test)]
+mod tests;

@@ -137,15 +137,19 @@ impl Lookup {
                 break;
             }
         }
-        let mut away = self.away();
-        for (wanted, looked) in wanted.iter().zip(&looked) {
-            match looked {
-                Looked::Unknown(_) if looked.may_pass() => drop(away.insert(wanted.index.to_owned())),
-                Looked::Unknown(_) => {}
-                Looked::There(_) | Looked::NotThere => drop(away.remove(wanted.index)),
-            }
-        }
+        self.remember(wanted, &looked);
         Ok(looked)
+    }
+
+    /// Which indices stay away, be it with some of their shards, and which answer again.
+    fn remember(&self, wanted: &[Wanted<'_>], looked: &[Looked]) {
+        let mut away = self.away();
+        let all = || wanted.iter().zip(looked);
+        let answers =
+            |name: &str| all().any(|(wanted, looked)| wanted.index == name && !matches!(looked, Looked::Unknown(_)));
+        away.retain(|name| !answers(name));
+        let stay = all().filter(|(_, looked)| looked.may_pass());
+        away.extend(stay.map(|(wanted, _)| wanted.index.to_owned()));
     }
 
     async fn get_once(&self, wanted: &[Wanted<'_>], with_fields: bool) -> Result<Vec<Looked>, SinkError> {
@@ -337,3 +341,6 @@ fn read<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, SinkError> {
     serde_json::from_slice(&reply.body)
         .map_err(|error| SinkError::Answer { status: reply.status, error: error.to_string() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@ use clap::Args;
 use crate::cli::columns::{Columns, count};
 use crate::cli::{PipelineFile, print, terminal};
 use crate::pipeline::{
-    CheckpointReport, ComponentReport, DocumentName, DocumentReport, RecordReport, ServedReport, SpanReport, WindowReport,
-    explain_document,
+    CheckpointReport, ComponentReport, DocumentName, DocumentReport, RecordReport, ServedReport, SpanReport,
+    WindowReport, explain_document,
 };
 
 #[derive(Args)]
@@ -263,8 +263,18 @@ mod tests {
             checkpoints: Vec::new(),
             letters: vec![of("events-1-3", Some(2), true), of("events-1-9", None, false)],
         };
-        expect![[r#""#]].assert_eq(&of_record(&record));
-        assert!(of_record(&RecordReport { letters: Vec::new(), ..record }).contains("No checkpoint and no dead letter"));
+        expect![[r#"
+
+            record events-1-5, of output all: settled
+            the dead letters around it name:
+            PLUGIN  VERSION  DIGEST  GENERATION  OF RECORD
+            mark    0.1.0    c0ffee  2           events-1-3
+            mark    0.1.0    c0ffee              events-1-9
+            A document does not say which generation made it: of a plugin that is the same before it and behind it, this one, unless another one served between them.
+        "#]].assert_eq(&of_record(&record));
+        assert!(
+            of_record(&RecordReport { letters: Vec::new(), ..record }).contains("No checkpoint and no dead letter")
+        );
     }
 
     #[test]
@@ -279,7 +289,14 @@ mod tests {
             spans: vec![SpanReport { source: "events-0".to_owned(), first_offset: 3, last_offset: 8 }],
             parts_are_cut: true,
         };
-        expect![[r#""#]].assert_eq(&of_window(&window));
+        expect![[r#"
+
+            window 2026-01-31T12:00:00Z to 2026-01-31T12:01:00Z of output counts, group s2:DE;
+            records of the window's time, by their timestamps in Kafka:
+            PARTITION  OFFSETS
+            events-0   3..8
+            Records whose event time is a field may be in it too that were written at another time.
+        "#]].assert_eq(&of_window(&window));
     }
 
     #[test]

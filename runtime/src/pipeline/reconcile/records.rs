@@ -164,7 +164,8 @@ impl Records {
                 Judgement::Different(why) if self.pending.len() < PENDING_MAX => {
                     let routing = document.routing.map(Box::from);
                     let (offset, ordinal) = (Offset(offsets[record]), of.ordinal);
-                    let pending = Pending { place, offset, ordinal, expected, routing, why, is_counted, is_gone: false };
+                    let pending =
+                        Pending { place, offset, ordinal, expected, routing, why, is_counted, is_gone: false };
                     self.pending.insert(key, pending);
                     Standing::Settled
                 }
@@ -200,9 +201,8 @@ impl Records {
 
     /// Whether documents are missing that records behind those that were read may have deleted.
     pub fn may_be_gone(&self) -> bool {
-        let may_be = |(key, it): (&Key, &Pending)| {
-            self.outputs[key.0].ids_come_again && it.why == Why::Missing && !it.is_gone
-        };
+        let may_be =
+            |(key, it): (&Key, &Pending)| self.outputs[key.0].ids_come_again && it.why == Why::Missing && !it.is_gone;
         self.pending.iter().any(may_be)
     }
 

@@ -161,9 +161,7 @@ async fn many(State(store): Shared, body: Bytes) -> Response {
         Ok(many) => many,
         Err(error) => return failed(StatusCode::BAD_REQUEST, "parsing_exception", &error.to_string()),
     };
-    let refused = |index: &str, id: &str, kind: &str, reason: String| {
-        json!({ "_index": index, "_id": id, "error": { "type": kind, "reason": reason } })
-    };
+    let refused = |index: &str, id: &str, kind: &str, reason: String| json!({ "_index": index, "_id": id, "error": { "type": kind, "reason": reason } });
     let answer = |One { index, id, source, routing }: &One| match store.get(index, id) {
         _ if store.is_closed(index) => refused(index, id, "index_closed_exception", "closed".to_owned()),
         _ if routing.is_none() && store.requires_routing(index) => {
