@@ -296,7 +296,8 @@ mod tests {
             PARTITION  OFFSETS
             events-0   3..8
             Records whose event time is a field may be in it too that were written at another time.
-        "#]].assert_eq(&of_window(&window));
+        "#]]
+        .assert_eq(&of_window(&window));
     }
 
     #[test]
