@@ -39,7 +39,7 @@ pub use client::check_settings;
 pub use counters::SinkCounters;
 pub use dead_letter::{DeadLetters, GivenUpBy, LatePart, Letter, Subject};
 pub use documents::documents;
-pub use lookup::{Lookup, Present, Wanted};
+pub use lookup::{Found, Looked, Lookup, Present, Unreadable, Wanted};
 pub use merged::merged;
 pub use probe::{IndexReport, IndexState, ProbeReport, Product, Written, install_template, probe};
 

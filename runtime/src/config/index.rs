@@ -29,6 +29,11 @@ impl IndexPattern {
         });
         parts.collect()
     }
+
+    /// Whether an index may have this name.
+    pub(crate) fn is_name(text: &str) -> bool {
+        matches!(parse(text, false).as_deref(), Ok([IndexPart::Literal(_)]))
+    }
 }
 
 type Trouble = (String, &'static str);

@@ -5,34 +5,31 @@ use std::sync::Arc;
 use std::thread;
 
 use super::lookups::Lookups;
-use super::positions::ask_store;
 use super::reconcile::Scope;
 use super::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, written};
-use crate::checkpoint::Place;
 use crate::config::{OutputSettings, PipelineSettings};
 use crate::lane::id::revision_and_offset;
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{EventTime, Offset, Origin, Partition, RecordBatch};
-use crate::sink::{Present, Wanted};
+use crate::sink::{Found, Looked, Present, Wanted};
 use crate::source::{Admin, RecordRange};
 
 mod changes;
 mod name;
 mod parts;
 mod report;
+mod served;
+mod times;
 mod way;
 
 pub use name::DocumentName;
 pub use report::{
     CheckpointReport, ComponentReport, DocumentReport, FoundDocument, LetterReport, PartReport, RecordReport,
-    StepReport, WindowReport,
+    ServedReport, SpanReport, StepReport, WindowReport,
 };
 
 use changes::{changes, told};
 use name::{IdOf, id_of};
-
-/// Checkpoints whose headers are looked at, the newest: there are two and those of a day's hours.
-const CHECKPOINTS_MAX: usize = 64;
 
 /// Explains a document, whether it is there or not.
 pub fn explain_document(settings: &PipelineSettings, name: &DocumentName) -> Result<DocumentReport, PipelineError> {
@@ -50,6 +47,8 @@ struct Explaining<'a> {
     plugins: Plugins,
     /// The source partitions, and how far each is settled.
     scope: Scope,
+    /// Some of the indices cannot be looked at.
+    is_blind: bool,
     report: DocumentReport,
 }
 
@@ -67,7 +66,7 @@ impl<'a> Explaining<'a> {
             components: plugins.identities().map(component).collect(),
             ..DocumentReport::default()
         };
-        Ok(Explaining { settings, name, plugins, scope, report })
+        Ok(Explaining { settings, name, plugins, scope, is_blind: false, report })
     }
 
     fn run(mut self) -> Result<DocumentReport, PipelineError> {
@@ -81,7 +80,9 @@ impl<'a> Explaining<'a> {
             IdOf::Window { .. } => self.window(&id_of)?,
             IdOf::Field => self.by_version()?,
         }
-        self.letters(&id_of)?;
+        let topic = DeadLetterTopic::open(self.settings)?;
+        self.letters(&id_of, &topic)?;
+        self.served(&topic)?;
         if self.report.found.is_empty() {
             if let IdOf::Window { .. } = id_of {
                 let when = "a window's document is written when the window closes, if its aggregate gives one";
@@ -90,7 +91,13 @@ impl<'a> Explaining<'a> {
                     .push(format!("{when}: `tidegate explain watermark` says how far event time has come"));
             }
             let indices = self.name.indices(self.settings).join(", ");
-            self.report.words.insert(0, format!("no document has this id in {indices}"));
+            self.report.words.insert(
+                0,
+                match self.is_blind {
+                    false => format!("no document has this id in {indices}"),
+                    true => format!("no document of this id is found in what can be looked at of {indices}"),
+                },
+            );
         }
         Ok(self.report)
     }
@@ -103,25 +110,34 @@ impl<'a> Explaining<'a> {
     fn look(&mut self, id_of: &IdOf) -> Result<(), PipelineError> {
         let lookups = Lookups::new(self.settings)?;
         let id = self.name.id.as_str();
-        let mut found: Vec<Present> = Vec::new();
+        let mut found = Found::default();
         for (sink, (_, outputs)) in self.settings.outputs_of_sinks().enumerate() {
-            match &self.name.index {
-                // At this moment: a search is as of the last refresh.
-                Some(index) => {
-                    let wanted = [(sink, Wanted { index, id, routing: None })];
-                    found.extend(lookups.get(&wanted, true)?.into_iter().flatten());
+            let mut names: Vec<String> = written(&outputs).into_keys().collect();
+            if let Some(index) = &self.name.index {
+                // At this moment: a search is as of the last refresh, but finds what has a routing too.
+                let now = lookups.get(&[(sink, Wanted { index, id, routing: None })], true)?.pop();
+                if let Some(Looked::There(present)) = now {
+                    found.documents.push(present);
+                    continue;
                 }
-                None => {
-                    let names: Vec<String> = written(&outputs).into_keys().collect();
-                    found.extend(lookups.find(sink, &names, id)?);
-                }
+                names = vec![index.clone()];
             }
+            let Found { documents, unreadable } = lookups.find(sink, &names, id)?;
+            found.documents.extend(documents);
+            found.unreadable.extend(unreadable);
         }
+        self.is_blind = !found.unreadable.is_empty();
+        let told = |(name, why): &(String, crate::sink::Unreadable)| match name.contains('*') {
+            true => format!("not all of {name} can be looked at: {why}"),
+            false => format!("index {name} cannot be looked at: {why}"),
+        };
+        self.report.words.extend(found.unreadable.iter().map(told));
         let by_offset = match id_of {
             IdOf::Record { .. } | IdOf::Window { .. } => true,
             IdOf::Field => self.fields().any(|output| output.id.as_ref().is_some_and(|id| id.version.is_none())),
         };
         self.report.found = found
+            .documents
             .into_iter()
             .map(|Present { index, version, source }| {
                 let (revision, offset) = revision_and_offset(version);
@@ -181,7 +197,8 @@ impl<'a> Explaining<'a> {
             state: String::new(),
             steps: Vec::new(),
             now: String::new(),
-            checkpoints: self.checkpoints(origin)?,
+            checkpoints: served::checkpoints(self.settings, origin)?,
+            letters: Vec::new(),
         };
         let Some(source) = self.scope.place(&origin.partition).map(|place| &self.scope.partitions[place]) else {
             report.state = "the pipeline reads no such partition".to_owned();
@@ -257,6 +274,10 @@ impl<'a> Explaining<'a> {
                 false => "the parts topic has no part of this window".to_owned(),
             });
         }
+        let spans = match end_time {
+            Some(end) if found.parts.is_empty() => times::spans(self.settings, &self.scope, of.as_ref(), *start, end)?,
+            Some(_) | None => Vec::new(),
+        };
         self.report.window = Some(WindowReport {
             output: output.clone(),
             start: start.to_string(),
@@ -264,15 +285,15 @@ impl<'a> Explaining<'a> {
             group: group.clone(),
             partition: of.as_ref().map(Partition::to_string),
             parts: found.parts,
+            spans,
             parts_are_cut: found.is_cut,
         });
         Ok(())
     }
 
     /// The dead letters of the document, or of its record.
-    fn letters(&mut self, id_of: &IdOf) -> Result<(), PipelineError> {
+    fn letters(&mut self, id_of: &IdOf, topic: &DeadLetterTopic) -> Result<(), PipelineError> {
         let id = &self.name.id;
-        let topic = DeadLetterTopic::open(self.settings)?;
         let mut identities = match id_of {
             IdOf::Record { output, origin, ordinal } => {
                 vec![format!("{origin}/{output}/{ordinal}"), format!("{origin}//0")]
@@ -310,30 +331,16 @@ impl<'a> Explaining<'a> {
         Ok(())
     }
 
-    /// The newest checkpoint before the record, and the oldest behind it.
-    fn checkpoints(&self, origin: &Origin) -> Result<Vec<CheckpointReport>, PipelineError> {
-        let place = Place { pipeline: self.settings.name.as_str().into(), partition: origin.partition.clone() };
-        let headers = ask_store(self.settings, async |store| {
-            let mut headers = Vec::new();
-            for kept in store.list(&place).await?.iter().take(CHECKPOINTS_MAX) {
-                // One that is damaged says nothing.
-                headers.extend(store.header(&place, kept).await.ok());
-            }
-            Ok(headers)
-        })?;
-        let headers = headers.unwrap_or_default();
-        let before = headers.iter().filter(|header| header.next <= origin.offset).max_by_key(|header| header.next);
-        let after = headers.iter().filter(|header| header.next > origin.offset).min_by_key(|header| header.next);
-        let report = |header: &crate::checkpoint::Header| CheckpointReport {
-            next: header.next.0,
-            is_before: header.next <= origin.offset,
-            components: header
-                .components
-                .iter()
-                .map(|it| ComponentReport { name: it.name.clone(), version: None, digest: it.digest.clone() })
-                .collect(),
-        };
-        Ok(before.into_iter().chain(after).map(report).collect())
+    /// What the dead letters near the records name.
+    fn served(&mut self, topic: &DeadLetterTopic) -> Result<(), PipelineError> {
+        let revision = self.report.found.iter().find_map(|found| found.revision).unwrap_or(self.scope.revision);
+        for record in &mut self.report.records {
+            let Some(origin) = Origin::parse(&record.origin) else { continue };
+            let plugins = self.plugins.of_output(self.settings, &record.output);
+            let names: Vec<String> = plugins.identities().map(|(name, _, _)| name.to_owned()).collect();
+            record.letters = served::letters(topic, &origin, revision, &names)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::PipelineError;
 use crate::config::PipelineSettings;
-use crate::sink::{Lookup, Present, SinkError, Wanted};
+use crate::sink::{Found, Looked, Lookup, SinkError, Wanted};
 
 /// A document, and the place of its sink in the pipeline file.
 pub(super) type AtSink<'a> = (usize, Wanted<'a>);
@@ -23,21 +23,21 @@ impl Lookups {
     }
 
     /// As [`Lookup::get`].
-    pub fn get(&self, wanted: &[AtSink<'_>], with_fields: bool) -> Result<Vec<Option<Present>>, SinkError> {
-        let mut found = vec![None; wanted.len()];
+    pub fn get(&self, wanted: &[AtSink<'_>], with_fields: bool) -> Result<Vec<Looked>, SinkError> {
+        let mut looked = vec![Looked::NotThere; wanted.len()];
         for (sink, lookup) in self.of_sinks.iter().enumerate() {
             let places: Vec<usize> = (0..wanted.len()).filter(|place| wanted[*place].0 == sink).collect();
             let of_sink: Vec<Wanted<'_>> = places.iter().map(|place| wanted[*place].1).collect();
             let answers = self.requests.block_on(lookup.get(&of_sink, with_fields))?;
             for (place, answer) in places.into_iter().zip(answers) {
-                found[place] = answer;
+                looked[place] = answer;
             }
         }
-        Ok(found)
+        Ok(looked)
     }
 
     /// As [`Lookup::find`], in the indices of one sink.
-    pub fn find(&self, sink: usize, indices: &[String], id: &str) -> Result<Vec<Present>, SinkError> {
+    pub fn find(&self, sink: usize, indices: &[String], id: &str) -> Result<Found, SinkError> {
         self.requests.block_on(self.of_sinks[sink].find(indices, id))
     }
 }

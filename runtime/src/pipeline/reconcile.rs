@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashSet;
 
-use crate::config::{KafkaSettings, OutputSettings, PipelineSettings};
+use crate::config::{OutputSettings, PipelineSettings};
 use crate::pipeline::lookups::Lookups;
 use crate::pipeline::{DeadLetterTopic, Loader, PipelineError};
 use crate::plugin::THREAD_STACK_BYTES;
-use crate::record::{Partition, RecordBatch};
-use crate::source::Admin;
+use crate::record::{Offset, Partition, RecordBatch};
+use crate::source::{Admin, RecordRange};
 
 mod account;
 mod differences;
@@ -39,6 +39,10 @@ use windows::Windows;
 
 /// How often the log says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
+/// How often the pipeline's positions are looked at, while documents are missing that records behind them may have deleted: it commits each
+/// second.
+const LOOKS_BEHIND: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is asked for.
 #[derive(Clone, Default, Debug)]
@@ -88,8 +92,9 @@ pub fn reconcile(
     })
 }
 
-struct Reconciling {
-    kafka: KafkaSettings,
+struct Reconciling<'a> {
+    settings: &'a PipelineSettings,
+    asked: &'a Reconcile,
     scope: Scope,
     topic: DeadLetterTopic,
     lookups: Lookups,
@@ -102,8 +107,8 @@ struct Reconciling {
     said: Instant,
 }
 
-impl Reconciling {
-    fn start(settings: &PipelineSettings, asked: &Reconcile) -> Result<Reconciling, PipelineError> {
+impl<'a> Reconciling<'a> {
+    fn start(settings: &'a PipelineSettings, asked: &'a Reconcile) -> Result<Self, PipelineError> {
         check_outputs(settings, &asked.outputs)?;
         let is_asked = |output: &OutputSettings| asked.outputs.is_empty() || asked.outputs.contains(&output.name);
         let with = |has_windows: bool| {
@@ -124,7 +129,8 @@ impl Reconciling {
             windows.refused.shared_elsewhere = records.is_some();
         }
         Ok(Reconciling {
-            kafka: settings.kafka.clone(),
+            settings,
+            asked,
             scope,
             topic,
             lookups,
@@ -137,30 +143,19 @@ impl Reconciling {
     }
 
     fn run(mut self, stop: &AtomicBool) -> Result<Reconciled, PipelineError> {
-        let mut failed = None;
         let ranges = self.scope.ranges();
-        Admin::new(&self.kafka)?.read_while(&ranges, |partition, batch| {
-            if stop.load(Relaxed) {
-                return ControlFlow::Break(());
-            }
-            match self.take(partition, batch) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
+        read(self.settings, &ranges, stop, |partition, batch| self.take(partition, batch))?;
+        if let Some(records) = &mut self.records {
+            records.settle(&self.lookups)?;
         }
+        self.look_behind(stop)?;
         let stopped = stop.load(Relaxed);
         let Reconciling { scope, topic, lookups, records, windows, mut differences, .. } = self;
         let mut done =
             Reconciled { revision: scope.revision, parts_unread: scope.parts_unread, ..Reconciled::default() };
         let mut refused = HashSet::new();
         if let Some(records) = records {
-            let (accounts, of_records) = records.finish(&lookups, &topic, &mut differences)?;
+            let (accounts, of_records) = records.finish(&topic, &mut differences)?;
             done.outputs.extend(accounts);
             refused.extend(of_records.identities);
         }
@@ -176,6 +171,39 @@ impl Reconciling {
         done.differences = differences.joined();
         done.stopped = stopped;
         Ok(done)
+    }
+
+    /// Reads on to where the pipeline is now: what is missing may have been deleted since.
+    fn look_behind(&mut self, stop: &AtomicBool) -> Result<(), PipelineError> {
+        let Some(records) = &mut self.records else { return Ok(()) };
+        let mut ends: Vec<Offset> = self.scope.partitions.iter().map(|it| it.range.1).collect();
+        for look in 0..LOOKS_BEHIND {
+            if !records.may_be_gone() || stop.load(Relaxed) {
+                break;
+            }
+            if look > 0 {
+                thread::sleep(PAUSE);
+            }
+            let now = Scope::of(self.settings, self.asked.from_millis)?;
+            let known = self.scope.partitions.iter().zip(&mut ends);
+            let mut behind: Vec<RecordRange> = Vec::new();
+            let mut is_at_end = true;
+            for (it, end) in known {
+                let Some(place) = now.place(&it.partition) else { continue };
+                let PartitionScope { partition, log, range, .. } = now.partitions[place].clone();
+                is_at_end &= log.1 <= *end;
+                let start = std::mem::replace(end, range.1.max(*end));
+                behind.push(RecordRange { partition, start, end: *end });
+            }
+            if is_at_end {
+                break;
+            }
+            read(self.settings, &behind, stop, |partition, batch| match self.scope.place(partition) {
+                Some(place) => records.take_behind(place, &Arc::new(batch)),
+                None => Ok(()),
+            })?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, partition: &Partition, batch: RecordBatch) -> Result<(), PipelineError> {
@@ -197,6 +225,29 @@ impl Reconciling {
     }
 }
 
+/// Shows what is in these ranges, until there is an error, or somebody wants it to stop.
+fn read(
+    settings: &PipelineSettings,
+    ranges: &[RecordRange],
+    stop: &AtomicBool,
+    mut take: impl FnMut(&Partition, RecordBatch) -> Result<(), PipelineError>,
+) -> Result<(), PipelineError> {
+    let mut failed = None;
+    Admin::new(&settings.kafka)?.read_while(ranges, |partition, batch| {
+        if stop.load(Relaxed) {
+            return ControlFlow::Break(());
+        }
+        match take(partition, batch) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
+}
+
 fn check_outputs(settings: &PipelineSettings, asked: &[String]) -> Result<(), PipelineError> {
     let known: Vec<&str> = settings.outputs.iter().map(|output| output.name.as_str()).collect();
     match asked.iter().find(|output| !known.contains(&output.as_str())) {
@@ -207,3 +258,6 @@ fn check_outputs(settings: &PipelineSettings, asked: &[String]) -> Result<(), Pi
 
 /// Counts by a word: plugins, reasons.
 type ByWord = BTreeMap<String, u64>;
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,16 @@ impl StandInIndex {
         self.store.map_number(index, field, is_number);
     }
 
+    /// Closes an index, or opens it again.
+    pub fn close(&self, index: &str, is_closed: bool) {
+        self.store.close(index, is_closed);
+    }
+
+    /// Lets an index find documents by their routing alone.
+    pub fn require_routing(&self, index: &str) {
+        self.store.require_routing(index);
+    }
+
     /// Makes room: forgets what every index with more documents holds.
     pub fn forget_above(&self, documents_max: usize) {
         self.store.forget_above(documents_max);

@@ -5,7 +5,8 @@ use clap::Args;
 use crate::cli::columns::{Columns, count};
 use crate::cli::{PipelineFile, print, terminal};
 use crate::pipeline::{
-    CheckpointReport, ComponentReport, DocumentName, DocumentReport, RecordReport, WindowReport, explain_document,
+    CheckpointReport, ComponentReport, DocumentName, DocumentReport, RecordReport, ServedReport, SpanReport,
+    WindowReport, explain_document,
 };
 
 #[derive(Args)]
@@ -53,7 +54,7 @@ fn shown(report: &DocumentReport) -> String {
 }
 
 fn of_record(record: &RecordReport) -> String {
-    let RecordReport { output, origin, timestamp, state, steps, now, checkpoints } = record;
+    let RecordReport { output, origin, timestamp, state, steps, now, checkpoints, letters } = record;
     let written = timestamp.as_ref().map(|time| format!(", written {time}")).unwrap_or_default();
     let mut text = format!("\nrecord {origin}{written}, of output {output}: {state}\n");
     if !steps.is_empty() {
@@ -67,40 +68,66 @@ fn of_record(record: &RecordReport) -> String {
     if !now.is_empty() {
         text += &format!("the present components make of it: {}\n", terminal::plain(now.as_bytes()));
     }
-    text + &served(checkpoints)
+    text + &served(checkpoints) + &named_by(letters) + sure_of(checkpoints, letters)
 }
 
-/// Which generation made a record's document is not stored in it.
 fn served(checkpoints: &[CheckpointReport]) -> String {
     let mut text = String::new();
     for it in checkpoints {
         let side = if it.is_before { "before" } else { "behind" };
         text += &format!("the checkpoint {side} it, at offset {}, names:\n{}", it.next, components(&it.components));
     }
+    text
+}
+
+fn named_by(letters: &[ServedReport]) -> String {
+    if letters.is_empty() {
+        return String::new();
+    }
+    let mut columns = Columns::new(["plugin", "version", "digest", "generation", "of record"]);
+    for ServedReport { plugin, version, digest, generation, origin, .. } in letters {
+        let generation = generation.map(|generation| generation.to_string()).unwrap_or_default();
+        columns.row(vec![
+            plugin.clone(),
+            version.clone().unwrap_or_default(),
+            short(digest),
+            generation,
+            origin.clone(),
+        ]);
+    }
+    format!("the dead letters around it name:\n{}", columns.show())
+}
+
+/// Which generation made a record's document is not stored in it.
+fn sure_of(checkpoints: &[CheckpointReport], letters: &[ServedReport]) -> &'static str {
     let mut digests: Vec<_> = checkpoints.iter().map(|it| &it.components).collect();
     digests.dedup();
-    text + match (checkpoints.len(), digests.len()) {
-        (0, _) => {
-            "No checkpoint is near it: a document does not say which generation made it, and only the present ones are known.\n"
+    match (checkpoints.len(), digests.len(), letters) {
+        (0, _, []) => {
+            "No checkpoint and no dead letter is near it: a document does not say which generation made it, and only the present ones are \
+             known.\n"
         }
-        (2, 1) => "Both name the same: unless another one served between them, these made it.\n",
-        (_, _) => {
+        (2, 1, _) => "Both checkpoints name the same: unless another one served between them, these made it.\n",
+        (0, _, _) => {
+            "A document does not say which generation made it: of a plugin that is the same before it and behind it, this one, unless another \
+             one served between them.\n"
+        }
+        (_, _, _) => {
             "A document does not say which generation made it: it was one of these, or one that served between them.\n"
         }
     }
 }
 
 fn of_window(window: &WindowReport) -> String {
-    let WindowReport { output, start, end, group, partition, parts, parts_are_cut } = window;
+    let WindowReport { output, start, end, group, partition, parts, spans, parts_are_cut } = window;
     let end = end.as_ref().map(|end| format!(" to {end}")).unwrap_or_default();
     let mut text = format!("\nwindow {start}{end} of output {output}, group {}\n", terminal::plain(group.as_bytes()));
     if let Some(partition) = partition {
         text +=
             &format!("it is of partition {partition} alone; the offset of its version is of the last record in it\n");
-        return text;
     }
     if parts.is_empty() {
-        return text;
+        return text + &by_time(spans);
     }
     let records = parts.iter().map(|part| part.records).sum();
     text += &format!("merged of {}, {} in all:\n", count(parts.len() as u64, "part"), count(records, "record"));
@@ -120,6 +147,22 @@ fn of_window(window: &WindowReport) -> String {
         text += "The parts topic has lost its oldest messages: there may have been more parts.\n";
     }
     text
+}
+
+/// Offsets between which the records of a window are, perhaps.
+fn by_time(spans: &[SpanReport]) -> String {
+    if spans.is_empty() {
+        return String::new();
+    }
+    let mut columns = Columns::new(["partition", "offsets"]);
+    for SpanReport { source, first_offset, last_offset } in spans {
+        columns.row(vec![source.clone(), format!("{first_offset}..{last_offset}")]);
+    }
+    format!(
+        "records of the window's time, by their timestamps in Kafka:\n{}Records whose event time is a field may be in it too that were written at \
+         another time.\n",
+        columns.show()
+    )
 }
 
 fn components(components: &[ComponentReport]) -> String {
@@ -171,6 +214,7 @@ mod tests {
                 steps: vec![step("decode", "kept", ""), step("mark", "changed", "mark=\"two\"")],
                 now: "another document than the index has: mark=\"two\" (was \"one\")".to_owned(),
                 checkpoints: vec![checkpoint(3, true), checkpoint(9, false)],
+                letters: Vec::new(),
             }],
             components: vec![component("decaf")],
             ..DocumentReport::default()
@@ -189,7 +233,7 @@ mod tests {
             the checkpoint behind it, at offset 9, names:
             PLUGIN  VERSION  DIGEST
             mark    1        c0ffee
-            Both name the same: unless another one served between them, these made it.
+            Both checkpoints name the same: unless another one served between them, these made it.
 
             The pipeline file names now:
             PLUGIN  VERSION  DIGEST
@@ -197,6 +241,63 @@ mod tests {
             Which of them a process serves with says `tidegate status`.
         "#]]
         .assert_eq(&shown(&report));
+    }
+
+    #[test]
+    fn dead_letters_around_a_record_name_what_served() {
+        let of = |origin: &str, generation, is_before| ServedReport {
+            plugin: "mark".to_owned(),
+            version: Some("0.1.0".to_owned()),
+            digest: "c0ffee".to_owned(),
+            generation,
+            origin: origin.to_owned(),
+            is_before,
+        };
+        let record = RecordReport {
+            output: "all".to_owned(),
+            origin: "events-1-5".to_owned(),
+            timestamp: None,
+            state: "settled".to_owned(),
+            steps: Vec::new(),
+            now: String::new(),
+            checkpoints: Vec::new(),
+            letters: vec![of("events-1-3", Some(2), true), of("events-1-9", None, false)],
+        };
+        expect![[r#"
+
+            record events-1-5, of output all: settled
+            the dead letters around it name:
+            PLUGIN  VERSION  DIGEST  GENERATION  OF RECORD
+            mark    0.1.0    c0ffee  2           events-1-3
+            mark    0.1.0    c0ffee              events-1-9
+            A document does not say which generation made it: of a plugin that is the same before it and behind it, this one, unless another one served between them.
+        "#]].assert_eq(&of_record(&record));
+        assert!(
+            of_record(&RecordReport { letters: Vec::new(), ..record }).contains("No checkpoint and no dead letter")
+        );
+    }
+
+    #[test]
+    fn a_window_without_parts_is_told_by_its_time() {
+        let window = WindowReport {
+            output: "counts".to_owned(),
+            start: "2026-01-31T12:00:00Z".to_owned(),
+            end: Some("2026-01-31T12:01:00Z".to_owned()),
+            group: "s2:DE;".to_owned(),
+            partition: None,
+            parts: Vec::new(),
+            spans: vec![SpanReport { source: "events-0".to_owned(), first_offset: 3, last_offset: 8 }],
+            parts_are_cut: true,
+        };
+        expect![[r#"
+
+            window 2026-01-31T12:00:00Z to 2026-01-31T12:01:00Z of output counts, group s2:DE;
+            records of the window's time, by their timestamps in Kafka:
+            PARTITION  OFFSETS
+            events-0   3..8
+            Records whose event time is a field may be in it too that were written at another time.
+        "#]]
+        .assert_eq(&of_window(&window));
     }
 
     #[test]
@@ -217,6 +318,7 @@ mod tests {
             group: "s2:DE;".to_owned(),
             partition: None,
             parts: vec![part("events-0", 8), part("events-1", 5)],
+            spans: Vec::new(),
             parts_are_cut: false,
         };
         expect![[r#"

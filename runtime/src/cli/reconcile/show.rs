@@ -198,6 +198,7 @@ pub(super) fn why(why: &Why) -> String {
         Why::Older { version } => format!("older version {version}"),
         Why::NotDeleted { version } => format!("not deleted, version {version}"),
         Why::OtherFields => "other fields".to_owned(),
+        Why::NotLookedUp { kind } => format!("cannot be looked up ({kind})"),
         Why::NoDeadLetter { reason } => format!("no dead letter ({reason})"),
     }
 }

@@ -1,6 +1,6 @@
 //! What a document's id says of where it comes from.
 
-use crate::config::{OutputSettings, PipelineSettings};
+use crate::config::{IndexPattern, OutputSettings, PipelineSettings};
 use crate::record::{EventTime, Origin, Partition};
 
 /// Which document is asked for.
@@ -36,7 +36,8 @@ pub(super) enum IdOf {
 impl DocumentName {
     /// `INDEX/ID` or `ID`. An id may have a `/` too: what is before the first is an index where an output may write one of that name.
     pub fn parse(text: &str, settings: &PipelineSettings) -> DocumentName {
-        let is_index = |name: &str| settings.outputs.iter().any(|output| fits(&output.index.wildcard(), name));
+        let is_written = |name: &str| settings.outputs.iter().any(|output| fits(&output.index.wildcard(), name));
+        let is_index = |name: &str| IndexPattern::is_name(name) && is_written(name);
         match text.split_once('/') {
             Some((index, id)) if is_index(index) && !id.is_empty() => {
                 DocumentName { index: Some(index.to_owned()), id: id.to_owned() }
@@ -179,6 +180,17 @@ mod tests {
         assert_eq!(of("counts:60000:120000:n;/2"), window(None, "n;", "counts:60000:120000:n;"));
         let id = "counts:60000:120000:@my-events-3:t;";
         assert_eq!(of(id), window(Some(Partition::new("my-events", 3)), "t;", id));
+    }
+
+    #[test]
+    fn what_no_index_is_called_is_of_an_id() {
+        let file = FILE.replace("all-{event_time:%Y}", "{kind}");
+        let parsed = PipelineSettings::parse(&file, Path::new("p.toml"), &|_| None, None);
+        let settings = parsed.unwrap_or_else(|errors| panic!("{errors}")).0;
+        for id in ["all:my-events-3-17/2", "Berlin/a", "_a/b", "/a", "a b/c"] {
+            assert_eq!(DocumentName::parse(id, &settings), DocumentName { index: None, id: id.to_owned() });
+        }
+        assert_eq!(DocumentName::parse("berlin/a", &settings).index.as_deref(), Some("berlin"));
     }
 
     #[test]

@@ -45,6 +45,22 @@ pub struct RecordReport {
     pub now: String,
     /// The components that the checkpoints around the record name.
     pub checkpoints: Vec<CheckpointReport>,
+    /// The plugins of its way, as the dead letters around the record name them.
+    pub letters: Vec<ServedReport>,
+}
+
+/// A plugin as a dead letter near a record names it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ServedReport {
+    pub plugin: String,
+    pub version: Option<String>,
+    pub digest: String,
+    /// Counted from the start of the process that wrote the letter.
+    pub generation: Option<u64>,
+    /// Of the letter's record.
+    pub origin: String,
+    /// Its record is not behind the one that is explained.
+    pub is_before: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -68,8 +84,18 @@ pub struct WindowReport {
     /// The source partition, where the windows are not merged.
     pub partition: Option<String>,
     pub parts: Vec<PartReport>,
+    /// Where there are no parts: the records that Kafka has of the window's time.
+    pub spans: Vec<SpanReport>,
     /// The parts topic has lost its oldest messages.
     pub parts_are_cut: bool,
+}
+
+/// Records of a source partition by their timestamps, of which some may be in a window.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct SpanReport {
+    pub source: String,
+    pub first_offset: i64,
+    pub last_offset: i64,
 }
 
 /// What a source partition had of the window.

@@ -14,6 +14,8 @@ pub enum Why {
     Missing,
     /// The document is there in this version, which is of an earlier record.
     Older { version: u64 },
+    /// The document's index cannot be looked at, and says this of it.
+    NotLookedUp { kind: String },
     /// The document should have been deleted, and is there in this version.
     NotDeleted { version: u64 },
     /// The window's document has other fields.
@@ -26,6 +28,7 @@ impl Why {
     fn is_alike(&self, other: &Why) -> bool {
         match (self, other) {
             (Why::NoDeadLetter { reason }, Why::NoDeadLetter { reason: other }) => reason == other,
+            (Why::NotLookedUp { kind }, Why::NotLookedUp { kind: other }) => kind == other,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -128,6 +131,7 @@ impl Differences {
             Why::NotDeleted { .. } => (2, String::new()),
             Why::OtherFields => (3, String::new()),
             Why::NoDeadLetter { reason } => (4, reason.clone()),
+            Why::NotLookedUp { kind } => (5, kind.clone()),
         };
         all.sort_by_cached_key(|it| {
             let place = (it.output.clone(), it.partition.is_none(), it.partition.clone());

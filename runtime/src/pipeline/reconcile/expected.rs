@@ -3,6 +3,7 @@
 use super::differences::Why;
 use crate::lane::id::revision_and_offset;
 use crate::record::Operation;
+use crate::sink::Looked;
 
 /// What is said of a document.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,8 +26,16 @@ pub(super) struct Expected {
     pub by_offset: bool,
 }
 
+pub(super) fn judge(expected: Expected, looked: &Looked) -> Judgement {
+    match looked {
+        Looked::There(present) => judge_version(expected, Some(present.version)),
+        Looked::NotThere => judge_version(expected, None),
+        Looked::Unknown(why) => Judgement::Different(Why::NotLookedUp { kind: why.kind.clone() }),
+    }
+}
+
 /// `there` is the version in the index; none where there is no document.
-pub(super) fn judge(expected: Expected, there: Option<u64>) -> Judgement {
+fn judge_version(expected: Expected, there: Option<u64>) -> Judgement {
     let Expected { operation, version, by_offset } = expected;
     let is_earlier = |there: u64, version: u64| {
         let ((its_revision, its_offset), (revision, offset)) =
@@ -55,7 +64,7 @@ mod tests {
     const REVISION: u64 = 1 << 52;
 
     fn judged(operation: Operation, version: Option<u64>, there: Option<u64>) -> Judgement {
-        judge(Expected { operation, version, by_offset: true }, there)
+        judge_version(Expected { operation, version, by_offset: true }, there)
     }
 
     #[test]
@@ -71,11 +80,11 @@ mod tests {
     #[test]
     fn what_a_rewind_has_not_read_again_is_of_an_earlier_revision() {
         let expected = Expected { operation: Operation::Index, version: Some(REVISION + 7), by_offset: true };
-        assert_eq!(judge(expected, Some(7)), Judgement::Earlier);
-        assert_eq!(judge(expected, Some(9)), Judgement::Earlier);
-        assert_eq!(judge(expected, Some(6)), Judgement::Different(Why::Older { version: 6 }));
+        assert_eq!(judge_version(expected, Some(7)), Judgement::Earlier);
+        assert_eq!(judge_version(expected, Some(9)), Judgement::Earlier);
+        assert_eq!(judge_version(expected, Some(6)), Judgement::Different(Why::Older { version: 6 }));
         let by_field = Expected { by_offset: false, ..expected };
-        assert_eq!(judge(by_field, Some(7)), Judgement::Different(Why::Older { version: 7 }));
+        assert_eq!(judge_version(by_field, Some(7)), Judgement::Different(Why::Older { version: 7 }));
     }
 
     #[test]

@@ -44,6 +44,8 @@ struct Output {
     by_offset: bool,
     /// The policy drops some of what the index refuses.
     may_drop: bool,
+    /// Ids are fields, so that records behind those that are read may delete what these have written.
+    ids_come_again: bool,
 }
 
 /// The output, the index and the id.
@@ -59,6 +61,8 @@ struct Pending {
     why: Why,
     /// Its record is counted as settled.
     is_counted: bool,
+    /// It is missing, and a record behind those that are compared writes or deletes it.
+    is_gone: bool,
 }
 
 /// Of a record with documents; of one that was split, the greatest.
@@ -77,6 +81,7 @@ impl Records {
             sink: settings.sink_of(output),
             by_offset: output.id.as_ref().is_none_or(|id| id.version.is_none()),
             may_drop: may_drop(settings.sink_of(output)),
+            ids_come_again: output.id.is_some(),
         };
         let partitions: Vec<Partition> = scope.partitions.iter().map(|it| it.partition.clone()).collect();
         let account = |output: &OutputSettings| OutputAccount::new(&output.name, partitions.len());
@@ -132,11 +137,11 @@ impl Records {
         let rows = last_rows(documents);
         let sink = self.outputs[number].sink;
         let wanted: Vec<AtSink<'_>> = rows.iter().map(|row| (sink, wanted(&documents.get(*row)))).collect();
-        let found = lookups.get(&wanted, false)?;
+        let looked = lookups.get(&wanted, false)?;
         // What has one of the same id behind it in the batch is not asked for.
         let mut standings = vec![Standing::Superseded; offsets.len()];
         let (output, account) = (&self.outputs[number], &mut self.accounts[number]);
-        for (row, found) in rows.into_iter().zip(found) {
+        for (row, looked) in rows.into_iter().zip(looked) {
             let (document, of) = (documents.get(row), ledger.documents[row]);
             let record = of.record as usize;
             let is_counted = ledger.fates[record] == Some(RecordFate::Document);
@@ -149,7 +154,7 @@ impl Records {
             {
                 account.is_not_settled(older.place, Unsettled::Superseded);
             }
-            let standing = match judge(expected, found.map(|found| found.version)) {
+            let standing = match judge(expected, &looked) {
                 Judgement::Settled => Standing::Settled,
                 Judgement::Superseded => Standing::Superseded,
                 Judgement::Earlier => {
@@ -159,7 +164,8 @@ impl Records {
                 Judgement::Different(why) if self.pending.len() < PENDING_MAX => {
                     let routing = document.routing.map(Box::from);
                     let (offset, ordinal) = (Offset(offsets[record]), of.ordinal);
-                    let pending = Pending { place, offset, ordinal, expected, routing, why, is_counted };
+                    let pending =
+                        Pending { place, offset, ordinal, expected, routing, why, is_counted, is_gone: false };
                     self.pending.insert(key, pending);
                     Standing::Settled
                 }
@@ -182,26 +188,53 @@ impl Records {
         Ok(())
     }
 
-    /// Looks at what differs once more, and says what it is.
-    pub fn finish(
-        mut self,
-        lookups: &Lookups,
-        topic: &DeadLetterTopic,
-        differences: &mut Differences,
-    ) -> Result<(Vec<OutputAccount>, Refused), PipelineError> {
+    /// Looks at what differs once more.
+    pub fn settle(&mut self, lookups: &Lookups) -> Result<(), PipelineError> {
         for look in 0..LOOKS {
             if look > 0 && !self.pending.is_empty() {
                 thread::sleep(PAUSE);
             }
             self.look_again(lookups)?;
         }
+        Ok(())
+    }
+
+    /// Whether documents are missing that records behind those that were read may have deleted.
+    pub fn may_be_gone(&self) -> bool {
+        let may_be =
+            |(key, it): (&Key, &Pending)| self.outputs[key.0].ids_come_again && it.why == Why::Missing && !it.is_gone;
+        self.pending.iter().any(may_be)
+    }
+
+    /// Takes records behind those that are compared: what they write or delete may be missing.
+    pub fn take_behind(&mut self, place: usize, batch: &Arc<RecordBatch>) -> Result<(), PipelineError> {
+        let given = self.lanes.step(&self.partitions[place].clone(), batch)?;
+        for (number, documents) in given.documents.iter().enumerate() {
+            for document in documents.iter() {
+                let key = (number, Arc::from(document.index), Box::from(document.id));
+                if let Some(pending) = self.pending.get_mut(&key) {
+                    let is_later = document.version >= pending.expected.version;
+                    pending.is_gone |= is_later && pending.why == Why::Missing;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what still differs.
+    pub fn finish(
+        mut self,
+        topic: &DeadLetterTopic,
+        differences: &mut Differences,
+    ) -> Result<(Vec<OutputAccount>, Refused), PipelineError> {
         let mut by_record: BTreeMap<(usize, usize, Offset), Unsettled<'_>> = BTreeMap::new();
         for ((number, name, id), pending) in self.pending {
-            let Pending { place, offset, ordinal, why, is_counted, .. } = pending;
+            let Pending { place, offset, ordinal, why, is_counted, is_gone, .. } = pending;
             let output = self.accounts[number].name.clone();
             let origin = self.partitions[place].origin(offset);
             let identities = [format!("{origin}/{output}/{ordinal}"), format!("{origin}//0")];
             let is = match identities.iter().find_map(|identity| topic.reason_of(identity)) {
+                _ if is_gone => Unsettled::Superseded,
                 Some(reason) => Unsettled::DeadLetter(reason),
                 None if why == Why::Missing && self.outputs[number].may_drop => Unsettled::PerhapsDropped,
                 None => Unsettled::Different,
@@ -233,9 +266,9 @@ impl Records {
                 let wanted = Wanted { index: &key.1, id: &key.2, routing: self.pending[*key].routing.as_deref() };
                 (self.outputs[key.0].sink, wanted)
             });
-            let found = lookups.get(&wanted.collect::<Vec<_>>(), false)?;
-            for (key, found) in some.iter().zip(found) {
-                match judge(self.pending[*key].expected, found.map(|found| found.version)) {
+            let looked = lookups.get(&wanted.collect::<Vec<_>>(), false)?;
+            for (key, looked) in some.iter().zip(looked) {
+                match judge(self.pending[*key].expected, &looked) {
                     Judgement::Settled | Judgement::Superseded | Judgement::Earlier => settled.push((*key).clone()),
                     Judgement::Different(why) => changed.push(((*key).clone(), why)),
                 }

@@ -18,7 +18,7 @@ use crate::lane::{Ledger, RecordFate};
 use crate::pipeline::lookups::Lookups;
 use crate::pipeline::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, VirtualPipeline};
 use crate::record::{EventTime, Offset, Partition, ReasonKind, RecordBatch};
-use crate::sink::{Letter, Subject, Wanted};
+use crate::sink::{Letter, Looked, Subject, Wanted};
 
 /// A pipeline that runs may be some seconds from writing what it has closed.
 const LOOKS: u32 = 6;
@@ -243,7 +243,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Those that are not there with equal fields; the others are counted.
+    /// Those that are not there with equal fields, or cannot be looked at; the others are counted.
     fn look<'a>(
         &self,
         lookups: &Lookups,
@@ -252,15 +252,16 @@ impl Windows {
     ) -> Result<Vec<Expected<'a>>, PipelineError> {
         let wanted =
             |it: &Expected<'a>| (self.outputs[it.number].sink, Wanted { index: it.index, id: it.id, routing: None });
-        let found = lookups.get(&expected.iter().map(wanted).collect::<Vec<_>>(), true)?;
+        let looked = lookups.get(&expected.iter().map(wanted).collect::<Vec<_>>(), true)?;
         let mut differing = Vec::new();
-        for (mut expected, found) in expected.into_iter().zip(found) {
+        for (mut expected, looked) in expected.into_iter().zip(looked) {
             let counts = &mut counts[expected.number];
-            match found {
-                Some(_) if self.outputs[expected.number].has_pipeline => counts.there += 1,
-                Some(found) if found.source.as_ref() == Some(&expected.body) => counts.equal += 1,
-                found => {
-                    expected.why = if found.is_some() { Why::OtherFields } else { Why::Missing };
+            let has_pipeline = self.outputs[expected.number].has_pipeline;
+            match differs(looked, &expected.body, has_pipeline) {
+                None if has_pipeline => counts.there += 1,
+                None => counts.equal += 1,
+                Some(why) => {
+                    expected.why = why;
                     differing.push(expected);
                 }
             }
@@ -301,6 +302,15 @@ impl Windows {
     }
 }
 
+/// Why a window's document is not what it should be; none where it is.
+fn differs(looked: Looked, body: &Value, has_pipeline: bool) -> Option<Why> {
+    match looked {
+        Looked::There(found) => (!has_pipeline && found.source.as_ref() != Some(body)).then_some(Why::OtherFields),
+        Looked::NotThere => Some(Why::Missing),
+        Looked::Unknown(why) => Some(Why::NotLookedUp { kind: why.kind }),
+    }
+}
+
 /// The windows of which a part came too late.
 fn late_windows(topic: &DeadLetterTopic) -> Result<BTreeSet<LateWindow>, PipelineError> {
     let mut late = BTreeSet::new();
@@ -321,7 +331,23 @@ fn late_window(identity: &str) -> Option<LateWindow> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::sink::{Present, Unreadable};
+
+    #[test]
+    fn a_document_differs_by_its_fields_or_cannot_be_looked_at() {
+        let there =
+            |n: u64| Looked::There(Present { index: "i".to_owned(), version: 7, source: Some(json!({ "n": n })) });
+        let differs = |looked, has_pipeline| differs(looked, &json!({ "n": 1 }), has_pipeline);
+        assert_eq!([differs(there(1), false), differs(there(2), true)], [None, None]);
+        assert_eq!(differs(there(2), false), Some(Why::OtherFields));
+        assert_eq!(differs(Looked::NotThere, true), Some(Why::Missing));
+        let kind = "index_closed_exception".to_owned();
+        let closed = Looked::Unknown(Unreadable { kind: kind.clone(), reason: "closed".to_owned() });
+        assert_eq!(differs(closed, true), Some(Why::NotLookedUp { kind }));
+    }
 
     #[test]
     fn an_identity_says_which_window_a_part_was_late_for() {

@@ -160,6 +160,9 @@ fn write(store: &Store, item: &Item<'_>, brief: bool) -> Value {
     if index.is_empty() || index.bytes().any(|byte| byte.is_ascii_uppercase() || b" \"*\\<|>/?,#:".contains(&byte)) {
         return failed(400, "invalid_index_name_exception", format!("Invalid index name [{index}]"));
     }
+    if store.is_closed(index) {
+        return failed(400, "index_closed_exception", "closed".into());
+    }
     if let Some(source) = &item.source
         && let Err(error) = serde_json::from_slice::<std::collections::BTreeMap<String, IgnoredAny>>(source)
     {

@@ -155,12 +155,19 @@ async fn many(State(store): Shared, body: Bytes) -> Response {
         id: String,
         #[serde(rename = "_source")]
         source: Option<bool>,
+        routing: Option<String>,
     }
     let Many { docs } = match serde_json::from_slice(&body) {
         Ok(many) => many,
         Err(error) => return failed(StatusCode::BAD_REQUEST, "parsing_exception", &error.to_string()),
     };
-    let answer = |One { index, id, source }: &One| match store.get(index, id) {
+    let refused = |index: &str, id: &str, kind: &str, reason: String| json!({ "_index": index, "_id": id, "error": { "type": kind, "reason": reason } });
+    let answer = |One { index, id, source, routing }: &One| match store.get(index, id) {
+        _ if store.is_closed(index) => refused(index, id, "index_closed_exception", "closed".to_owned()),
+        _ if routing.is_none() && store.requires_routing(index) => {
+            let reason = format!("routing is required for [{index}]/[{id}]");
+            refused(index, id, "routing_missing_exception", reason)
+        }
         Some(document) => {
             let mut shown = shown(index, &document, json!({ "found": true }));
             if let (Some(false), Some(shown)) = (source, shown.as_object_mut()) {
@@ -169,10 +176,7 @@ async fn many(State(store): Shared, body: Bytes) -> Response {
             shown
         }
         None if store.names().contains(index) => json!({ "_index": index, "_id": id, "found": false }),
-        None => {
-            let reason = format!("no such index [{index}]");
-            json!({ "_index": index, "_id": id, "error": { "type": "index_not_found_exception", "reason": reason } })
-        }
+        None => refused(index, id, "index_not_found_exception", format!("no such index [{index}]")),
     };
     Json(json!({ "docs": docs.iter().map(answer).collect::<Vec<_>>() })).into_response()
 }
@@ -191,11 +195,15 @@ async fn search(State(store): Shared, Path(index): Path<String>, Query(params): 
         true => index.split(',').filter(|name| matching(&store, name).is_some()).collect::<Vec<_>>().join(","),
         false => index.clone(),
     };
-    let indices = match matching(&store, &names) {
+    let mut indices = match matching(&store, &names) {
         Some(indices) => indices,
         None if names.is_empty() => Vec::new(),
         None => return no_such_index(&index),
     };
+    if !params.contains_key("ignore_unavailable") && indices.iter().any(|index| store.is_closed(index)) {
+        return failed(StatusCode::BAD_REQUEST, "index_closed_exception", "closed");
+    }
+    indices.retain(|index| !store.is_closed(index));
     let ids = page.query["ids"]["values"].as_array();
     let is_wanted = |id: &str| ids.is_none_or(|ids| ids.iter().any(|wanted| wanted == id));
     let number = |name: &str| params.get(name).and_then(|text| text.parse().ok());

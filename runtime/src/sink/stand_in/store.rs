@@ -26,6 +26,10 @@ pub(super) struct Store {
     pub templates: Mutex<BTreeMap<String, Value>>,
     /// Indices, and a field of each that is a number.
     numbers: Mutex<BTreeSet<(String, String)>>,
+    /// Indices that are closed.
+    closed: Mutex<BTreeSet<String>>,
+    /// Indices whose documents are found by their routing alone.
+    routed: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +128,23 @@ impl Store {
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let mapped = (index.to_owned(), field.to_owned());
         let _changed = if is_number { numbers.insert(mapped) } else { numbers.remove(&mapped) };
+    }
+
+    pub fn close(&self, index: &str, is_closed: bool) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changed = if is_closed { closed.insert(index.to_owned()) } else { closed.remove(index) };
+    }
+
+    pub fn is_closed(&self, index: &str) -> bool {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).contains(index)
+    }
+
+    pub fn require_routing(&self, index: &str) {
+        self.routed.lock().unwrap_or_else(PoisonError::into_inner).insert(index.to_owned());
+    }
+
+    pub fn requires_routing(&self, index: &str) -> bool {
+        self.routed.lock().unwrap_or_else(PoisonError::into_inner).contains(index)
     }
 
     /// The field of a document that is text where the index wants a number.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::{Auth, ElasticsearchSettings};
 use crate::sink::client::Client;
-use crate::sink::lookup::{Lookup, Present, Wanted};
+use crate::sink::lookup::{Looked, Lookup, Present, Wanted};
 use crate::sink::probe::{IndexState, Product, Written, probe};
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -149,6 +149,36 @@ async fn one_that_only_accepts_answers_for_every_document() {
     assert_eq!(index.accepted(), 2);
 }
 
+/// Versions, `-` where there is no document, and why nobody knows.
+fn told(looked: &[Looked]) -> Vec<String> {
+    let one = |looked: &Looked| match looked {
+        Looked::There(present) => present.version.to_string(),
+        Looked::NotThere => "-".to_owned(),
+        Looked::Unknown(why) => why.to_string(),
+    };
+    looked.iter().map(one).collect()
+}
+
+#[tokio::test]
+async fn an_index_that_is_closed_takes_down_no_other() {
+    let index = StandInIndex::start(ANY).await.unwrap();
+    let line = |index: &str| format!("{{\"index\":{{\"_index\":\"{index}\",\"_id\":\"a\"}}}}\n{{}}\n");
+    bulk(&index, &[line("i-1"), line("i-2")].concat()).await;
+    index.close("i-2", true);
+    let (_, answer) = bulk(&index, &line("i-2")).await;
+    assert_eq!(answer["items"][0]["index"]["error"]["type"], "index_closed_exception");
+    let lookup = Lookup::new(&settings(&index)).unwrap();
+    let all = ["i-1", "i-2", "none"].map(|index| Wanted { index, id: "a", routing: None });
+    let closed = "index_closed_exception: closed";
+    assert_eq!(told(&lookup.get(&all, false).await.unwrap()), ["1", closed, "-"]);
+    let found = lookup.find(&["i-1".into(), "i-*".into(), "none".into()], "a").await.unwrap();
+    assert_eq!(found.documents.iter().map(|it| it.index.as_str()).collect::<Vec<_>>(), ["i-1"]);
+    let unreadable: Vec<_> = found.unreadable.iter().map(|(name, why)| format!("{name} {why}")).collect();
+    assert_eq!(unreadable, [format!("i-* {closed}")]);
+    index.close("i-2", false);
+    assert_eq!(told(&lookup.get(&all, false).await.unwrap()), ["1", "1", "-"]);
+}
+
 #[tokio::test]
 async fn documents_are_looked_up_by_their_ids() {
     let index = StandInIndex::start(ANY).await.unwrap();
@@ -161,15 +191,14 @@ async fn documents_are_looked_up_by_their_ids() {
     let lookup = Lookup::new(&settings(&index)).unwrap();
     let wanted = |index, id| Wanted { index, id, routing: None };
     let all = [wanted("i-1", "a"), wanted("i-1", "b/c"), wanted("i-2", "b/c"), wanted("none", "a")];
-    let versions = |found: Vec<Option<Present>>| found.into_iter().map(|it| Some(it?.version)).collect::<Vec<_>>();
     let found = lookup.get(&all, false).await.unwrap();
-    assert!(found.iter().flatten().all(|it| it.source.is_none()));
-    assert_eq!(versions(found), [Some(7), None, Some(9), None]);
+    assert!(found.iter().all(|it| !matches!(it, Looked::There(present) if present.source.is_some())));
+    assert_eq!(told(&found), ["7", "-", "9", "-"]);
     let found = lookup.get(&all[..1], true).await.unwrap();
     let expected = Present { index: "i-1".into(), version: 7, source: Some(json!({ "v": 7 })) };
-    assert_eq!(found, [Some(expected)]);
+    assert_eq!(found, [Looked::There(expected)]);
     let found = lookup.find(&["i-*".into(), "none".into()], "a").await.unwrap();
-    assert_eq!(found.iter().map(|it| it.version).collect::<Vec<_>>(), [7, 8]);
+    assert_eq!(found.documents.iter().map(|it| it.version).collect::<Vec<_>>(), [7, 8]);
     // More than one request takes.
     let ids: Vec<String> = (0..2500).map(|number| number.to_string()).collect();
     let many: Vec<Wanted<'_>> = ids.iter().map(|id| wanted("i-1", id)).collect();

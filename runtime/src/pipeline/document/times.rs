@@ -1,0 +1,47 @@
+//! Which records may be in a window of which the parts are gone: those that Kafka has of its time.
+
+use super::SpanReport;
+use crate::config::PipelineSettings;
+use crate::pipeline::PipelineError;
+use crate::pipeline::reconcile::Scope;
+use crate::record::{EventTime, Offset, Partition};
+use crate::source::Admin;
+
+/// Of each source partition, or of one alone, the records with Kafka's timestamps from the start on and before the end.
+pub(super) fn spans(
+    settings: &PipelineSettings,
+    scope: &Scope,
+    of: Option<&Partition>,
+    start: EventTime,
+    end: EventTime,
+) -> Result<Vec<SpanReport>, PipelineError> {
+    let mut admin = Admin::new(&settings.kafka)?;
+    let mut spans = Vec::new();
+    for it in scope.partitions.iter().filter(|it| of.is_none_or(|of| *of == it.partition)) {
+        let times = [start, end].map(|time| (it.partition.clone(), time.micros().div_euclid(1000)));
+        let offsets = admin.offsets_at(&times)?;
+        let at = |place: usize| offsets.get(place).copied().flatten().unwrap_or(it.log.1);
+        spans.extend(span(&it.partition, at(0), at(1)));
+    }
+    Ok(spans)
+}
+
+/// None where there are none.
+fn span(partition: &Partition, first: Offset, behind: Offset) -> Option<SpanReport> {
+    let last_offset = behind.0 - 1;
+    (first.0 <= last_offset).then(|| SpanReport { source: partition.to_string(), first_offset: first.0, last_offset })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_ends_before_the_first_record_behind_it() {
+        let span = |first, behind| span(&Partition::new("events", 1), Offset(first), Offset(behind));
+        let told = span(3, 9).map(|span| (span.source, span.first_offset, span.last_offset));
+        assert_eq!(told, Some(("events-1".to_owned(), 3, 8)));
+        assert_eq!(span(3, 4).map(|span| span.last_offset), Some(3));
+        assert!(span(3, 3).is_none());
+    }
+}
