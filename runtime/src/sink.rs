@@ -143,7 +143,10 @@ pub enum SinkError {
          its certificate is not one of a public authority?"
     )]
     Unreachable { urls: String, error: String },
-    #[error("the index is Elasticsearch version=`{version}`, which takes no bulk requests as they are now: 7 to 9 do")]
+    #[error(
+        "the index is Elasticsearch version=`{version}`, which takes no bulk requests as they are now: Elasticsearch 7 to 9 and \
+         OpenSearch 1 to 3 do"
+    )]
     TooOld { version: String },
     #[error("the index does not take the template name=`{name}`: {error}")]
     Template { name: String, error: String },

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -13,10 +14,13 @@ use super::answer::{read_error, said};
 use super::client::{Broken, BrokenKind, Client, Reply};
 use crate::config::ElasticsearchSettings;
 
+mod advice;
 mod looks;
+mod template;
 
+pub(super) use advice::encode;
 use looks::Looks;
-pub(super) use looks::encode;
+use template::IndexTemplate;
 
 /// What a look at the index has shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,6 +53,8 @@ pub enum IndexState {
     Present,
     /// The first document creates it from a template.
     Template,
+    /// Likewise, from one that the start installs.
+    OwnTemplate,
     /// The first document creates it with guessed mappings, or is refused.
     Missing,
     /// We may not ask.
@@ -62,14 +68,14 @@ pub enum IndexState {
 pub struct Written {
     /// Documents are created, and nothing else is done with them.
     pub created: bool,
-    /// Where there is no index template yet, one is installed at the start.
-    pub template: bool,
 }
 
-/// Asks the index about itself and about `indices`: names, with `*` for what is different from document to document.
+/// Asks the index about itself and about `indices`: names, with `*` for what is different from document to document. `templates` are the files of
+/// index templates that are yet to be installed.
 pub async fn probe(
     settings: &ElasticsearchSettings,
     indices: &BTreeMap<String, Written>,
+    templates: &[&Path],
 ) -> Result<ProbeReport, SinkError> {
     let client = Client::new(settings)?;
     let (product, version) = identify(&client, settings).await?;
@@ -84,7 +90,8 @@ pub async fn probe(
         (Product::Unknown, None) => Some("we may not ask whether the server is Elasticsearch or OpenSearch".into()),
         (product, version) => version.and_then(|version| unknown_version(product, version)),
     });
-    let mut looks = Looks::new(&client, settings);
+    let own: Vec<IndexTemplate> = templates.iter().filter_map(|path| IndexTemplate::read(path)).collect();
+    let mut looks = Looks::new(&client, settings, &own);
     for (name, written) in indices {
         let state = looks.at(name, *written).await;
         if state == IndexState::Unanswered {
@@ -163,7 +170,8 @@ async fn identify(client: &Client, settings: &ElasticsearchSettings) -> Result<(
         Product::Unknown
     };
     // OpenSearch can be told to say there that it is 7.10.2.
-    Ok((product, Some(of_node.unwrap_or(number))))
+    let number = Some(number).filter(|number| product != Product::OpenSearch || !number.starts_with("7."));
+    Ok((product, of_node.or(number)))
 }
 
 /// What a node says; each time that we ask, it is another one. All are asked in their turn, until one of them has an answer.
@@ -203,7 +211,7 @@ pub async fn install_template(
     template: Vec<u8>,
 ) -> Result<(), SinkError> {
     let client = Client::new(settings)?;
-    let path = format!("_index_template/{}", looks::encode(name));
+    let path = format!("_index_template/{}", encode(name));
     let template = Bytes::from(template);
     let reply = of_any(settings, || client.put(&path, template.clone())).await?;
     match reply.status {

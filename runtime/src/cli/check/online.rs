@@ -1,5 +1,7 @@
 //! What only the servers know: topics, positions, who vouches for timestamps, indices, stores. Nothing is changed.
 
+use std::path::Path;
+
 use super::sample::Sample;
 use super::{Problem, stores};
 use crate::cli::columns::{Columns, count};
@@ -146,7 +148,8 @@ impl Online {
             }
         };
         for (sink, outputs) in settings.outputs_of_sinks() {
-            match runtime.block_on(probe(sink, &written(&outputs))) {
+            let templates: Vec<&Path> = outputs.iter().filter_map(|output| output.template.as_deref()).collect();
+            match runtime.block_on(probe(sink, &written(&outputs), &templates)) {
                 Ok(report) => self.index(sink, report, settings.sinks.len() > 1),
                 Err(error) => self.problem(places, &format!("sink.{}.urls", sink.name), &error),
             }
@@ -165,6 +168,7 @@ impl Online {
             let state = match index.state {
                 IndexState::Present => "is there",
                 IndexState::Template => "the first document makes it, by a template",
+                IndexState::OwnTemplate => "the first document makes it, by a template that the start installs",
                 IndexState::Missing => {
                     "neither it nor a template is there: its mappings will be guessed, or it is refused"
                 }

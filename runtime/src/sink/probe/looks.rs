@@ -1,27 +1,23 @@
-//! A look at each index, or at the template that will make it: what is set so that it hurts, each with the request that changes it.
+//! A look at each index, or at the template that will make it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::future::Future;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::advice::{Place, curl, encode, guesses, no_replicas, refresh, total_fields};
+use super::template::{IndexTemplate, flat};
 use super::{IndexState, Written, json, of_any};
 use crate::config::ElasticsearchSettings;
 use crate::sink::client::{Broken, Client, Reply};
 
-/// Below this every refresh costs more than it is worth to a pipeline that writes all the time.
-const REFRESH_MILLIS_MIN: u64 = 5_000;
-/// What an index takes where nothing is set.
-const FIELDS_MAX: u64 = 1_000;
-/// From so many hundredths of them on it is spoken of.
-const FIELDS_NEAR: u64 = 80;
-
 pub(super) struct Looks<'a> {
     client: &'a Client,
     settings: &'a ElasticsearchSettings,
+    /// Templates that the start installs.
+    own: &'a [IndexTemplate],
     /// Where the requests that are shown go.
     url: &'a str,
     warnings: Vec<String>,
@@ -33,7 +29,7 @@ pub(super) struct Looks<'a> {
 
 #[derive(Deserialize)]
 struct Present {
-    settings: BTreeMap<String, String>,
+    settings: Value,
 }
 
 #[derive(Deserialize)]
@@ -42,29 +38,27 @@ struct Mapped {
 }
 
 impl<'a> Looks<'a> {
-    pub fn new(client: &'a Client, settings: &'a ElasticsearchSettings) -> Self {
+    pub fn new(client: &'a Client, settings: &'a ElasticsearchSettings, own: &'a [IndexTemplate]) -> Self {
         let url = settings.urls.first().map_or("", |url| url.trim_end_matches('/'));
-        Looks { client, settings, url, warnings: Vec::new(), dynamic: Vec::new(), data_nodes: None }
+        Looks { client, settings, own, url, warnings: Vec::new(), dynamic: Vec::new(), data_nodes: None }
     }
 
     /// At the index of a name. Where it has `*` in it, what is set is looked at in the last of the indices by their names, which is the newest one
     /// where they have dates: there may be thousands. So it is with a data stream.
     pub async fn at(&mut self, name: &str, written: Written) -> IndexState {
         const SETTINGS: &str =
-            "index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.limit";
+            "index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.*";
         let path = format!("{}/_settings/{SETTINGS}?flat_settings=true&ignore_unavailable=true", encode(name));
         let mut present: BTreeMap<String, Present> = match self.ask(|| self.client.get(&path)).await {
             Ok(present) => present.unwrap_or_default(),
             Err(state) => return state,
         };
-        let is_alias = !name.contains('*') && !present.is_empty() && !present.contains_key(name);
-        let is_stream = is_alias && present.keys().all(|index| index.starts_with(".ds-"));
-        if is_stream && !written.created {
-            self.warnings.push(format!(
-                "index=`{name}` is a data stream: every document that is not created is refused, and a dead letter; `operation = \"create\"` in \
-                 the output"
-            ));
-        } else if is_alias && !is_stream {
+        let is_other = !present.is_empty() && !present.contains_key(name);
+        let is_pattern = name.contains('*');
+        let is_stream = is_other && present.keys().all(|index| index.starts_with(".ds-"));
+        if is_stream {
+            self.stream(name, written, "is a data stream");
+        } else if is_other && !is_pattern {
             match self.write_index(name).await {
                 Some(index) => present.retain(|other, _| *other == index),
                 None => return IndexState::Present,
@@ -73,15 +67,24 @@ impl<'a> Looks<'a> {
         let Some((index, Present { settings })) = present.pop_last() else {
             return self.template(name, written).await;
         };
-        let setting = |name: &str| settings.get(name).map(String::as_str);
-        let place = if is_stream { Place::Template } else { Place::Index(self.url, &index) };
-        self.settings(name, setting("index.refresh_interval"), setting("index.number_of_replicas"), &place).await;
+        let place = match (is_pattern, is_stream) {
+            (true, _) => Place::Newest(self.url, &index),
+            (false, true) => Place::Newest(self.url, name),
+            (false, false) => Place::Index(self.url, &index),
+        };
         let path = format!("{}/_mapping", encode(&index));
         let mapped: Option<BTreeMap<String, Mapped>> = self.ask(|| self.client.get(&path)).await.unwrap_or_default();
-        if let Some(Mapped { mappings }) = mapped.and_then(|mut mapped| mapped.remove(&index)) {
-            self.mapping(name, &mappings, setting("index.mapping.total_fields.limit"), &place);
-        }
+        let mappings = mapped.and_then(|mut mapped| mapped.remove(&index)).map(|mapped| mapped.mappings);
+        self.judge(name, &settings, mappings.as_ref(), place).await;
         IndexState::Present
+    }
+
+    fn stream(&mut self, name: &str, written: Written, is: &str) {
+        if !written.created {
+            self.warnings.push(format!(
+                "index=`{name}` {is}: every document that is not created is refused, and a dead letter; `operation = \"create\"` in the output"
+            ));
+        }
     }
 
     /// None: there is no such thing.
@@ -139,40 +142,18 @@ impl<'a> Looks<'a> {
         warnings
     }
 
-    async fn settings(
-        &mut self,
-        name: &str,
-        refresh_interval: Option<&str>,
-        replicas: Option<&str>,
-        place: &Place<'_>,
-    ) {
-        self.warnings.extend(refresh(name, refresh_interval, place));
-        if replicas == Some("0") && self.data_nodes().await > 1 {
-            let change = place.settings(r#"{"index":{"number_of_replicas":1}}"#);
-            self.warnings
-                .push(format!("number_of_replicas=`0` index=`{name}`: what is on a node is gone with it; {change}"));
+    /// What is set, and how it is mapped, where that is known.
+    async fn judge(&mut self, name: &str, settings: &Value, mappings: Option<&Value>, place: Place<'_>) {
+        let settings = flat(settings);
+        let setting = |name: &str| settings.get(name).map(String::as_str);
+        self.warnings.extend(refresh(name, setting("refresh_interval"), place));
+        if setting("number_of_replicas") == Some("0") && self.data_nodes().await > 1 {
+            self.warnings.push(no_replicas(name, place));
         }
-    }
-
-    fn mapping(&mut self, name: &str, mappings: &Value, limit: Option<&str>, place: &Place<'_>) {
-        let limit = limit.and_then(|limit| limit.parse().ok()).unwrap_or(FIELDS_MAX);
-        let fields = fields(mappings);
-        if fields * 100 >= limit * FIELDS_NEAR {
-            let body =
-                format!(r#"{{"index":{{"mapping":{{"total_fields":{{"limit":{}}}}}}}}}"#, limit.saturating_mul(2));
-            self.warnings.push(format!(
-                "fields=`{fields}` of at most `{limit}` index=`{name}`: at the limit, documents that bring another one are refused; stop new names \
-                 by `dynamic`, or {}",
-                place.settings(&body)
-            ));
-        }
-        let guesses = match mappings.get("dynamic") {
-            Some(Value::Bool(dynamic)) => *dynamic,
-            Some(Value::String(dynamic)) => dynamic == "true",
-            Some(_) | None => true,
-        };
-        if guesses {
-            self.dynamic.push((name.to_owned(), place.mappings(r#"{"dynamic":"strict"}"#)));
+        let Some(mappings) = mappings else { return };
+        self.warnings.extend(total_fields(name, mappings, &settings, place));
+        if guesses(mappings) {
+            self.dynamic.push((name.to_owned(), place.strict()));
         }
     }
 
@@ -182,8 +163,8 @@ impl<'a> Looks<'a> {
             number_of_data_nodes: u64,
         }
         if self.data_nodes.is_none() {
-            let reply = self.client.get("_cluster/health?filter_path=number_of_data_nodes").await;
-            let health: Option<Health> = reply.as_ref().ok().and_then(json);
+            let health = || self.client.get("_cluster/health?filter_path=number_of_data_nodes");
+            let health: Option<Health> = self.ask(health).await.unwrap_or_default();
             self.data_nodes = Some(health.map_or(0, |health| health.number_of_data_nodes));
         }
         self.data_nodes.unwrap_or_default()
@@ -194,168 +175,68 @@ impl<'a> Looks<'a> {
         struct Simulated {
             template: Option<Value>,
         }
-        let path = format!("_index_template/_simulate_index/{}", encode(&name.replace('*', "0")));
-        let simulated: Option<Simulated> = match self.ask(|| self.client.post(&path)).await {
-            Ok(simulated) => simulated,
-            Err(state) => return state,
-        };
-        let Some(template) = simulated.and_then(|simulated| simulated.template) else {
-            if written.template || self.may_have_template(name).await {
-                return IndexState::Template;
+        // One of the names that are meant.
+        let one = name.replace('*', "0");
+        let listed = self.listed().await;
+        let makes = listed.iter().filter(|listed| listed.is_for(&one)).max_by_key(|listed| listed.priority());
+        let own = self.own.iter().filter(|own| own.is_for(name)).max_by_key(|own| own.priority());
+        let own = own.filter(|own| makes.is_none_or(|makes| makes.priority() <= own.priority()));
+        if own.or(makes).is_some_and(IndexTemplate::is_of_data_stream) {
+            self.stream(name, written, "becomes a data stream by its template");
+        }
+        if let Some(own) = own {
+            if let Some(made) = own.made() {
+                self.made(name, made).await;
             }
-            self.warnings.push(format!(
-                "neither an index nor an index template index=`{name}`: the first document creates it with guessed \
-                 mappings, or is refused where indices are not created by themselves; put a template first, or name it as `template` in the output"
-            ));
-            return IndexState::Missing;
-        };
-        let setting = |name: &str| template.pointer(&format!("/settings/index/{name}")).and_then(Value::as_str);
-        self.settings(name, setting("refresh_interval"), setting("number_of_replicas"), &Place::Template).await;
-        let mappings = template.get("mappings").unwrap_or(&Value::Null);
-        self.mapping(name, mappings, setting("mapping/total_fields/limit"), &Place::Template);
-        IndexState::Template
+            return IndexState::OwnTemplate;
+        }
+        let path = format!("_index_template/_simulate_index/{}", encode(&one));
+        let simulated: Result<Option<Simulated>, IndexState> = self.ask(|| self.client.post(&path)).await;
+        if let Ok(Some(Simulated { template: Some(made) })) = &simulated {
+            self.made(name, made).await;
+            return IndexState::Template;
+        }
+        // To try one may be forbidden, and is not known before 7.9: lists may be had all the same.
+        if listed.iter().any(|listed| listed.is_for(name)) || self.has_legacy_template(name).await {
+            return IndexState::Template;
+        }
+        if let Err(state) = simulated {
+            return state;
+        }
+        self.warnings.push(format!(
+            "neither an index nor an index template index=`{name}`: the first document creates it with guessed mappings, or is refused where \
+             indices are not created by themselves; put a template first whose `index_patterns` are for it, or name one as `template` in the output"
+        ));
+        IndexState::Missing
     }
 
-    /// Templates of before 7.8, and those for some only of the names that a pattern makes, are not found by asking for one name.
-    async fn may_have_template(&self, name: &str) -> bool {
+    /// At what a template makes of a name.
+    async fn made(&mut self, name: &str, made: &Value) {
+        let part = |name| made.get(name).unwrap_or(&Value::Null);
+        self.judge(name, part("settings"), Some(part("mappings")), Place::Template).await;
+    }
+
+    /// Which names the index has templates for. None are seen where we may not.
+    async fn listed(&self) -> Vec<IndexTemplate> {
         #[derive(Deserialize)]
-        struct Legacy {
-            index_patterns: Vec<String>,
-        }
-        #[derive(Deserialize)]
-        struct Composable {
+        struct Listed {
             index_templates: Vec<Named>,
         }
         #[derive(Deserialize)]
         struct Named {
-            index_template: Legacy,
+            index_template: IndexTemplate,
         }
-        let legacy = || self.client.get("_template?filter_path=*.index_patterns");
-        let composable =
-            || self.client.get("_index_template?filter_path=index_templates.index_template.index_patterns");
-        let legacy: Option<BTreeMap<String, Legacy>> = self.ask(legacy).await.unwrap_or_default();
-        let composable: Option<Composable> = self.ask(composable).await.unwrap_or_default();
-        let composable = composable.into_iter().flat_map(|it| it.index_templates).map(|it| it.index_template);
-        let all = legacy.into_iter().flat_map(BTreeMap::into_values).chain(composable);
-        all.flat_map(|template| template.index_patterns).any(|pattern| may_match(&pattern, name))
-    }
-}
-
-/// Whether both may mean one name: `*` stands for any text.
-fn may_match(pattern: &str, name: &str) -> bool {
-    fn may(one: &[u8], other: &[u8]) -> bool {
-        match (one, other) {
-            ([], []) => true,
-            ([b'*', rest @ ..], other) => may(rest, other) || !other.is_empty() && may(one, &other[1..]),
-            (one, [b'*', rest @ ..]) => may(one, rest) || !one.is_empty() && may(&one[1..], other),
-            ([a, one @ ..], [b, other @ ..]) => a == b && may(one, other),
-            ([], _) | (_, []) => false,
-        }
-    }
-    may(pattern.as_bytes(), name.as_bytes())
-}
-
-/// Where something is changed.
-enum Place<'a> {
-    /// The server's address, and its name.
-    Index(&'a str, &'a str),
-    Template,
-}
-
-impl Place<'_> {
-    fn settings(&self, body: &str) -> String {
-        match self {
-            Place::Index(url, index) => curl(url, "PUT", &format!("{}/_settings", encode(index)), body),
-            Place::Template => format!("in the template: {{\"settings\":{body}}}"),
-        }
+        let shown =
+            ["index_patterns", "priority", "data_stream"].map(|key| format!("index_templates.*.{key}")).join(",");
+        let path = format!("_index_template?filter_path={shown}");
+        let listed: Option<Listed> = self.ask(|| self.client.get(&path)).await.unwrap_or_default();
+        listed.into_iter().flat_map(|listed| listed.index_templates).map(|named| named.index_template).collect()
     }
 
-    fn mappings(&self, body: &str) -> String {
-        match self {
-            Place::Index(url, index) => curl(url, "PUT", &format!("{}/_mapping", encode(index)), body),
-            Place::Template => format!("in the template: {{\"mappings\":{body}}}"),
-        }
-    }
-}
-
-/// What is said of a refresh interval, with the request that changes it.
-fn refresh(index: &str, interval: Option<&str>, place: &Place<'_>) -> Option<String> {
-    let short = interval.map_or(Some(1_000), millis).is_some_and(|millis| millis < REFRESH_MILLIS_MIN);
-    short.then(|| {
-        let interval = interval.unwrap_or("1s, the default");
-        format!(
-            "refresh_interval=`{interval}` index=`{index}` makes indexing slower than it need be; {}",
-            place.settings(r#"{"index":{"refresh_interval":"30s"}}"#)
-        )
-    })
-}
-
-/// As a request from a shell.
-fn curl(url: &str, method: &str, path: &str, body: &str) -> String {
-    format!("curl -X {method} '{url}/{path}' -H 'content-type: application/json' -d '{body}'")
-}
-
-/// What an index counts against its limit: fields, objects, and the fields that a field has besides.
-fn fields(mappings: &Value) -> u64 {
-    let below = ["properties", "fields", "runtime"].iter().filter_map(|name| mappings.get(name)?.as_object());
-    below.flat_map(|fields| fields.values()).map(|field| 1 + fields(field)).sum()
-}
-
-/// None where refreshing is off, or is said in a way that we do not know.
-fn millis(interval: &str) -> Option<u64> {
-    let unit = interval.trim_start_matches(|char: char| char.is_ascii_digit());
-    let number: u64 = interval.strip_suffix(unit)?.parse().ok()?;
-    match unit {
-        "ms" => Some(number),
-        "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => None,
-    }
-}
-
-/// A name as a segment of a path.
-pub(in crate::sink) fn encode(name: &str) -> String {
-    let mut path = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'*' => path.push(byte as char),
-            other => write!(path, "%{other:02X}").unwrap_or_default(),
-        }
-    }
-    path
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn short_refresh_intervals_are_warned_about() {
-        let warned = |interval| refresh("i", interval, &Place::Template).is_some();
-        assert_eq!([None, Some("1s"), Some("500ms")].map(warned), [true; 3]);
-        assert_eq!([Some("30s"), Some("1m"), Some("-1"), Some("?")].map(warned), [false; 4]);
-    }
-
-    #[test]
-    fn fields_are_counted_as_the_index_counts_them() {
-        let text = json!({ "type": "text", "fields": { "keyword": { "type": "keyword" } } });
-        let mappings = json!({ "properties": { "a": text, "o": { "properties": { "b": { "type": "long" } } } } });
-        assert_eq!((fields(&mappings), fields(&json!({}))), (4, 0));
-    }
-
-    #[test]
-    fn a_template_may_be_for_some_of_the_names() {
-        let may = |pattern| may_match(pattern, "events-*-2025");
-        assert_eq!(["*", "events-*", "events-a-*", "events-a-2025", "*-2025"].map(may), [true; 5]);
-        assert_eq!(["event", "others-*", "events-a-2024", "*-2024", ""].map(may), [false; 5]);
-        assert!(may_match("ev*s", "events") && !may_match("ev*x", "events"));
-    }
-
-    #[test]
-    fn a_name_is_one_segment_of_a_path() {
-        assert_eq!(encode("a:b/c é-*"), "a%3Ab%2Fc%20%C3%A9-*");
+    /// As they were before 7.8.
+    async fn has_legacy_template(&self, name: &str) -> bool {
+        let ask = || self.client.get("_template?filter_path=*.index_patterns");
+        let legacy: Option<BTreeMap<String, IndexTemplate>> = self.ask(ask).await.unwrap_or_default();
+        legacy.into_iter().flatten().any(|(_, legacy)| legacy.is_for(name))
     }
 }

@@ -131,9 +131,9 @@ async fn a_look_at_it_finds_indices_and_templates() {
     let template =
         json!({ "index_patterns": ["by-*"], "template": { "settings": { "index": { "refresh_interval": "1s" } } } });
     index.store.templates.lock().unwrap().insert("t".into(), template);
-    let written = Written { created: false, template: false };
+    let written = Written { created: false };
     let names = ["there", "by-*", "nowhere"].map(|name| (name.to_owned(), written)).into();
-    let report = probe(&settings(&index), &names).await.unwrap();
+    let report = probe(&settings(&index), &names, &[]).await.unwrap();
     assert_eq!((report.product, report.version.as_deref()), (Product::Elasticsearch, Some("8.19.0")));
     let states: Vec<IndexState> = report.indices.iter().map(|index| index.state).collect();
     // In the order of their names.
