@@ -336,6 +336,7 @@ mod tests {
             .collect();
         let documented: BTreeSet<(String, String)> = include_str!("../../../docs/metrics.md")
             .lines()
+            .filter(|line| line.starts_with("| `tidegate_"))
             .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
             .map(|(name, rest)| (name.to_owned(), rest.split(" |").next().unwrap_or_default().to_owned()))
             .collect();
