@@ -35,8 +35,6 @@ pub struct TopicDescription {
     pub partitions: Vec<PartitionDescription>,
     /// Replicas of the first partition.
     pub replication: usize,
-    /// None where the cluster does not tell (no rights, or a stand-in).
-    pub settings: Option<TopicSettings>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -103,7 +101,10 @@ impl Admin {
     /// Creates the dead-letter topic unless it is there: one partition, replicated as the source topics are, with room for
     /// their largest message and our headers. The number of its partitions.
     pub fn ensure_dead_letters(&mut self, topic: &str, sources: &[TopicDescription]) -> Result<usize, SourceError> {
-        let largest = sources.iter().filter_map(|source| source.settings.as_ref()?.message_bytes_max).max();
+        if let Some(found) = self.find(topic)? {
+            return Ok(found.partitions.len());
+        }
+        let largest = sources.iter().filter_map(|source| self.settings(&source.name)?.message_bytes_max).max();
         let largest = largest.map(|bytes| bytes.saturating_add(DEAD_LETTER_ROOM).min(i32::MAX as usize).to_string());
         let settings = largest.as_deref().map(|bytes| ("max.message.bytes", bytes));
         self.ensure(topic, 1, sources, settings.as_slice())
@@ -172,11 +173,11 @@ impl Admin {
             id,
             partitions: found.partitions.into_iter().zip(bounds).map(describe).collect(),
             replication: found.replication,
-            settings: self.settings(topic),
         })
     }
 
-    fn settings(&self, topic: &str) -> Option<TopicSettings> {
+    /// None where the cluster does not tell (no rights, or a stand-in).
+    pub fn settings(&self, topic: &str) -> Option<TopicSettings> {
         let answers = wait(self.client.describe_configs([&ResourceSpecifier::Topic(topic)], &options()));
         Some(read_settings(&answers.ok()?.into_iter().next()?.ok()?))
     }

@@ -10,7 +10,7 @@ use crate::lane::Plan;
 use crate::pipeline::written;
 use crate::record::{ErrorKind, EventTime, HasKind, Offset, Partition};
 use crate::sink::{IndexState, ProbeReport, Product, probe};
-use crate::source::{Admin, PartitionDescription, SourceError, TopicDescription};
+use crate::source::{Admin, PartitionDescription, SourceError, TopicDescription, TopicSettings};
 
 /// How many of the newest records of each topic are looked at.
 const NEWEST_RECORDS: usize = 1000;
@@ -52,7 +52,7 @@ impl Online {
             match admin.find(name)? {
                 Some(topic) => {
                     columns.row(row(&topic, "records"));
-                    self.vouch(settings, &topic);
+                    self.vouch(settings, name, admin.settings(name).as_ref());
                     topics.push(topic);
                 }
                 None => {
@@ -82,10 +82,9 @@ impl Online {
     }
 
     /// An event time is judged by the record's timestamp, so somebody must vouch for that.
-    fn vouch(&mut self, settings: &PipelineSettings, topic: &TopicDescription) {
-        let name = &topic.name;
+    fn vouch(&mut self, settings: &PipelineSettings, name: &str, topic: Option<&TopicSettings>) {
         let max_future = show_duration(settings.watermark.max_future);
-        match &topic.settings {
+        match topic {
             None => self.warnings.push(format!(
                 "the cluster does not tell how topic `{name}` is set: whether timestamps that lie ahead are refused is not known"
             )),
