@@ -54,6 +54,8 @@ fn befall(product: &Product<'_>) {
 
     // Values that the mapping does not take come with every fault.
     flow.produce(flow.documents());
+    flow.wait_for_commit();
+    closed(&flow);
     flow.add_up();
 
     for (block, words) in
@@ -95,6 +97,17 @@ fn befall(product: &Product<'_>) {
     flow.add_up();
 
     flow.end();
+}
+
+/// Of an index that is closed nobody can say what is in it, and that is said.
+fn closed(flow: &Flow) {
+    let index = flow.index_name();
+    flow.index().ask("POST", &format!("{index}/_close"), &Value::Null);
+    let (found, code) = reconcile(flow.pipeline(), &["--from", &flow.day_text()]);
+    let whys: Vec<&Value> = found["differences"].as_array().expect("a list").iter().map(|it| &it["why"]).collect();
+    assert_eq!(code, DIFFERENCES, "{found:#}");
+    assert!(whys.iter().all(|why| why.to_string().contains("index_closed_exception")), "{whys:?}");
+    flow.index().ask("POST", &format!("{index}/_open?wait_for_active_shards=1"), &Value::Null);
 }
 
 /// Somebody has written newer versions of documents that come.

@@ -1,3 +1,5 @@
+//! What is refused goes together, an index that stalls is probed, and later writes of a document wait.
+
 use std::time::Duration;
 
 use super::*;
