@@ -1,5 +1,6 @@
 //! `tidegate reconcile`: whether what was read adds up to what is there.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -8,6 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use thiserror::Error;
 
+mod counted;
 mod json;
 mod show;
 
@@ -28,6 +30,9 @@ pub struct ReconcileArgs {
     /// How many differences are shown; consecutive records are one
     #[arg(long, value_name = "N", default_value_t = 20)]
     max: usize,
+    /// Where the pipeline has its console, if it runs: what it has counted itself has to add up too
+    #[arg(long, value_name = "IP:PORT")]
+    console: Option<SocketAddr>,
     /// Prints JSON
     #[arg(long)]
     json: bool,
@@ -45,15 +50,20 @@ struct NotAPlace(String);
 
 /// There are differences, or it is not known whether there are.
 #[derive(Debug, Error)]
-#[error("{}", words(*different, *stopped))]
+#[error("{}", words(*different, *counted, *stopped))]
 pub struct DoesNotAddUp {
     different: u64,
+    /// Accounts of the pipeline's own.
+    counted: u64,
     stopped: bool,
 }
 
-fn words(different: u64, stopped: bool) -> String {
-    let differences = format!("it does not add up: differences=`{}`", grouped(different));
-    match (different, stopped) {
+fn words(different: u64, counted: u64, stopped: bool) -> String {
+    let mut differences = format!("it does not add up: differences=`{}`", grouped(different));
+    if counted > 0 {
+        differences += &format!("; nor does what the pipeline has counted: partitions and outputs=`{counted}`");
+    }
+    match (different + counted, stopped) {
         (0, _) => "stopped before the end; what was read until then adds up".to_owned(),
         (_, true) => format!("stopped before the end; {differences}"),
         (_, false) => differences,
@@ -78,14 +88,17 @@ pub fn run(args: &ReconcileArgs) -> anyhow::Result<()> {
     let flag = stop.clone();
     stop_on_signals(move || flag.store(true, Relaxed)).context("signals cannot be waited for")?;
     let asked = Reconcile { from_millis, outputs: args.output.clone() };
+    let balances = args.console.map(counted::ask).transpose()?;
     let reconciled = pipeline::reconcile(&settings, &asked, &stop)?;
-    print(&match args.json {
-        true => format!("{:#}\n", json::json(&reconciled, args.max)),
-        false => show::shown(&reconciled, args.max),
+    print(&match (args.json, &balances) {
+        (true, _) => format!("{:#}\n", json::json(&reconciled, balances.as_deref(), args.max)),
+        (false, None) => show::shown(&reconciled, args.max),
+        (false, Some(balances)) => show::shown(&reconciled, args.max) + &counted::shown(balances),
     });
-    match reconciled.adds_up() {
+    let counted = counted::different(balances.as_deref().unwrap_or_default());
+    match reconciled.adds_up() && counted == 0 {
         true => Ok(()),
-        false => Err(DoesNotAddUp { different: reconciled.different, stopped: reconciled.stopped }.into()),
+        false => Err(DoesNotAddUp { different: reconciled.different, counted, stopped: reconciled.stopped }.into()),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn router(pipeline: Arc<Handle>) -> Router {
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route("/api/status", get(status))
+        .route("/api/account", get(account))
         .route("/api/explain/watermark", get(watermark))
         .route("/api/tap", get(tap))
         .route("/api/reload", post(reload))
@@ -50,6 +51,10 @@ async fn readiness(State(pipeline): State<Arc<Handle>>) -> Response {
 
 async fn status(State(pipeline): State<Arc<Handle>>) -> Response {
     Json(pipeline.snapshot().reload).into_response()
+}
+
+async fn account(State(pipeline): State<Arc<Handle>>) -> Response {
+    Json(pipeline.snapshot().balances()).into_response()
 }
 
 async fn watermark(State(pipeline): State<Arc<Handle>>) -> Response {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{ArchiveCounts, AuditCounts, CheckpointCounts, Counts, ReloadStatus};
 use crate::lane::{Account, LaneStatus};
 use crate::record::{Partition, ReasonKind};
@@ -86,7 +88,40 @@ pub struct SinkSnapshot {
     pub unreachable_for: Option<Duration>,
 }
 
+/// What came of a partition for an output since the process began, and what is gone, by count.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Balance {
+    pub partition: String,
+    pub output: String,
+    /// Rows: records, and those that they were split into.
+    pub came: u64,
+    /// Dropped, dead letters, in windows, or documents.
+    pub gone: u64,
+    /// Of the documents: those that the index has not answered for.
+    pub unanswered: i64,
+}
+
+impl Balance {
+    pub fn adds_up(&self) -> bool {
+        self.came == self.gone && self.unanswered >= 0
+    }
+}
+
 impl Snapshot {
+    /// In the order of partitions and outputs.
+    pub fn balances(&self) -> Vec<Balance> {
+        let of_output = |partition: &Partition, account: &Account, output: &str| {
+            let (came, gone) = account.balance(output);
+            let (partition, output, unanswered) =
+                (partition.to_string(), output.to_owned(), account.unanswered(output));
+            Balance { partition, output, came, gone, unanswered }
+        };
+        let of = |(partition, account): (&Partition, &Account)| -> Vec<Balance> {
+            account.outputs().into_iter().map(|output| of_output(partition, account, output)).collect()
+        };
+        self.accounts.iter().flat_map(of).collect()
+    }
+
     /// Of the source topics; none while nothing is known.
     pub fn lag(&self) -> Option<u64> {
         self.lanes.iter().filter(|lane| !lane.parts).filter_map(|lane| lane.lag).reduce(|left, right| left + right)

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::show::{fates, place, why};
-use crate::pipeline::{Difference, OutputAccount, PartitionScope, Reconciled, RecordCounts, WindowCounts};
+use crate::pipeline::{Balance, Difference, OutputAccount, PartitionScope, Reconciled, RecordCounts, WindowCounts};
 
-pub(super) fn json(reconciled: &Reconciled, differences_max: usize) -> Value {
+pub(super) fn json(reconciled: &Reconciled, counted: Option<&[Balance]>, differences_max: usize) -> Value {
     let Reconciled { partitions, outputs, differences, different, letters, parts_unread, revision, stopped } =
         reconciled;
     json!({
@@ -22,6 +22,7 @@ pub(super) fn json(reconciled: &Reconciled, differences_max: usize) -> Value {
             "oldest_are_lost": letters.is_cut,
         },
         "parts_unread": parts_unread,
+        "counted": counted,
     })
 }
 
