@@ -92,7 +92,7 @@ pub(super) struct Held {
     stalled: BTreeMap<Box<[u8]>, VecDeque<Bulk>>,
     probe: Timer,
     /// By the place of a document whose order counts, and that is held: what is written there later.
-    behind: HashMap<Place, VecDeque<Bulk>>,
+    behind: HashMap<Place, BulkBuilder>,
 }
 
 #[derive(Debug, Default)]
@@ -117,7 +117,7 @@ impl Timer {
             (true, false) => self.failures = 0,
             (true, true) => {}
         }
-        self.due = (!refused).then_some(now);
+        self.due = (taken && !refused).then_some(now);
     }
 
     fn wind(&mut self, ceiling: Ceiling, at: &Moment) {
@@ -194,10 +194,8 @@ impl Held {
         let mut stalled: BTreeMap<&[u8], BulkBuilder> = BTreeMap::new();
         for item in bulk.iter() {
             let index = index_of(item.bytes);
-            if let Some(bulks) = self.behind.get_mut(&item.place) {
-                let mut alone = BulkBuilder::default();
-                alone.push_again(&item, item.attempt);
-                bulks.push_back(alone.finish_small());
+            if let Some(behind) = self.behind.get_mut(&item.place) {
+                behind.push_again(&item, item.attempt);
             } else if self.stalled.contains_key(index) {
                 stalled.entry(index).or_default().push_again(&item, item.attempt);
             } else {
@@ -277,19 +275,34 @@ impl Held {
         let mut is_judged = |number: u32| refused.next_if_eq(&&number).is_none();
         for (_, item) in (0..).zip(bulk.iter()).filter(|(number, _)| is_judged(*number)) {
             released.extend(self.stalled.remove(index_of(item.bytes)).unwrap_or_default());
-            behind.extend(self.behind.remove(&item.place).filter(|bulks| !bulks.is_empty()));
-        }
-        // The first of each document can go together, then the second of each.
-        while !behind.is_empty() {
-            released.extend(behind.iter_mut().filter_map(VecDeque::pop_front));
-            behind.retain(|bulks| !bulks.is_empty());
+            behind.extend(self.behind.remove(&item.place).map(|mut behind| behind.finish()));
         }
         let mut together = VecDeque::new();
         while let Some(bulk) = joined(&mut released, bytes_max) {
             together.push_back(bulk);
         }
+        together.extend(in_turn(&behind, bytes_max));
         together
     }
+}
+
+/// The first item of each bulk, then the second of each: no bulk has two of one.
+fn in_turn(bulks: &[Bulk], bytes_max: usize) -> Vec<Bulk> {
+    let mut rest: Vec<_> = bulks.iter().map(Bulk::iter).collect();
+    let mut turns = Vec::new();
+    let mut turn = BulkBuilder::default();
+    while !rest.is_empty() {
+        rest.retain_mut(|items| {
+            let Some(item) = items.next() else { return false };
+            if !turn.is_empty() && turn.bytes() + item.bytes.len() > bytes_max {
+                turns.push(turn.finish());
+            }
+            turn.push_again(&item, item.attempt);
+            true
+        });
+        turns.extend((!turn.is_empty()).then(|| turn.finish()));
+    }
+    turns
 }
 
 /// The first bulks as one, while they fit, and as long as none has a document twice whose order counts.

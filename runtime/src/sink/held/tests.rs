@@ -125,6 +125,19 @@ fn what_is_taken_in_part_is_sent_again_soon() {
 }
 
 #[test]
+fn a_probe_that_finds_the_index_busy_waits_too() {
+    let mut clock = Clock::new();
+    clock.answer((plain(0..3), Source::Ready), stalled);
+    let probe = clock.at(1.0).next().expect("it is due");
+    clock.answer(probe, busy);
+    assert_eq!(clock.wakes_at(), Some(1.1), "the item alone");
+    let sent = clock.at(1.1).next().expect("it is due");
+    assert_eq!((rows(&sent.0), sent.1), (vec![0], Source::Soon));
+    clock.answer(sent, busy);
+    assert_eq!(rows(&clock.at(2.0).next().expect("it is due").0), [1]);
+}
+
+#[test]
 fn an_index_that_stalls_is_probed_with_one_item_and_nothing_more_is_sent_to_it() {
     let mut clock = Clock::new();
     clock.answer((bulk(&[(0, "full", 0), (1, "full", 0), (2, "fine", 0)]), Source::Ready), |refused, number, item| {
