@@ -266,7 +266,7 @@ impl Held {
     }
 
     /// What waited for items that are judged: all of a bulk but these.
-    pub fn release(&mut self, bulk: &Bulk, refused: &[u32], bytes_max: usize) -> VecDeque<Bulk> {
+    fn release(&mut self, bulk: &Bulk, refused: &[u32], bytes_max: usize) -> VecDeque<Bulk> {
         let mut released = VecDeque::new();
         if self.behind.is_empty() && self.stalled.is_empty() {
             return released;

@@ -277,18 +277,23 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_window_without_parts_is_told_by_its_time() {
-        let window = WindowReport {
+    fn window(parts: Vec<PartReport>, spans: Vec<SpanReport>) -> WindowReport {
+        WindowReport {
             output: "counts".to_owned(),
             start: "2026-01-31T12:00:00Z".to_owned(),
             end: Some("2026-01-31T12:01:00Z".to_owned()),
             group: "s2:DE;".to_owned(),
             partition: None,
-            parts: Vec::new(),
-            spans: vec![SpanReport { source: "events-0".to_owned(), first_offset: 3, last_offset: 8 }],
-            parts_are_cut: true,
-        };
+            parts_are_cut: parts.is_empty(),
+            parts,
+            spans,
+        }
+    }
+
+    #[test]
+    fn a_window_without_parts_is_told_by_its_time() {
+        let span = SpanReport { source: "events-0".to_owned(), first_offset: 3, last_offset: 8 };
+        let window = window(Vec::new(), vec![span]);
         expect![[r#"
 
             window 2026-01-31T12:00:00Z to 2026-01-31T12:01:00Z of output counts, group s2:DE;
@@ -311,16 +316,7 @@ mod tests {
             revision: 0,
             position: "clicks.parts-0-7".to_owned(),
         };
-        let window = WindowReport {
-            output: "counts".to_owned(),
-            start: "2026-01-31T12:00:00Z".to_owned(),
-            end: Some("2026-01-31T12:01:00Z".to_owned()),
-            group: "s2:DE;".to_owned(),
-            partition: None,
-            parts: vec![part("events-0", 8), part("events-1", 5)],
-            spans: Vec::new(),
-            parts_are_cut: false,
-        };
+        let window = window(vec![part("events-0", 8), part("events-1", 5)], Vec::new());
         expect![[r#"
 
             window 2026-01-31T12:00:00Z to 2026-01-31T12:01:00Z of output counts, group s2:DE;
