@@ -13,6 +13,7 @@ mod account;
 mod audit;
 mod error;
 pub mod format;
+mod generations;
 mod group;
 pub mod id;
 mod index;
@@ -33,6 +34,7 @@ mod window_documents;
 pub use account::{Account, RowFate};
 pub use audit::{DroppedDocument, DroppedRecord, Sampling, WhyDropped};
 pub use error::LaneError;
+pub use generations::{Generations, MadeOf, Makers, Served, ServedBy, settings_hash};
 pub(crate) use group::{Value as GroupValue, values as group_values};
 pub use ledger::{BatchLedger, DocumentOf, Ledger, OutputLedger, RecordFate, WindowOfRecord};
 pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription};
@@ -281,6 +283,14 @@ impl Lane {
         }
     }
 
+    /// Whoever reads on is another one: every effect was answered, and no event follows.
+    pub fn leave(&mut self) {
+        match &mut self.0 {
+            Kind::Source(lane) => lane.leave(),
+            Kind::Parts(lane) => lane.leave(),
+        }
+    }
+
     /// Whether every effect was answered.
     pub fn is_settled(&self) -> bool {
         match &self.0 {
@@ -310,6 +320,11 @@ pub(crate) fn group_id(key: &[u8]) -> String {
     let mut id = String::new();
     group::write_id(key, &mut id);
     id
+}
+
+/// The group of which ids have this text; none where they have none such.
+pub(crate) fn group_of_id(text: &str) -> Option<Vec<u8>> {
+    group::of_id(text)
 }
 
 /// The partition of the parts topic that an output's group belongs to: a function of both alone, for ever.

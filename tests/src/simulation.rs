@@ -94,7 +94,7 @@ pub fn resume_without_windows(given_up: &[&str]) -> Result<(), String> {
     components.outputs.retain(|output| output.aggregate.is_none());
     let accept_removed = given_up.iter().map(|name| (*name).to_owned()).collect();
     let plan = Plan::new(&settings, &components, topology(accept_removed)).expect("the plan is right");
-    let resume = Resume::Position { offset: Offset(0), metadata };
+    let resume = Resume::Position { offset: Offset(0), metadata, log_end: Offset(0) };
     let lane = Lane::new(plan.into(), Partition::new(TOPIC, 0), resume, &mut Vec::new());
     lane.map(drop).map_err(|error| error.to_string())
 }

@@ -148,6 +148,30 @@ pub(crate) fn write_id(key: &[u8], id: &mut String) {
     }
 }
 
+/// The key that [`write_id`] wrote this of.
+pub(crate) fn of_id(id: &str) -> Option<Vec<u8>> {
+    let (mut key, mut rest) = (Vec::new(), id);
+    while !rest.is_empty() {
+        let (value, after) = match rest.strip_prefix('s') {
+            Some(text) => {
+                let (length, text) = text.split_once(':')?;
+                text.split_at_checked(length.parse().ok()?)?
+            }
+            None => rest.split_at_checked(rest.find(';')?)?,
+        };
+        match (rest.as_bytes()[0], value.get(1..).unwrap_or_default()) {
+            (b's', _) => append_text(value.as_bytes(), &mut key),
+            (b'n', "") => key.push(NULL),
+            (b't', "") => key.push(TRUE),
+            (b'f', "") => key.push(FALSE),
+            (b'i' | b'd', number) => append_number(number, &mut key).ok()?,
+            (_, _) => return None,
+        }
+        rest = after.strip_prefix(';')?;
+    }
+    Some(key)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::record::Slices;
@@ -198,6 +222,18 @@ mod tests {
         assert!(append_value(br#""\ud800""#, &mut Vec::new()).is_err());
         assert!(append_value(b"[1]", &mut Vec::new()).is_err());
         assert!(append_value(b"1e999", &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_group_is_known_by_its_id() {
+        let values = [Some(r#""a;s1:b""#), Some("true"), None, Some("-3"), Some("2.5"), Some("18446744073709551615")];
+        let (key, id) = (key(&values), id(&values));
+        assert_eq!(of_id(&id), Some(key));
+        for cut in (1..id.len()).filter(|end| !id[..*end].ends_with(';')) {
+            assert_eq!(of_id(&id[..cut]), None, "{}", &id[..cut]);
+        }
+        assert_eq!(of_id(""), Some(Vec::new()));
+        assert_eq!(of_id("x1;"), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::checkpoint::{CheckpointId, Epoch, Sequence, SlotId, StoreId, Wanted};
 use crate::record::{EventTime, Partition, Resume, TopicId};
 
 use super::LaneError;
+use super::generations::Generations;
 use super::id::Revision;
 use super::plan::Plan;
 
@@ -33,6 +34,9 @@ pub(crate) struct SourceMetadata {
     pub emitted: Vec<Emitted>,
     /// What holds the windows that are open at the position; none where no record before it is needed.
     pub checkpoint: Option<CheckpointName>,
+    /// Behind all others, as far as there is room.
+    #[serde(skip)]
+    pub generations: Generations,
 }
 
 /// A checkpoint of the partition.
@@ -59,7 +63,7 @@ impl From<CheckpointName> for CheckpointId {
 /// What is known of a source partition before its checkpoints are looked at.
 pub(super) fn wanted(plan: &Plan, partition: &Partition, resume: &Resume) -> Result<Wanted, LaneError> {
     let topic_id = plan.topology.topic_id(&partition.topic);
-    let Resume::Position { offset, metadata } = resume else { return Ok(Wanted { topic_id, ..Wanted::default() }) };
+    let Resume::Position { offset, metadata, .. } = resume else { return Ok(Wanted { topic_id, ..Wanted::default() }) };
     let metadata = SourceMetadata::decode(metadata)?;
     metadata.check_topic(plan, partition)?;
     let SourceMetadata { revision, checkpoint, .. } = metadata;
@@ -99,6 +103,9 @@ pub(crate) struct PartsMetadata {
     pub emitted: Vec<Emitted>,
     /// For each topic, by a hash of its name, its sources as of the position.
     pub topics: Vec<TopicSources>,
+    /// Behind all others, as far as there is room.
+    #[serde(skip)]
+    pub generations: Generations,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -130,7 +137,16 @@ impl Metadata<'static> {
         let foreign = || LaneError::ForeignPosition { metadata: shown(text) };
         let body = text.strip_prefix(PREFIX).ok_or_else(foreign)?;
         let bytes = STANDARD_NO_PAD.decode(body).map_err(|_| foreign())?;
-        postcard::from_bytes(&bytes).map_err(|_| foreign())
+        let (mut metadata, rest) = postcard::take_from_bytes::<Self>(&bytes).map_err(|_| foreign())?;
+        *metadata.generations_mut() = Generations::decode(rest);
+        Ok(metadata)
+    }
+
+    fn generations_mut(&mut self) -> &mut Generations {
+        match self {
+            Metadata::Source(source) => &mut source.to_mut().generations,
+            Metadata::Parts(parts) => &mut parts.to_mut().generations,
+        }
     }
 }
 
@@ -142,7 +158,7 @@ pub(crate) fn hash_of(name: &str) -> u64 {
 
 impl SourceMetadata {
     pub fn encode(&self) -> String {
-        encode(&Metadata::Source(std::borrow::Cow::Borrowed(self)))
+        encode(&Metadata::Source(std::borrow::Cow::Borrowed(self)), &self.generations)
     }
 
     /// An offset of a topic that was deleted since means nothing in the one that has its name now.
@@ -160,6 +176,9 @@ impl SourceMetadata {
         // A rewind raises the revision of a position that stays where it is.
         self.revision = self.revision.max(later.revision);
         self.settled = self.settled.max(later.settled);
+        if !later.generations.is_empty() {
+            self.generations = later.generations.clone();
+        }
         for emitted in &later.emitted {
             match self.emitted.iter_mut().find(|one| one.output == emitted.output) {
                 Some(one) if one.end_micros >= emitted.end_micros => {}
@@ -180,7 +199,7 @@ impl SourceMetadata {
 impl PartsMetadata {
     /// An error when it is longer than a broker takes.
     pub fn encode(&self) -> Result<String, LaneError> {
-        let text = encode(&Metadata::Parts(std::borrow::Cow::Borrowed(self)));
+        let text = encode(&Metadata::Parts(std::borrow::Cow::Borrowed(self)), &self.generations);
         if text.len() > BYTES_MAX {
             let sources = self.topics.iter().map(|topic| topic.sources.len()).sum();
             return Err(LaneError::MetadataTooLong { bytes: text.len(), max: BYTES_MAX, sources });
@@ -196,8 +215,11 @@ impl PartsMetadata {
     }
 }
 
-fn encode(metadata: &Metadata<'_>) -> String {
-    let bytes = postcard::to_allocvec(metadata).expect("plain values are written into memory");
+fn encode(metadata: &Metadata<'_>, generations: &Generations) -> String {
+    let mut bytes = postcard::to_allocvec(metadata).expect("plain values are written into memory");
+    // Four letters for three bytes.
+    let room = (BYTES_MAX - PREFIX.len()) / 4 * 3;
+    bytes.extend_from_slice(&generations.encoded(room.saturating_sub(bytes.len())));
     format!("{PREFIX}{}", STANDARD_NO_PAD.encode(bytes))
 }
 
@@ -214,6 +236,22 @@ pub(crate) fn emitted_of(emitted: &[Emitted], output: u64) -> Option<Emitted> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lane::generations::{Beginning, ServedBy};
+    use crate::record::Offset;
+
+    fn generations() -> Generations {
+        let by = ServedBy {
+            plugin: "mark".to_owned(),
+            version: "0.1.0".to_owned(),
+            digest: "0".repeat(12),
+            settings: 7,
+            generation: 1,
+        };
+        let mut generations = Generations::default();
+        let beginning = Beginning { from: Offset(0), settled: Offset(0), read_max: Offset(0) };
+        generations.begin(Revision(0), beginning, &[by].into());
+        generations
+    }
 
     #[test]
     fn metadata_comes_back_as_it_went_in() {
@@ -225,6 +263,7 @@ mod tests {
             parts_partitions: 4,
             emitted: vec![Emitted { output: hash_of("counts"), end_micros: 60, update_micros: 7 }],
             checkpoint: Some(CheckpointName { store: u128::MAX, epoch: 2, sequence: 9 }),
+            generations: generations(),
         };
         let text = metadata.encode();
         assert_eq!(SourceMetadata::decode(&text).ok(), Some(metadata));
@@ -245,6 +284,7 @@ mod tests {
                 .map(|(output, end_micros)| Emitted { output: *output, end_micros: *end_micros, update_micros: 0 })
                 .collect(),
             checkpoint: None,
+            generations: Generations::default(),
         };
         let mut known = metadata(5, &[(1, 60), (2, 90)]);
         known.learn(&metadata(9, &[(1, 70), (2, 80), (3, 10)]));
@@ -262,6 +302,7 @@ mod tests {
             base_micros: 1_800_000_000_000_000,
             emitted: vec![Emitted { output: u64::MAX, end_micros: 1_800_000_000_000_000, update_micros: 0 }; 4],
             topics: vec![TopicSources { topic: u64::MAX, partitions: 300, sources: (0..300).map(source).collect() }],
+            generations: generations(),
         };
         let text = metadata.encode().expect("it fits");
         assert_eq!(PartsMetadata::decode(&text).ok(), Some(metadata.clone()));

@@ -10,6 +10,7 @@ use crate::record::{
 use crate::window::{CONVERTED_AT_ONCE, Hold};
 
 use super::format::{self, PartsMessage};
+use super::generations::{Beginning, Generations};
 use super::id::Revision;
 use super::index::NameCache;
 use super::metadata::{Emitted, PartsMetadata, emitted_of};
@@ -71,6 +72,8 @@ pub(super) struct PartsLane {
     next: Offset,
     /// R: what an earlier owner of the position had read and settled.
     read: Offset,
+    /// What has merged, up to what does.
+    generations: Generations,
     sources: SourceHistory,
     /// For each output of the plan, its windows.
     holding: Vec<Option<Holding>>,
@@ -108,9 +111,11 @@ struct Emission {
 
 impl PartsLane {
     pub fn new(plan: Arc<Plan>, partition: Partition, resume: Resume) -> Result<Self, LaneError> {
-        let (next, metadata) = match resume {
-            Resume::Fresh { offset } => (offset, None),
-            Resume::Position { offset, metadata } => (offset, Some(PartsMetadata::decode(&metadata)?)),
+        let (next, read_max, metadata) = match resume {
+            Resume::Fresh { offset } => (offset, offset, None),
+            Resume::Position { offset, metadata, log_end } => {
+                (offset, log_end, Some(PartsMetadata::decode(&metadata)?))
+            }
         };
         let revision = Revision(plan.topology.revision);
         let mut sources = Sources::new(revision, plan.topology.sources.iter().map(|(topic, _)| &**topic));
@@ -126,11 +131,16 @@ impl PartsLane {
             let emitted = emitted.map_or(EventTime::MIN, |emitted| emitted.end());
             Some(Holding::new(aggregate, emitted))
         });
+        let read = metadata.as_ref().map_or(next, |metadata| Offset(metadata.read));
+        let mut generations = metadata.as_ref().map(|it| it.generations.clone()).unwrap_or_default();
+        let revision = metadata.as_ref().map_or(revision, |metadata| metadata.revision);
+        generations.begin(revision, Beginning { from: next, settled: read, read_max }, &plan.merged_by);
         Ok(PartsLane {
             shown: sources.status(&plan.topology.sources),
             holding: holding.collect(),
             gone,
-            read: metadata.as_ref().map_or(next, |metadata| Offset(metadata.read)),
+            read,
+            generations,
             sources: SourceHistory::new(sources),
             plan,
             partition,
@@ -176,6 +186,7 @@ impl PartsLane {
                 holding.change_schema(before.schema.clone());
             }
         }
+        self.generations.swap(self.sources.now.revision(), self.next, &plan.merged_by);
         self.plan = plan;
         if let Some(Blocked { batch, row, .. }) = self.blocked.take() {
             self.take_batch(batch, row, instances, effects)?;
@@ -226,6 +237,7 @@ impl PartsLane {
             base_micros: 0,
             emitted: emitted.chain(self.gone.iter().copied()).collect(),
             topics: Vec::new(),
+            generations: self.generations.clone(),
         };
         self.sources.as_of().save(&mut metadata);
         Ok(Commitment { offset: self.position(), metadata: metadata.encode()? })
@@ -236,6 +248,11 @@ impl PartsLane {
         let windows = self.holding.iter().flatten().filter_map(Holding::hold).min();
         let pending = self.tracker.hold().map(|hold| hold.offset);
         windows.into_iter().chain(pending).min().unwrap_or(self.next)
+    }
+
+    /// See [`super::Lane::leave`].
+    pub fn leave(&mut self) {
+        self.generations.leave(self.next);
     }
 
     pub fn is_settled(&self) -> bool {

@@ -15,6 +15,7 @@ use crate::sink::{DeadLetters, GivenUpBy};
 
 use super::LaneError;
 use super::audit::Sampling;
+use super::generations::{Generations, ServedBy};
 use super::id::Revision;
 use super::index::{IdPlan, IndexNames};
 use super::ledger::Ledger;
@@ -65,6 +66,8 @@ pub struct Described {
     pub version: String,
     /// Counted at its place since the process began.
     pub generation: u64,
+    /// See [`settings_hash`](super::settings_hash).
+    pub settings_hash: u16,
 }
 
 impl Described {
@@ -179,6 +182,10 @@ pub struct Plan {
     pub(super) dead_letters: DeadLetters,
     pub(super) topology: Topology,
     parts_topic: Option<Arc<str>>,
+    /// What source lanes call, in the order of the pipeline file.
+    pub(super) served_by: Arc<[ServedBy]>,
+    /// What lanes of the parts topic call.
+    pub(super) merged_by: Arc<[ServedBy]>,
 }
 
 /// A transform: its name, and what it reads and writes.
@@ -255,8 +262,12 @@ impl Plan {
                 aggregate,
             });
         }
+        let transforms = steps(&settings.transforms, &components.transforms)?;
+        let (served_by, merged_by) = served_by(&transforms, &outputs, components);
         Ok(Plan {
-            transforms: steps(&settings.transforms, &components.transforms)?,
+            transforms,
+            served_by,
+            merged_by,
             watermark: settings.watermark,
             dead_letters: DeadLetters::new(&settings.name, &settings.dead_letters.topic),
             parts_topic: Self::parts_topic_of(settings).map(Into::into),
@@ -286,6 +297,7 @@ impl Plan {
             parts_partitions: self.topology.parts_partitions,
             emitted: self.outputs.iter().filter_map(OutputPlan::not_emitted).collect(),
             checkpoint: None,
+            generations: Generations::default(),
         }
         .encode()
     }
@@ -325,6 +337,27 @@ impl OutputPlan {
     fn not_emitted(&self) -> Option<super::metadata::Emitted> {
         self.aggregate.as_ref().map(|_| super::metadata::Emitted::nothing(self.hash))
     }
+}
+
+/// What source lanes call, and what lanes of the parts topic do.
+fn served_by(
+    transforms: &[Step],
+    outputs: &[OutputPlan],
+    components: &Components,
+) -> (Arc<[ServedBy]>, Arc<[ServedBy]>) {
+    let of_steps = |steps: &[Step], described: &[Described]| -> Vec<ServedBy> {
+        steps.iter().zip(described).map(|(step, described)| ServedBy::new(&step.by, described.settings_hash)).collect()
+    };
+    let (mut served, mut merged) = (of_steps(transforms, &components.transforms), Vec::new());
+    for (output, described) in outputs.iter().zip(&components.outputs) {
+        served.extend(of_steps(&output.transforms, &described.transforms));
+        if let (Some(plan), Some(described)) = (&output.aggregate, &described.aggregate) {
+            let by = ServedBy::new(&plan.by, described.settings_hash);
+            merged.extend(plan.merged.then(|| by.clone()));
+            served.push(by);
+        }
+    }
+    (served.into(), merged.into())
 }
 
 fn plan_error(error: impl std::fmt::Display) -> LaneError {

@@ -9,6 +9,7 @@ use crate::record::{Commitment, EventTime, Offset, Partition, RecordBatch, Topic
 use crate::window::{Lateness, TimeWindows, Watermark};
 
 use super::LaneError;
+use super::generations::Generations;
 use super::id::Revision;
 use super::metadata::{Emitted, Metadata, PartsMetadata, SourceAsOf, SourceMetadata, TopicSources, hash_of};
 use super::source::pass;
@@ -28,6 +29,10 @@ pub struct Known {
     pub merged_through: Option<EventTime>,
     /// Of a partition of the parts topic: what its lane knows of the source topics.
     pub topics: Vec<KnownTopic>,
+    /// Of a source partition: the topic that the position is of, where the cluster tells.
+    pub topic_id: Option<TopicId>,
+    /// What has served.
+    pub generations: Generations,
 }
 
 /// What the lanes of the parts topic know of a source topic.
@@ -57,6 +62,8 @@ impl Known {
                 settled: Some(Offset(source.settled)),
                 merged_through: None,
                 topics: Vec::new(),
+                topic_id: source.topic_id.map(TopicId),
+                generations: source.generations.clone(),
             },
             Metadata::Parts(parts) => {
                 let numbers = |topic: &TopicSources, is_wanted: fn(&&SourceAsOf) -> bool| {
@@ -73,6 +80,8 @@ impl Known {
                     settled: None,
                     merged_through: Some(EventTime::from_micros(parts.time_micros)),
                     topics: parts.topics.iter().map(topic).collect(),
+                    topic_id: None,
+                    generations: parts.generations.clone(),
                 }
             }
         })
@@ -107,6 +116,8 @@ pub struct RewoundSource<'a> {
     pub before_any: EventTime,
     /// The text beside the position that it has, where it stays there.
     pub stays: Option<&'a str>,
+    /// What has served so far.
+    pub generations: Generations,
 }
 
 /// What of a pipeline decides about the positions of a rewind. Its components do not.
@@ -204,6 +215,7 @@ impl Rewinding {
                 parts_partitions: to.parts_partitions,
                 emitted: self.outputs.iter().map(|output| output.emitted(to)).collect(),
                 checkpoint: None,
+                generations: to.generations.clone(),
             },
         };
         Ok(Commitment { offset: to.offset, metadata: metadata.encode() })
@@ -211,7 +223,13 @@ impl Rewinding {
 
     /// The position of a partition of the parts topic: behind all that was written in earlier revisions, with sources of which nothing
     /// is known but that what they wrote in those does not count.
-    pub fn parts(&self, end: Offset, revision: u16, sources: &[(Arc<str>, i32)]) -> Result<Commitment, LaneError> {
+    pub fn parts(
+        &self,
+        end: Offset,
+        revision: u16,
+        sources: &[(Arc<str>, i32)],
+        generations: Generations,
+    ) -> Result<Commitment, LaneError> {
         let revision = Revision(revision);
         let unknown = |partition| SourceAsOf { partition, behind_micros: 0, known: false, idle: false };
         let topic = |(topic, partitions): &(Arc<str>, i32)| TopicSources {
@@ -226,6 +244,7 @@ impl Rewinding {
             base_micros: 0,
             emitted: Vec::new(),
             topics: sources.iter().map(topic).collect(),
+            generations,
         };
         Ok(Commitment { offset: end, metadata: metadata.encode()? })
     }
@@ -267,6 +286,7 @@ mod tests {
                 partitions: 2,
                 sources: vec![SourceAsOf { partition: 1, behind_micros: 0, known: true, idle: false }],
             }],
+            generations: Generations::default(),
         };
         let known = Known::of(&metadata.encode().expect("it is short")).expect("it is ours");
         assert_eq!((known.revision, &known.topics[0].sources[..]), (4, &[1][..]));

@@ -9,6 +9,7 @@ use crate::window::{CONVERTED_AT_ONCE, Hold, Watermark};
 use super::account::RowFate;
 use super::audit::Drops;
 use super::format::{Marker, encode_marker};
+use super::generations::Generations;
 use super::id::Revision;
 use super::index::NameCache;
 use super::migration::migrate;
@@ -82,6 +83,8 @@ pub(super) struct SourceLane {
     vouched: EventTime,
     /// S: what an earlier owner of the position had settled.
     settled: Offset,
+    /// What has served, up to what serves.
+    generations: Generations,
     /// For each output of the plan, its windows.
     folding: Vec<Option<Folding>>,
     tracker: SettleTracker,
@@ -129,6 +132,7 @@ impl SourceLane {
                 folding.change_schema(before.schema.clone());
             }
         }
+        self.generations.swap(self.revision, self.next, &plan.served_by);
         self.plan = plan;
         Ok(())
     }
@@ -152,6 +156,11 @@ impl SourceLane {
         self.close_windows(instances, effects)?;
         self.write_marker(effects);
         Ok(())
+    }
+
+    /// See [`super::Lane::leave`].
+    pub fn leave(&mut self) {
+        self.generations.leave(self.next);
     }
 
     pub fn is_settled(&self) -> bool {

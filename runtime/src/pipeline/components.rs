@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::PipelineError;
 use crate::config::{OnTrap, OutputSettings, PipelineSettings, PluginSettings};
-use crate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription};
+use crate::lane::{Components, Described, Instances, OutputComponents, PluginId, StateDescription, settings_hash};
 use crate::plugin::{
     Component, ComponentsMemory, Engine, EngineSettings, Plugin, PluginError, PluginKind, UsageCounts,
 };
@@ -212,6 +212,7 @@ impl Deployed {
             digest: self.plugin.component().digest().to_hex().to_string(),
             version: self.plugin.component().identity().version.clone(),
             generation: self.generation,
+            settings_hash: settings_hash(&self.settings),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::sink::{Found, Looked, Present, Wanted};
 use crate::source::{Admin, RecordRange};
 
 mod changes;
+mod made;
 mod name;
 mod parts;
 mod report;
@@ -24,8 +25,8 @@ mod way;
 
 pub use name::DocumentName;
 pub use report::{
-    CheckpointReport, ComponentReport, DocumentReport, FoundDocument, LetterReport, PartReport, RecordReport,
-    ServedReport, SpanReport, StepReport, WindowReport,
+    CheckpointReport, ComponentReport, DocumentReport, FoundDocument, GenerationReport, LetterReport, MadeByReport,
+    PartReport, RecordReport, ServedReport, SpanReport, StepReport, WindowReport,
 };
 
 use changes::{changes, told};
@@ -197,6 +198,7 @@ impl<'a> Explaining<'a> {
             state: String::new(),
             steps: Vec::new(),
             now: String::new(),
+            made_by: None,
             checkpoints: served::checkpoints(self.settings, origin)?,
             letters: Vec::new(),
         };
@@ -236,6 +238,9 @@ impl<'a> Explaining<'a> {
             is_its = way.has(&self.name.id);
             report.now = self.now(&way);
             report.steps = way.steps;
+        }
+        if is_settled || !self.report.found.is_empty() {
+            report.made_by = self.made_record(output, source, origin.offset);
         }
         self.report.records.push(report);
         Ok(is_its)
@@ -278,6 +283,8 @@ impl<'a> Explaining<'a> {
             Some(end) if found.parts.is_empty() => times::spans(self.settings, &self.scope, of.as_ref(), *start, end)?,
             Some(_) | None => Vec::new(),
         };
+        let made_by = self.made_window(output, &found.parts, &spans);
+        let merged_by = self.merged(id_of);
         self.report.window = Some(WindowReport {
             output: output.clone(),
             start: start.to_string(),
@@ -287,8 +294,15 @@ impl<'a> Explaining<'a> {
             parts: found.parts,
             spans,
             parts_are_cut: found.is_cut,
+            made_by,
+            merged_by,
         });
         Ok(())
+    }
+
+    /// Of the document, or the newest.
+    fn revision(&self) -> u16 {
+        self.report.found.iter().find_map(|found| found.revision).unwrap_or(self.scope.revision)
     }
 
     /// The dead letters of the document, or of its record.
@@ -333,7 +347,7 @@ impl<'a> Explaining<'a> {
 
     /// What the dead letters near the records name.
     fn served(&mut self, topic: &DeadLetterTopic) -> Result<(), PipelineError> {
-        let revision = self.report.found.iter().find_map(|found| found.revision).unwrap_or(self.scope.revision);
+        let revision = self.revision();
         for record in &mut self.report.records {
             let Some(origin) = Origin::parse(&record.origin) else { continue };
             let plugins = self.plugins.of_output(self.settings, &record.output);

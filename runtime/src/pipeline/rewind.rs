@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::PipelineSettings;
-use crate::lane::{Known, Plan, REVISION_MAX, Rewinding, RewoundSource};
+use crate::lane::{Generations, Known, Plan, REVISION_MAX, Rewinding, RewoundSource};
 use crate::record::{Commitment, EventTime, Offset, Partition, TopicId};
 use crate::source::{Admin, RecordRange, TopicDescription};
 
@@ -70,6 +70,17 @@ struct Target {
     before: EventTime,
 }
 
+impl Target {
+    /// What has served, where the position is of this topic, and not of one of its name that was deleted since.
+    fn generations(&self) -> Generations {
+        let known = self.position.as_ref().and_then(|(_, metadata)| Known::of(metadata)).unwrap_or_default();
+        match (known.topic_id, self.topic_id) {
+            (Some(then), Some(now)) if then != now => Generations::default(),
+            (Some(_) | None, _) => known.generations,
+        }
+    }
+}
+
 /// Rewinds a pipeline of which no instance runs. Nothing is changed after an error.
 pub fn rewind(settings: &PipelineSettings, asked: &Rewind) -> Result<Rewound, PipelineError> {
     let rewinding = Rewinding::new(settings).map_err(PipelineError::Plan)?;
@@ -111,6 +122,7 @@ pub fn rewind(settings: &PipelineSettings, asked: &Rewind) -> Result<Rewound, Pi
             before: target.before,
             before_any,
             stays: stays.map(|(_, metadata)| metadata.as_str()),
+            generations: target.generations(),
         };
         commitments.push((target.partition.clone(), rewinding.source(&source).map_err(PipelineError::Plan)?));
         rewound.push(RewoundPartition {
@@ -122,8 +134,11 @@ pub fn rewind(settings: &PipelineSettings, asked: &Rewind) -> Result<Rewound, Pi
         });
     }
     let sources: Vec<(Arc<str>, i32)> = topics.iter().map(|topic| (topic.name.as_str().into(), count(topic))).collect();
-    for (partition, description) in parts_partitions.iter().zip(parts.iter().flat_map(|topic| &topic.partitions)) {
-        let position = rewinding.parts(description.log_end, revision, &sources).map_err(PipelineError::Plan)?;
+    let descriptions = parts.iter().flat_map(|topic| &topic.partitions);
+    for ((partition, description), position) in parts_partitions.iter().zip(descriptions).zip(&parts_positions) {
+        let known = position.as_ref().and_then(|(_, metadata)| Known::of(metadata)).unwrap_or_default();
+        let position = rewinding.parts(description.log_end, revision, &sources, known.generations);
+        let position = position.map_err(PipelineError::Plan)?;
         commitments.push((partition.clone(), position));
     }
     if !asked.dry_run {

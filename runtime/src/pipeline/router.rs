@@ -154,7 +154,9 @@ impl Receiver for Router {
             return Course::Stalled;
         };
         tracing::info!(%partition, %offset, "a lane that stalled begins again");
-        self.begin(partition.clone(), Resume::at(offset, metadata, &self.shared.plan.initial_metadata()));
+        // Nobody has read further than it had.
+        let read = slot.status().map_or(offset, |status| status.next);
+        self.begin(partition.clone(), Resume::at(offset, metadata, read, &self.shared.plan.initial_metadata()));
         match self.restoring.contains_key(partition) {
             true => Course::Stalled,
             false => Course::Again(offset),
@@ -205,7 +207,9 @@ impl Receiver for Router {
         let Some(slot) = self.lanes.get(partition).filter(|slot| slot.has_owner()) else { return };
         let Commitment { offset, metadata } = position.clone();
         // What is wrong with a position its lane said already.
-        if let Ok(Some(wanted)) = Lane::wanted(&self.shared.plan, partition, &Resume::Position { offset, metadata }) {
+        if let Ok(Some(wanted)) =
+            Lane::wanted(&self.shared.plan, partition, &Resume::Position { offset, metadata, log_end: offset })
+        {
             slot.commit_checkpoint(wanted.named.map(|named| named.slot));
         }
     }

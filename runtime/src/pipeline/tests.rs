@@ -237,7 +237,7 @@ fn a_lane_with_its_share_in_flight_takes_no_batch_until_an_answer_comes() {
 #[test]
 fn a_position_that_is_not_ours_stops_the_pipeline() {
     let mut rig = rig(1, 64 << 20, false);
-    let resume = Resume::Position { offset: Offset(7), metadata: "somebody else's".to_owned() };
+    let resume = Resume::Position { offset: Offset(7), metadata: "somebody else's".to_owned(), log_end: Offset(7) };
     rig.router.assigned(Partition::new("clicks", 0), resume).expect("it is taken");
     let failure = rig.failures.recv_timeout(PATIENCE).expect("it is told");
     assert_eq!(failure.kind(), ErrorKind::Corrupt);
@@ -249,7 +249,7 @@ fn a_position_that_is_not_ours_stops_the_pipeline() {
 fn a_committed_position_is_taken_up_where_it_was() {
     let mut rig = rig(1, 64 << 20, true);
     let partition = Partition::new("clicks", 0);
-    let resume = Resume::Position { offset: Offset(7), metadata: rig.metadata.clone() };
+    let resume = Resume::Position { offset: Offset(7), metadata: rig.metadata.clone(), log_end: Offset(9) };
     rig.router.assigned(partition.clone(), resume).expect("it is taken");
     rig.router.batch(&partition, batch(7..9));
     assert_eq!(rig.revoke(&partition, PATIENCE), Some(Offset(9)));

@@ -188,7 +188,7 @@ impl VirtualPipeline {
         for partition in partitions {
             let resume = match self.committed.get(&partition) {
                 Some(Commitment { offset, metadata }) => {
-                    Resume::Position { offset: *offset, metadata: metadata.clone() }
+                    Resume::Position { offset: *offset, metadata: metadata.clone(), log_end: *offset }
                 }
                 None => Resume::Fresh { offset: Offset(0) },
             };

@@ -299,7 +299,14 @@ impl Running {
                 owned.settling = Some(Settling { to, checkpoint: true });
                 self.step(lane, Event::Checkpoint);
             }
-            Some(Settling { to, checkpoint: true }) => drop(to.send(lane)),
+            Some(Settling { to, checkpoint: true }) => {
+                owned.lane.leave();
+                // An error was one before.
+                if let Ok(commitment) = owned.lane.commitment() {
+                    owned.slot.publish(commitment, owned.lane.status(), owned.lane.blocked());
+                }
+                let _ = to.send(lane);
+            }
             None => {}
         }
     }

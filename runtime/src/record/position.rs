@@ -7,8 +7,8 @@ use super::Offset;
 pub enum Resume {
     /// The group has no position here: the start rule said where.
     Fresh { offset: Offset },
-    /// The group's position and what was committed with it.
-    Position { offset: Offset, metadata: String },
+    /// The group's position and what was committed with it; and where the log ended then: nobody has read further.
+    Position { offset: Offset, metadata: String, log_end: Offset },
 }
 
 impl Resume {
@@ -19,10 +19,10 @@ impl Resume {
     }
 
     /// A position and what was committed with it. With exactly the text `initial` nothing of it was settled.
-    pub fn at(offset: Offset, metadata: String, initial: &str) -> Resume {
+    pub fn at(offset: Offset, metadata: String, log_end: Offset, initial: &str) -> Resume {
         match metadata == initial {
             true => Resume::Fresh { offset },
-            false => Resume::Position { offset, metadata },
+            false => Resume::Position { offset, metadata, log_end },
         }
     }
 }

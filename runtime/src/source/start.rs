@@ -94,7 +94,7 @@ pub(super) fn begin(
     let offset = position.offset.max(log_start);
     // Text that is not ours is for the receiver to refuse, whatever its encoding.
     let metadata = position.metadata.unwrap_or_else(|| "\u{fffd}".to_owned());
-    Ok(Beginning { resume: Resume::at(offset, metadata, initial_metadata), lost_records })
+    Ok(Beginning { resume: Resume::at(offset, metadata, log_end, initial_metadata), lost_records })
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_partition_resumes_at_its_position_with_what_was_remembered() {
-        let resume = Resume::Position { offset: Offset(12), metadata: "w".to_owned() };
+        let resume = Resume::Position { offset: Offset(12), metadata: "w".to_owned(), log_end: LOG.1 };
         assert_eq!(begin_at(12, "w", OnDataLoss::Stop).expect("in the log"), Beginning { resume, lost_records: 0 });
         let fresh = begin_at(20, "new", OnDataLoss::Stop).expect("the end is in the log");
         assert_eq!(fresh.resume, Resume::Fresh { offset: Offset(20) });

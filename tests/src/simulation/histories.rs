@@ -164,7 +164,8 @@ impl Owner {
     /// What it would commit.
     fn position(&self) -> Result<Resume, Difference> {
         let (offset, metadata) = self.actor.commitment()?;
-        Ok(Resume::Position { offset: Offset(offset), metadata })
+        let offset = Offset(offset);
+        Ok(Resume::Position { offset, metadata, log_end: offset })
     }
 
     /// Another goes on at the position that it commits.

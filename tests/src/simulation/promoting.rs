@@ -13,7 +13,8 @@ impl World {
         let plan = self.plan(self.added.is_none_or(|(_, is_there)| is_there), self.states);
         let mut positions = Vec::new();
         for (partition, (offset, metadata)) in self.committed.iter().filter(|(it, _)| *it.topic == *TOPIC) {
-            let resume = Resume::Position { offset: Offset(*offset), metadata: metadata.clone() };
+            let offset = Offset(*offset);
+            let resume = Resume::Position { offset, metadata: metadata.clone(), log_end: offset };
             let wanted = Lane::wanted(&plan, partition, &resume).map_err(|error| error.to_string())?;
             positions.extend(wanted.map(|wanted| (partition.clone(), wanted)));
         }

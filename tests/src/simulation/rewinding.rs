@@ -1,6 +1,6 @@
 //! A deliberate replay while nobody is a member of the group: as `tidegate rewind` does it, but for how it finds where to.
 
-use tidegate::lane::{Rewinding, RewoundSource};
+use tidegate::lane::{Known, Rewinding, RewoundSource};
 use tidegate::record::{EventTime, Offset, Partition};
 
 use super::input::TOPIC;
@@ -26,6 +26,10 @@ impl World {
         let (sources, parts): (Vec<_>, Vec<_>) =
             self.partitions().into_iter().partition(|partition| *partition.topic == *TOPIC);
         let from_earliest = self.rng.bool();
+        let known = |world: &Self, partition: &Partition| {
+            let position = world.committed.get(partition).and_then(|(_, metadata)| Known::of(metadata));
+            position.unwrap_or_default().generations
+        };
         let mut targets: Vec<(Partition, i64, EventTime)> = Vec::new();
         for partition in sources {
             let read = self.committed.get(&partition).map_or(0, |position| position.0);
@@ -49,6 +53,7 @@ impl World {
                 before,
                 before_any,
                 stays: None,
+                generations: known(self, &partition),
             };
             let position = rewinding.source(&source).map_err(|error| error.to_string())?;
             self.say(|| format!("{partition} is rewound to {position:?}"));
@@ -57,7 +62,8 @@ impl World {
         }
         for partition in parts {
             let end = Offset(self.parts[partition.number as usize].len() as i64);
-            let position = rewinding.parts(end, revision, &topics).map_err(|error| error.to_string())?;
+            let position =
+                rewinding.parts(end, revision, &topics, known(self, &partition)).map_err(|error| error.to_string())?;
             self.committed.insert(partition, (position.offset.0, position.metadata));
         }
         self.plans = plans(self.produced.len(), parts_partitions, revision, &self.outputs);

@@ -119,12 +119,15 @@ impl World {
     }
 
     fn begin(&mut self, partition: Partition) -> Result<(), Difference> {
+        let log_end = Offset(self.end(&partition) as i64);
         let resume = match self.committed.get(&partition) {
-            Some((offset, metadata)) => Resume::Position { offset: Offset(*offset), metadata: metadata.clone() },
+            Some((offset, metadata)) => {
+                Resume::Position { offset: Offset(*offset), metadata: metadata.clone(), log_end }
+            }
             None if partition.topic == self.parts_topic => Resume::Fresh { offset: Offset(0) },
             None if self.added == Some((partition.number as usize, true)) => Resume::Fresh { offset: Offset(0) },
             // The start rule was resolved, and committed before the first record.
-            None => Resume::Position { offset: Offset(0), metadata: self.plans[0][0].initial_metadata() },
+            None => Resume::Position { offset: Offset(0), metadata: self.plans[0][0].initial_metadata(), log_end },
         };
         self.say(|| format!("{partition} begins at {resume:?}"));
         let knows_all = self.added.is_none_or(|(_, is_there)| is_there);
@@ -288,7 +291,8 @@ impl World {
     }
 
     fn accept(&mut self, actor: usize, partition: &Partition, commitment: (i64, String)) -> Result<(), Difference> {
-        let resume = Resume::Position { offset: Offset(commitment.0), metadata: commitment.1.clone() };
+        let offset = Offset(commitment.0);
+        let resume = Resume::Position { offset, metadata: commitment.1.clone(), log_end: offset };
         let plan = self.plan(self.actors[actor].knows_all, self.states);
         let wanted = Lane::wanted(&plan, partition, &resume).map_err(|error| error.to_string())?;
         self.actors[actor].committed = wanted.and_then(|wanted| wanted.named).map(|named| named.slot);

@@ -9,6 +9,10 @@ use crate::pipeline::{
     WindowReport, explain_document,
 };
 
+mod generations;
+
+use generations::{made_record, made_window};
+
 #[derive(Args)]
 pub(super) struct DocumentArgs {
     #[command(flatten)]
@@ -54,7 +58,7 @@ fn shown(report: &DocumentReport) -> String {
 }
 
 fn of_record(record: &RecordReport) -> String {
-    let RecordReport { output, origin, timestamp, state, steps, now, checkpoints, letters } = record;
+    let RecordReport { output, origin, timestamp, state, steps, now, made_by, checkpoints, letters } = record;
     let written = timestamp.as_ref().map(|time| format!(", written {time}")).unwrap_or_default();
     let mut text = format!("\nrecord {origin}{written}, of output {output}: {state}\n");
     if !steps.is_empty() {
@@ -68,7 +72,10 @@ fn of_record(record: &RecordReport) -> String {
     if !now.is_empty() {
         text += &format!("the present components make of it: {}\n", terminal::plain(now.as_bytes()));
     }
-    text + &served(checkpoints) + &named_by(letters) + sure_of(checkpoints, letters)
+    match made_by {
+        Some(made_by) => text + &made_record(made_by),
+        None => text + &served(checkpoints) + &named_by(letters) + sure_of(checkpoints, letters),
+    }
 }
 
 fn served(checkpoints: &[CheckpointReport]) -> String {
@@ -98,28 +105,28 @@ fn named_by(letters: &[ServedReport]) -> String {
     format!("the dead letters around it name:\n{}", columns.show())
 }
 
-/// Which generation made a record's document is not stored in it.
+/// Where the partition's position does not tell.
 fn sure_of(checkpoints: &[CheckpointReport], letters: &[ServedReport]) -> &'static str {
     let mut digests: Vec<_> = checkpoints.iter().map(|it| &it.components).collect();
     digests.dedup();
     match (checkpoints.len(), digests.len(), letters) {
         (0, _, []) => {
-            "No checkpoint and no dead letter is near it: a document does not say which generation made it, and only the present ones are \
-             known.\n"
+            "The partition's position does not tell what served then, and no checkpoint and no dead letter is near: only the present components \
+             are known.\n"
         }
         (2, 1, _) => "Both checkpoints name the same: unless another one served between them, these made it.\n",
         (0, _, _) => {
-            "A document does not say which generation made it: of a plugin that is the same before it and behind it, this one, unless another \
-             one served between them.\n"
+            "The partition's position does not tell what served then: of a plugin that is the same before it and behind it, this one, unless \
+             another one served between them.\n"
         }
         (_, _, _) => {
-            "A document does not say which generation made it: it was one of these, or one that served between them.\n"
+            "The partition's position does not tell what served then: it was one of these, or one that served between them.\n"
         }
     }
 }
 
 fn of_window(window: &WindowReport) -> String {
-    let WindowReport { output, start, end, group, partition, parts, spans, parts_are_cut } = window;
+    let WindowReport { output, start, end, group, partition, parts, spans, parts_are_cut, made_by, merged_by } = window;
     let end = end.as_ref().map(|end| format!(" to {end}")).unwrap_or_default();
     let mut text = format!("\nwindow {start}{end} of output {output}, group {}\n", terminal::plain(group.as_bytes()));
     if let Some(partition) = partition {
@@ -127,7 +134,7 @@ fn of_window(window: &WindowReport) -> String {
             &format!("it is of partition {partition} alone; the offset of its version is of the last record in it\n");
     }
     if parts.is_empty() {
-        return text + &by_time(spans);
+        return text + &by_time(spans) + &made_window(made_by, merged_by.as_ref());
     }
     let records = parts.iter().map(|part| part.records).sum();
     text += &format!("merged of {}, {} in all:\n", count(parts.len() as u64, "part"), count(records, "record"));
@@ -146,7 +153,7 @@ fn of_window(window: &WindowReport) -> String {
     if *parts_are_cut {
         text += "The parts topic has lost its oldest messages: there may have been more parts.\n";
     }
-    text
+    text + &made_window(made_by, merged_by.as_ref())
 }
 
 /// Offsets between which the records of a window are, perhaps.
@@ -213,6 +220,7 @@ mod tests {
                 state: "settled".to_owned(),
                 steps: vec![step("decode", "kept", ""), step("mark", "changed", "mark=\"two\"")],
                 now: "another document than the index has: mark=\"two\" (was \"one\")".to_owned(),
+                made_by: None,
                 checkpoints: vec![checkpoint(3, true), checkpoint(9, false)],
                 letters: Vec::new(),
             }],
@@ -260,6 +268,7 @@ mod tests {
             state: "settled".to_owned(),
             steps: Vec::new(),
             now: String::new(),
+            made_by: None,
             checkpoints: Vec::new(),
             letters: vec![of("events-1-3", Some(2), true), of("events-1-9", None, false)],
         };
@@ -270,10 +279,10 @@ mod tests {
             PLUGIN  VERSION  DIGEST  GENERATION  OF RECORD
             mark    0.1.0    c0ffee  2           events-1-3
             mark    0.1.0    c0ffee              events-1-9
-            A document does not say which generation made it: of a plugin that is the same before it and behind it, this one, unless another one served between them.
+            The partition's position does not tell what served then: of a plugin that is the same before it and behind it, this one, unless another one served between them.
         "#]].assert_eq(&of_record(&record));
         assert!(
-            of_record(&RecordReport { letters: Vec::new(), ..record }).contains("No checkpoint and no dead letter")
+            of_record(&RecordReport { letters: Vec::new(), ..record }).contains("no checkpoint and no dead letter")
         );
     }
 
@@ -287,6 +296,8 @@ mod tests {
             parts_are_cut: parts.is_empty(),
             parts,
             spans,
+            made_by: Vec::new(),
+            merged_by: None,
         }
     }
 

@@ -221,6 +221,7 @@ mod tests {
             range: (Offset(0), Offset(end)),
             read: end.unsigned_abs(),
             idle: false,
+            generations: Default::default(),
         }
     }
 

@@ -278,6 +278,7 @@ mod tests {
             base_micros: 0,
             emitted: Vec::new(),
             topics: Vec::new(),
+            generations: Default::default(),
         };
         sources.save(&mut metadata);
         let mut restored = Sources::new(Revision(0), ["t"].into_iter());

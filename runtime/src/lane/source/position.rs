@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::checkpoint::{Checkpoint, CheckpointId};
+use crate::lane::generations::Beginning;
 use crate::lane::id::Revision;
 use crate::lane::index::NameCache;
 use crate::lane::metadata::{SourceMetadata, emitted_of};
@@ -26,11 +27,13 @@ impl SourceLane {
         resume: Resume,
         effects: &mut Vec<Effect>,
     ) -> Result<Self, LaneError> {
-        let (next, metadata) = match resume {
-            Resume::Fresh { offset } => (offset, None),
-            Resume::Position { offset, metadata } => (offset, Some(SourceMetadata::decode(&metadata)?)),
+        let (next, read_max, metadata) = match resume {
+            Resume::Fresh { offset } => (offset, offset, None),
+            Resume::Position { offset, metadata, log_end } => {
+                (offset, log_end, Some(SourceMetadata::decode(&metadata)?))
+            }
         };
-        let mut lane = Self::at(plan, partition, next, metadata)?;
+        let mut lane = Self::at(plan, partition, (next, read_max), metadata)?;
         lane.write_marker(effects);
         Ok(lane)
     }
@@ -47,12 +50,14 @@ impl SourceLane {
         let header = checkpoint.header();
         let position = std::str::from_utf8(&header.position).unwrap_or_default();
         let mut metadata = SourceMetadata::decode(position)?;
-        if let Resume::Position { metadata: committed, .. } = resume {
+        let mut read_max = header.next;
+        if let Resume::Position { metadata: committed, log_end, .. } = resume {
             metadata.learn(&SourceMetadata::decode(committed)?);
+            read_max = *log_end;
         }
         metadata.checkpoint = Some(id.into());
         let watermark = EventTime::from_micros(metadata.watermark_micros);
-        let mut lane = Self::at(plan, partition, header.next, Some(metadata))?;
+        let mut lane = Self::at(plan, partition, (header.next, read_max), Some(metadata))?;
         lane.put_back(checkpoint)?;
         while lane.convert(CONVERTED_AT_ONCE, instances)? {}
         lane.freezing = Freezing::restored(Hold { offset: header.next, watermark }, id);
@@ -64,7 +69,7 @@ impl SourceLane {
     fn at(
         plan: Arc<Plan>,
         partition: Partition,
-        next: Offset,
+        (next, read_max): (Offset, Offset),
         metadata: Option<SourceMetadata>,
     ) -> Result<Self, LaneError> {
         metadata.iter().try_for_each(|metadata| metadata.check_topic(&plan, &partition))?;
@@ -79,6 +84,10 @@ impl SourceLane {
         if plan.parts_topic().is_none() && metadata.as_ref().is_some_and(|metadata| plan.lacks(&metadata.emitted)) {
             return Err(LaneError::RemovedOutput);
         }
+        let revision = metadata.as_ref().map_or(Revision(plan.topology.revision), |metadata| metadata.revision);
+        let settled = metadata.as_ref().map_or(next, |metadata| Offset(metadata.settled)).max(next);
+        let mut generations = metadata.as_ref().map(|it| it.generations.clone()).unwrap_or_default();
+        generations.begin(revision, Beginning { from: next, settled, read_max }, &plan.served_by);
         let saved = metadata.as_ref().map_or(i64::MIN, |metadata| metadata.watermark_micros);
         let watermark = Watermark::new(EventTime::from_micros(saved), plan.watermark.out_of_order);
         let emitted = |hash| metadata.as_ref().and_then(|metadata| emitted_of(&metadata.emitted, hash));
@@ -100,8 +109,9 @@ impl SourceLane {
         let vouched = told.fold(watermark.current(), EventTime::min);
         Ok(SourceLane {
             closings: Closings::new(plan.parts_topic().is_some(), vouched),
-            revision: metadata.as_ref().map_or(Revision(plan.topology.revision), |metadata| metadata.revision),
-            settled: metadata.as_ref().map_or(next, |metadata| Offset(metadata.settled)).max(next),
+            revision,
+            settled,
+            generations,
             vouched,
             plan,
             partition,
@@ -194,6 +204,7 @@ impl SourceLane {
             parts_partitions: self.plan.topology.parts_partitions,
             emitted: emitted.collect(),
             checkpoint: checkpoint.map(Into::into),
+            generations: self.generations.clone(),
         }
     }
 }

@@ -43,10 +43,39 @@ pub struct RecordReport {
     pub steps: Vec<StepReport>,
     /// What the present components make of it, beside what the index has.
     pub now: String,
+    /// The generations that it was given to; none where the partition's position does not tell.
+    pub made_by: Option<MadeByReport>,
     /// The components that the checkpoints around the record name.
     pub checkpoints: Vec<CheckpointReport>,
     /// The plugins of its way, as the dead letters around the record name them.
     pub letters: Vec<ServedReport>,
+}
+
+/// Which generations made something of records of a partition.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct MadeByReport {
+    /// Of a source topic, or that of the parts topic where a window was merged.
+    pub partition: String,
+    pub generations: Vec<GenerationReport>,
+    /// It was some of these: nothing unknown can have come before them.
+    pub is_complete: bool,
+    /// It was all of these.
+    pub is_sure: bool,
+}
+
+/// A generation that served.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct GenerationReport {
+    pub plugin: String,
+    pub version: String,
+    /// The first 12 digits.
+    pub digest: String,
+    /// Counted from the start of the process that deployed it.
+    pub generation: u64,
+    /// The first record that it was given.
+    pub from_offset: i64,
+    /// What the pipeline file names now: `the same`, `other settings`, `another component`, `not named any more`.
+    pub now: String,
 }
 
 /// A plugin as a dead letter near a record names it.
@@ -88,6 +117,10 @@ pub struct WindowReport {
     pub spans: Vec<SpanReport>,
     /// The parts topic has lost its oldest messages.
     pub parts_are_cut: bool,
+    /// The generations that its records were given to, for each source partition of which the position tells.
+    pub made_by: Vec<MadeByReport>,
+    /// The generation that merged it; none where the position does not tell, or it is not merged.
+    pub merged_by: Option<MadeByReport>,
 }
 
 /// Records of a source partition by their timestamps, of which some may be in a window.

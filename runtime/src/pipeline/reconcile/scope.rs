@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use crate::config::{PipelineSettings, Start};
-use crate::lane::{Known, Plan, Topology};
+use crate::lane::{Generations, Known, Plan, Topology};
 use crate::pipeline::PipelineError;
 use crate::pipeline::positions::partitions_of;
 use crate::record::{EventTime, Offset, Partition};
@@ -25,6 +25,8 @@ pub struct PartitionScope {
     pub read: u64,
     /// Nothing came of it for so long that windows do not wait for it.
     pub idle: bool,
+    /// What has served, as the position tells.
+    pub generations: Generations,
 }
 
 impl PartitionScope {
@@ -46,6 +48,8 @@ pub(in crate::pipeline) struct Scope {
     pub revision: u16,
     /// Messages of the parts topic that wait to be merged.
     pub parts_unread: u64,
+    /// The partitions of the parts topic, and what has merged there, as their positions tell.
+    pub parts: Vec<(Partition, Generations)>,
     /// Windows that end after it may wait to be merged.
     pub merged_through: EventTime,
 }
@@ -74,7 +78,8 @@ impl Scope {
                 let known = position.as_ref().and_then(|(_, text)| Known::of(text));
                 revision = known.as_ref().map_or(0, |known| known.revision).max(revision);
                 let position = position.map(|(offset, _)| offset);
-                let settled = position.max(known.and_then(|known| known.settled)).unwrap_or(it.log_start);
+                let Known { settled, generations, .. } = known.unwrap_or_default();
+                let settled = position.max(settled).unwrap_or(it.log_start);
                 let end = settled.clamp(it.log_start, it.log_end);
                 let start = match from_millis {
                     None => it.log_start,
@@ -84,13 +89,20 @@ impl Scope {
                     }
                 };
                 let (log, range) = ((it.log_start, it.log_end), (start.min(end), end));
-                partitions.push(PartitionScope { partition, log, position, range, read: 0, idle: false });
+                partitions.push(PartitionScope { partition, log, position, range, read: 0, idle: false, generations });
             }
         }
         let places = partitions.iter().enumerate().map(|(place, it)| (it.partition.clone(), place)).collect();
         let topology = Topology { sources, revision, ..Topology::default() };
-        let mut scope =
-            Scope { partitions, places, topology, revision, parts_unread: 0, merged_through: EventTime::MAX };
+        let mut scope = Scope {
+            partitions,
+            places,
+            topology,
+            revision,
+            parts_unread: 0,
+            parts: Vec::new(),
+            merged_through: EventTime::MAX,
+        };
         if let Some(topic) = Plan::parts_topic_of(settings) {
             scope.ask_parts(&mut admin, &topic)?;
         }
@@ -108,9 +120,10 @@ impl Scope {
             };
             let unread = it.log_end.0 - offset.max(it.log_start).0;
             self.parts_unread += u64::try_from(unread).unwrap_or_default();
-            let through = known.as_ref().and_then(|known| known.merged_through).unwrap_or(EventTime::MIN);
-            self.merged_through = self.merged_through.min(through);
-            for topic in known.iter().flat_map(|known| &known.topics) {
+            let known = known.unwrap_or_default();
+            self.parts.push((Partition::new(topic, it.number), known.generations));
+            self.merged_through = self.merged_through.min(known.merged_through.unwrap_or(EventTime::MIN));
+            for topic in &known.topics {
                 let of_topic = self.partitions.iter_mut().filter(|it| topic.is(&it.partition.topic));
                 of_topic.for_each(|it| it.idle |= topic.idle.contains(&it.partition.number));
             }

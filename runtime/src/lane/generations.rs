@@ -1,0 +1,279 @@
+//! Which components a partition's records were given to, and from which record on. It is committed with the position, so that of each
+//! document can be told which generations made it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::PluginSettings;
+use crate::record::Offset;
+use crate::sink::GivenUpBy;
+
+use super::id::Revision;
+
+/// What is kept with a position, at most: the oldest is forgotten.
+const BYTES_MAX: usize = 1536;
+
+/// As many digits of a digest as `tidegate status` shows.
+const DIGEST_DIGITS: usize = 12;
+
+/// More of a version is not kept.
+const VERSION_BYTES_MAX: usize = 24;
+
+/// A component at its place, as it served.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ServedBy {
+    /// A transform's name, or the output's name and `.aggregate`.
+    pub plugin: String,
+    /// What the component says of itself, the first 24 bytes.
+    pub version: String,
+    /// The first 12 hexadecimal digits of BLAKE3 of the component's bytes.
+    pub digest: String,
+    /// Of its settings. It tells others from these, and is too short to guess from it what they are.
+    pub settings: u16,
+    /// Counted at its place since the process began that deployed it.
+    pub generation: u64,
+}
+
+impl ServedBy {
+    pub(super) fn new(by: &GivenUpBy, settings: u16) -> Self {
+        let GivenUpBy { plugin, version, digest, generation, .. } = by;
+        ServedBy {
+            plugin: plugin.clone(),
+            version: version[..version.floor_char_boundary(VERSION_BYTES_MAX)].to_owned(),
+            digest: digest.chars().take(DIGEST_DIGITS).collect(),
+            settings,
+            generation: *generation,
+        }
+    }
+
+    /// Whether it does the same with a record. Each process counts generations anew.
+    pub fn does_as(&self, other: &ServedBy) -> bool {
+        (&self.plugin, &self.digest, self.settings) == (&other.plugin, &other.digest, other.settings)
+    }
+}
+
+/// What stands for a plugin's settings.
+pub fn settings_hash(settings: &PluginSettings) -> u16 {
+    u16::from_le_bytes(
+        *blake3::hash(settings.settings.as_bytes()).as_bytes().first_chunk().expect("a hash has 32 bytes"),
+    )
+}
+
+/// What served from one record on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Served {
+    pub revision: Revision,
+    /// The first record that was given to it.
+    pub from: Offset,
+    /// Documents of records before it were made already, and only windows were folded anew.
+    pub documents_from: Offset,
+    /// A process had ended before it, or given the partition away, and may have read records before this one.
+    pub doubt_until: Offset,
+    /// In the order of the pipeline file.
+    pub by: Arc<[ServedBy]>,
+}
+
+/// Where a lane begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning {
+    /// Its first record.
+    pub from: Offset,
+    /// Documents of records before it are settled.
+    pub settled: Offset,
+    /// Whoever had the partition before may have read records before this one.
+    pub read_max: Offset,
+}
+
+/// Of a document, what kind it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MadeOf {
+    Record,
+    Window,
+}
+
+/// What may have made something, the most likely first.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Makers<'a> {
+    pub served: Vec<&'a Served>,
+    /// It was one of these.
+    pub is_complete: bool,
+}
+
+/// What has served a partition, in the order of time.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Generations {
+    all: Arc<Vec<Served>>,
+    /// Whoever had the partition gave it away when all was settled, and had read up to this record.
+    left_at: Option<Offset>,
+    /// The same, as it is kept.
+    encoded: Arc<[u8]>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    /// Each one once.
+    components: Vec<ServedBy>,
+    served: Vec<KeptServed>,
+    left_at: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptServed {
+    revision: Revision,
+    from: i64,
+    documents_from: i64,
+    doubt_until: i64,
+    /// Their places in the list.
+    by: Vec<u32>,
+}
+
+impl Generations {
+    /// A lane begins.
+    pub(super) fn begin(&mut self, revision: Revision, beginning: Beginning, by: &Arc<[ServedBy]>) {
+        let Beginning { from, settled, read_max } = beginning;
+        let left_at = self.left_at.take();
+        let read_max = left_at.unwrap_or(read_max);
+        let documents_from = settled.max(from);
+        let goes_on = |last: &Served| {
+            let does_the_same = last.by.len() == by.len() && last.by.iter().zip(&**by).all(|(a, b)| a.does_as(b));
+            does_the_same && last.revision == revision && last.from <= from && last.documents_from <= documents_from
+        };
+        let last = self.all.last();
+        if last.is_some_and(goes_on) || (last.is_none() && by.is_empty()) {
+            if left_at.is_some() {
+                self.keep();
+            }
+            return;
+        }
+        // Of a rewind it is the first to read.
+        let doubt_until = if last.is_none_or(|last| last.revision == revision) { read_max.max(from) } else { from };
+        self.push(Served { revision, from, documents_from, doubt_until, by: by.clone() });
+    }
+
+    /// Others take over in a lane whose next record is `from`.
+    pub(super) fn swap(&mut self, revision: Revision, from: Offset, by: &Arc<[ServedBy]>) {
+        let served = Served { revision, from, documents_from: from, doubt_until: from, by: by.clone() };
+        match self.all.last() {
+            Some(last) if last.by == *by => {}
+            // No record was given to the last ones.
+            Some(last) if last.from == from && last.documents_from == from && last.revision == revision => {
+                let doubt_until = last.doubt_until;
+                Arc::make_mut(&mut self.all).pop();
+                self.push(Served { doubt_until, ..served });
+            }
+            Some(_) | None => self.push(served),
+        }
+    }
+
+    fn push(&mut self, served: Served) {
+        Arc::make_mut(&mut self.all).push(served);
+        self.keep();
+    }
+
+    /// All is settled, and nobody reads on from `next` here.
+    pub(super) fn leave(&mut self, next: Offset) {
+        if !self.is_empty() {
+            self.left_at = Some(next);
+            self.keep();
+        }
+    }
+
+    fn keep(&mut self) {
+        let mut bytes = encoded(&self.all, self.left_at);
+        while bytes.len() > BYTES_MAX {
+            Arc::make_mut(&mut self.all).remove(0);
+            bytes = encoded(&self.all, self.left_at);
+        }
+        self.encoded = bytes.into();
+    }
+
+    /// The newest of it, for which there is room.
+    pub(super) fn encoded(&self, room: usize) -> Cow<'_, [u8]> {
+        if self.encoded.len() <= room {
+            return Cow::Borrowed(&self.encoded);
+        }
+        let newest = (1..=self.all.len()).map(|first| encoded(&self.all[first..], self.left_at));
+        Cow::Owned(newest.into_iter().find(|bytes| bytes.len() <= room).unwrap_or_default())
+    }
+
+    /// Of a position that tells nothing, and of one that a later version tells otherwise, nothing is known.
+    pub(super) fn decode(bytes: &[u8]) -> Self {
+        let Kept { components, served, left_at } = match postcard::take_from_bytes(bytes) {
+            Ok((kept, _)) => kept,
+            Err(_) => Kept::default(),
+        };
+        let at = |place: &u32| components.get(*place as usize).cloned();
+        let served = served.into_iter().map(|KeptServed { revision, from, documents_from, doubt_until, by }| Served {
+            revision,
+            from: Offset(from),
+            documents_from: Offset(documents_from),
+            doubt_until: Offset(doubt_until),
+            by: by.iter().filter_map(at).collect(),
+        });
+        let all: Vec<Served> = served.collect();
+        let left_at = left_at.map(Offset);
+        Generations { encoded: encoded(&all, left_at).into(), all: Arc::new(all), left_at }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// What made something of the record at `offset`.
+    pub fn makers(&self, revision: Revision, offset: Offset, of: MadeOf) -> Makers<'_> {
+        let mut makers = Makers::default();
+        let begins = |served: &Served| match of {
+            MadeOf::Record => served.documents_from,
+            MadeOf::Window => served.from,
+        };
+        for served in self.all.iter().rev().filter(|it| it.revision == revision && begins(it) <= offset) {
+            if makers.served.iter().all(|known| known.by != served.by) {
+                makers.served.push(served);
+            }
+            if served.doubt_until <= offset {
+                makers.is_complete = true;
+                break;
+            }
+        }
+        makers
+    }
+
+    /// What may have made something of the records from `first` to `last`, in the order of time.
+    pub fn makers_between(&self, revision: Revision, first: Offset, last: Offset) -> Makers<'_> {
+        let Makers { served, is_complete } = self.makers(revision, first, MadeOf::Window);
+        let later = |one: &&Served| one.revision == revision && first < one.from && one.from <= last;
+        let served = self.all.iter().filter(|one| later(one) || served.contains(one)).collect();
+        Makers { served, is_complete }
+    }
+}
+
+fn encoded(all: &[Served], left_at: Option<Offset>) -> Vec<u8> {
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let mut components: Vec<ServedBy> = Vec::new();
+    let served = all.iter().map(|served| {
+        let place = |one: &ServedBy| {
+            let place = components.iter().position(|known| known == one).unwrap_or_else(|| {
+                components.push(one.clone());
+                components.len() - 1
+            });
+            u32::try_from(place).expect("a pipeline has fewer components")
+        };
+        KeptServed {
+            revision: served.revision,
+            from: served.from.0,
+            documents_from: served.documents_from.0,
+            doubt_until: served.doubt_until.0,
+            by: served.by.iter().map(place).collect(),
+        }
+    });
+    let served = served.collect();
+    let left_at = left_at.map(|left_at| left_at.0);
+    postcard::to_allocvec(&Kept { components, served, left_at }).expect("plain values are written into memory")
+}
+
+#[cfg(test)]
+mod tests;
