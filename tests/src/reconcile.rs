@@ -42,3 +42,16 @@ pub fn bulk(index: &StandInIndex, lines: &[Value]) {
     let status = block_on(request.body(body).send()).expect("the index answers").status();
     assert!(status.is_success(), "{status}");
 }
+
+/// What `explain document` says of a document.
+pub fn explain(file: &Path, document: &str, more: &[&str]) -> String {
+    let output = Command::new(binary()).args(["explain", "document"]).arg(file).arg(document).args(more).output();
+    let output = output.expect("it can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it says text")
+}
+
+/// The same, for programs.
+pub fn explained(file: &Path, document: &str) -> Value {
+    serde_json::from_str(&explain(file, document, &["--json"])).expect("it says JSON")
+}

@@ -1,14 +1,14 @@
 //! Which generation made a document, as the positions tell: on stand-ins, while components and settings change, and processes end.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use serde_json::Value;
 use tidegate::config::PipelineSettings;
 use tidegate::lane::id::Revision;
 use tidegate::lane::{Generations, Known, MadeOf, ServedBy, settings_hash};
 use tidegate::record::Offset;
-use tidegate_tests::program::{Program, binary};
+use tidegate_tests::program::Program;
+use tidegate_tests::reconcile::{explain, explained};
 use tidegate_tests::reload::{LIMIT, Numbers, PARTITIONS, Plugins, guest, touched};
 use tidegate_tests::wait_for;
 
@@ -42,13 +42,6 @@ fn hash_of_mark(job: &Numbers, name: &str) -> u16 {
     job.write(Plugins { mark: &mark(name), ..Plugins::default() });
     let settings = PipelineSettings::load(&job.file(), &|_: &str| None, None).expect("it is right");
     settings_hash(&settings.transforms[0].plugin)
-}
-
-fn explained(job: &Numbers, document: &str, more: &[&str]) -> String {
-    let output = Command::new(binary()).args(["explain", "document"]).arg(job.file()).arg(document).args(more).output();
-    let output = output.expect("it can be run");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("it says text")
 }
 
 #[test]
@@ -108,18 +101,18 @@ fn each_document_is_of_the_generation_that_its_position_tells() {
     assert!(seen.contains(&(false, 1)) && seen.contains(&(true, 1)) && seen.contains(&(false, 6)), "{seen:?}");
     assert!(before.iter().zip(&served).all(|(before, now)| before != now), "what goes on is not told twice");
 
-    let told: Value = serde_json::from_str(&explained(&job, "all:numbers-1-0", &["--json"])).expect("JSON");
+    let told = explained(&job.file(), "all:numbers-1-0");
     let made_by = &told["records"][0]["made_by"];
     assert_eq!((&made_by["is_sure"], &made_by["generations"][0]["from_offset"]), (&true.into(), &0.into()), "{told:#}");
     assert_eq!(made_by["generations"][0]["now"], "another component", "{told:#}");
     assert_eq!(made_by["generations"].as_array().map(Vec::len), Some(1), "{told:#}");
     let last = made(&job).into_iter().filter(|(partition, _, _)| *partition == 1).map(|(_, offset, _)| offset).max();
-    let text = explained(&job, &format!("all:numbers-1-{}", last.expect("there are some")), &[]);
+    let text = explain(&job.file(), &format!("all:numbers-1-{}", last.expect("there are some")), &[]);
     assert!(text.contains("it was given to:") && text.contains("the same"), "{text}");
 
     // A window over all of it names all that it came through, and what merged it.
     let window = job.index.documents("tallies").remove(0);
-    let told: Value = serde_json::from_str(&explained(&job, &window.id, &["--json"])).expect("JSON");
+    let told = explained(&job.file(), &window.id);
     let made_by = told["window"]["made_by"].as_array().expect("a list");
     let partitions: BTreeSet<&str> = made_by.iter().filter_map(|it| it["partition"].as_str()).collect();
     assert_eq!(partitions.len(), PARTITIONS as usize, "{told:#}");
@@ -128,7 +121,7 @@ fn each_document_is_of_the_generation_that_its_position_tells() {
     assert!(merging["partition"].as_str().is_some_and(|it| it.starts_with("numbers-job.parts-")), "{told:#}");
     assert_eq!((&merging["generations"][0]["plugin"], generations(merging)), (&"tallies.aggregate".into(), 1));
     assert!(made_by.iter().any(|it| generations(it) > 2), "{told:#}");
-    let text = explained(&job, &window.id, &[]);
+    let text = explain(&job.file(), &window.id, &[]);
     assert!(text.contains("its records were given to:") && text.contains("it was merged by:"), "{text}");
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tidegate_tests::program::binary;
-use tidegate_tests::reconcile::{DIFFERENCES, assert_adds_up, bulk, reconcile};
+use tidegate_tests::reconcile::{DIFFERENCES, assert_adds_up, bulk, explain, explained, reconcile};
 use tidegate_tests::reload::{GROUPS, LIMIT, Numbers, PARTITIONS, Plugins};
 use tidegate_tests::wait_for;
 
@@ -99,21 +99,11 @@ fn what_was_read_adds_up_and_each_thing_that_is_changed_is_named() {
     assert!(String::from_utf8_lossy(&words.stderr).contains("there are: all, tallies"));
 }
 
-/// What `explain document` says of a document.
-fn explained(job: &Numbers, document: &str) -> Value {
-    let output =
-        Command::new(binary()).args(["explain", "document"]).arg(job.file()).args([document, "--json"]).output();
-    let output = output.expect("it can be run");
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{words}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {words}"))
-}
-
 #[test]
 fn a_document_is_explained_by_its_record_or_its_parts() {
     let job = drained("explain");
     let step = |place: &str, verdict: &str, what: &str| json!({ "place": place, "verdict": verdict, "what": what });
-    let found = explained(&job, "all/all:numbers-1-5");
+    let found = explained(&job.file(), "all/all:numbers-1-5");
     assert_eq!((&found["found"][0]["version"], &found["found"][0]["revision"]), (&json!(5), &json!(0)), "{found:#}");
     let record = &found["records"][0];
     assert_eq!((&record["origin"], &record["state"]), (&json!("numbers-1-5"), &json!("settled")), "{found:#}");
@@ -123,14 +113,14 @@ fn a_document_is_explained_by_its_record_or_its_parts() {
     assert_eq!(found["dead_letters"], json!([]));
 
     // The first number is rejected.
-    let found = explained(&job, "all:numbers-0-0");
+    let found = explained(&job.file(), "all:numbers-0-0");
     assert_eq!((&found["found"], &found["dead_letters"][0]["reason"]), (&json!([]), &json!("plugin")), "{found:#}");
     let steps = found["records"][0]["steps"].as_array().expect("a list");
     assert_eq!(steps[1], step("mark", "refused", "plugin: it does not like it"), "{found:#}");
     assert!(found["words"][0].as_str().expect("text").contains("no document has this id in all, tallies"));
 
     let window = job.index.documents("tallies").remove(3);
-    let found = explained(&job, &window.id);
+    let found = explained(&job.file(), &window.id);
     let parts = found["window"]["parts"].as_array().expect("a list");
     assert_eq!(parts.len(), PARTITIONS as usize, "{found:#}");
     let records: u64 = parts.iter().filter_map(|part| part["records"].as_u64()).sum();
@@ -140,16 +130,15 @@ fn a_document_is_explained_by_its_record_or_its_parts() {
     assert!(parts.iter().all(|part| part["component"] == aggregate["digest"]), "{found:#}");
 
     job.write(Plugins { mark: r#"settings = { mark = "two" }"#, ..Plugins::default() });
-    let found = explained(&job, "all:numbers-1-5");
+    let found = explained(&job.file(), "all:numbers-1-5");
     let now = found["records"][0]["now"].as_str().expect("text");
     assert!(now.contains(r#"mark="two" (was "one")"#), "{found:#}");
-    let found = explained(&job, "all:numbers-1-999999");
+    let found = explained(&job.file(), "all:numbers-1-999999");
     let state = found["records"][0]["state"].as_str().expect("text");
     assert!(state.contains("not written yet"), "{found:#}");
-    let found = explained(&job, "k1");
+    let found = explained(&job.file(), "k1");
     assert!(found["words"].as_array().expect("a list").len() == 2, "{found:#}");
 
-    let told = Command::new(binary()).args(["explain", "document"]).arg(job.file()).arg(&window.id).output();
-    let told = String::from_utf8(told.expect("it can be run").stdout).expect("it says text");
+    let told = explain(&job.file(), &window.id, &[]);
     assert!(told.contains("merged of 3 parts") && told.contains("tallies.aggregate"), "{told}");
 }

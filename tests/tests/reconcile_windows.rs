@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 use tidegate_tests::kafka::Record;
 use tidegate_tests::program::Program;
-use tidegate_tests::reconcile::{DIFFERENCES, assert_adds_up, bulk, reconcile};
-use tidegate_tests::reload::{LIMIT, Numbers, PARTITIONS, Plugins};
+use tidegate_tests::reconcile::{DIFFERENCES, assert_adds_up, bulk, explained, reconcile};
+use tidegate_tests::reload::{GROUPS, LIMIT, Numbers, PARTITIONS, Plugins};
 use tidegate_tests::servers::Servers;
 use tidegate_tests::wait_for;
 
@@ -76,6 +76,16 @@ fn windows_of_every_kind_add_up_from_a_time_in_the_middle() {
     add_up(&job);
     let (whole, from) =
         (assert_adds_up(&job.file(), &[]), assert_adds_up(&job.file(), &["--from", "2025-03-01T12:01:30Z"]));
+    for name in ["own_sessions", "own_sliding"] {
+        let documents = job.index.documents(name);
+        for one in documents.iter().step_by(documents.len() / 5) {
+            let source: Value = serde_json::from_slice(&one.source).expect("a document is JSON");
+            let found = explained(&job.file(), &one.id);
+            let spans = found["window"]["spans"].as_array().expect("a list");
+            let records: u64 = spans.iter().filter_map(|span| span["records"].as_u64()).sum();
+            assert_eq!(source["records"], records, "{found:#}");
+        }
+    }
     let windows = |found: &Value, what: &str| -> Vec<u64> {
         let outputs = found["outputs"].as_array().expect("a list").iter();
         outputs.map(|output| output["windows"][what].as_u64().unwrap_or_default()).collect()
@@ -84,6 +94,32 @@ fn windows_of_every_kind_add_up_from_a_time_in_the_middle() {
     let (equal, not_judged, all) = (windows(&from, "equal"), windows(&from, "not_judged"), windows(&whole, "equal"));
     assert!(equal.iter().zip(&all).all(|(equal, all)| equal < all), "{from:#}");
     assert!(not_judged.iter().all(|count| *count > 0), "{from:#}");
+}
+
+/// Where a time is in a log only a real broker tells.
+#[test]
+#[ignore = "needs a real Kafka: scripts/server-tests.sh starts it and runs it, by make test"]
+fn a_window_without_parts_is_explained_by_what_is_folded_into_it() {
+    let job = Numbers::on(&Servers::get().kafka, "explain-partitioned");
+    job.write(Plugins { tally: "partitioned_by_group = true", ..Plugins::default() });
+    let running = job.start();
+    job.produce(0..3000);
+    job.pass_time(0);
+    let windows = PARTITIONS as usize * GROUPS as usize;
+    wait_for("the windows", LIMIT, || (job.index.documents("tallies").len() == windows).then_some(()));
+    running.drain();
+    let window = job.index.documents("tallies").remove(5);
+    let source: Value = serde_json::from_slice(&window.source).expect("a document is JSON");
+    let found = explained(&job.file(), &window.id);
+    let spans = found["window"]["spans"].as_array().expect("a list");
+    assert_eq!((spans.len(), &spans[0]["records"]), (1, &source["records"]), "{found:#}");
+    // The offset of its version is that of its last record.
+    assert_eq!(spans[0]["last_offset"], found["found"][0]["offset"], "{found:#}");
+    assert_eq!(spans[0]["source"], found["window"]["partition"], "{found:#}");
+    // It is not there any more.
+    bulk(&job.index, &[json!({ "delete": { "_index": "tallies", "_id": window.id } })]);
+    let found = explained(&job.file(), &window.id);
+    assert_eq!((&found["found"], &found["window"]["spans"][0]["records"]), (&json!([]), &source["records"]));
 }
 
 /// The windows that the outputs here have as they should be.

@@ -18,6 +18,7 @@ mod changes;
 mod made;
 mod name;
 mod parts;
+mod refold;
 mod report;
 mod served;
 mod times;
@@ -31,6 +32,7 @@ pub use report::{
 
 use changes::{changes, told};
 use name::{IdOf, id_of};
+use parts::WantedParts;
 
 /// Explains a document, whether it is there or not.
 pub fn explain_document(settings: &PipelineSettings, name: &DocumentName) -> Result<DocumentReport, PipelineError> {
@@ -270,7 +272,9 @@ impl<'a> Explaining<'a> {
         let end = source.and_then(|source| source["window_end"].as_str()).map(str::to_owned);
         let end_time = end.as_ref().and_then(|end| end.parse::<jiff::Timestamp>().ok());
         let end_time = end_time.map(|end| EventTime::from_micros(end.as_microsecond()));
-        let found = parts::of_window(self.settings, id_of, end_time)?.unwrap_or_default();
+        let end_time = end_time.or_else(|| Some(start.plus(times::length(self.settings, output)?)));
+        let Some(wanted) = WantedParts::new(self.settings, id_of, end_time) else { return Ok(()) };
+        let found = parts::of_window(self.settings, id_of, &wanted)?.unwrap_or_default();
         if of.is_none() && found.parts.is_empty() {
             self.report.words.push(match found.is_cut {
                 true => {
@@ -280,7 +284,7 @@ impl<'a> Explaining<'a> {
             });
         }
         let spans = match end_time {
-            Some(end) if found.parts.is_empty() => times::spans(self.settings, &self.scope, of.as_ref(), *start, end)?,
+            Some(end) if found.parts.is_empty() => self.spans(&wanted, of.as_ref(), *start, end)?,
             Some(_) | None => Vec::new(),
         };
         let made_by = self.made_window(output, &found.parts, &spans);
@@ -303,6 +307,24 @@ impl<'a> Explaining<'a> {
     /// Of the document, or the newest.
     fn revision(&self) -> u16 {
         self.report.found.iter().find_map(|found| found.revision).unwrap_or(self.scope.revision)
+    }
+
+    /// The records of a window without parts: those that are folded into it now, else those of its time.
+    fn spans(
+        &self,
+        wanted: &WantedParts<'_>,
+        of: Option<&Partition>,
+        start: EventTime,
+        end: EventTime,
+    ) -> Result<Vec<SpanReport>, PipelineError> {
+        let around = self.settings.watermark.out_of_order;
+        let near = times::spans(self.settings, &self.scope, of, start.minus(around), end.plus(around))?;
+        let plugins = self.plugins.of_output(self.settings, wanted.output);
+        let folded = refold::refold(self.settings, &self.scope, &plugins, wanted, &near)?;
+        match folded.is_empty() {
+            true => times::spans(self.settings, &self.scope, of, start, end),
+            false => Ok(folded),
+        }
     }
 
     /// The dead letters of the document, or of its record.

@@ -161,13 +161,18 @@ fn by_time(spans: &[SpanReport]) -> String {
     if spans.is_empty() {
         return String::new();
     }
-    let mut columns = Columns::new(["partition", "offsets"]);
-    for SpanReport { source, first_offset, last_offset } in spans {
-        columns.row(vec![source.clone(), format!("{first_offset}..{last_offset}")]);
+    let is_folded = spans.iter().any(|span| span.records.is_some());
+    let mut columns = Columns::new(["partition", "offsets", "records"]);
+    for SpanReport { source, first_offset, last_offset, records } in spans {
+        let records = records.map_or_else(|| "?".to_owned(), |records| records.to_string());
+        columns.row(vec![source.clone(), format!("{first_offset}..{last_offset}"), records]);
     }
+    let what = match is_folded {
+        true => "the present components fold these into it, of the records that Kafka has of about its time",
+        false => "records of the window's time, by their timestamps in Kafka",
+    };
     format!(
-        "records of the window's time, by their timestamps in Kafka:\n{}Records whose event time is a field may be in it too that were written at \
-         another time.\n",
+        "{what}:\n{}Records whose event time is a field may be in it too that were written at another time.\n",
         columns.show()
     )
 }
@@ -303,14 +308,14 @@ mod tests {
 
     #[test]
     fn a_window_without_parts_is_told_by_its_time() {
-        let span = SpanReport { source: "events-0".to_owned(), first_offset: 3, last_offset: 8 };
+        let span = SpanReport { source: "events-0".to_owned(), first_offset: 3, last_offset: 8, records: None };
         let window = window(Vec::new(), vec![span]);
         expect![[r#"
 
             window 2026-01-31T12:00:00Z to 2026-01-31T12:01:00Z of output counts, group s2:DE;
             records of the window's time, by their timestamps in Kafka:
-            PARTITION  OFFSETS
-            events-0   3..8
+            PARTITION  OFFSETS  RECORDS
+            events-0   3..8     ?
             Records whose event time is a field may be in it too that were written at another time.
         "#]]
         .assert_eq(&of_window(&window));

@@ -20,13 +20,47 @@ pub(super) struct Parts {
     pub is_cut: bool,
 }
 
-/// Reads the parts topic. `end` is where the window ends, as far as its document says.
+/// Of which window parts are wanted.
+pub(super) struct WantedParts<'a> {
+    pub output: &'a str,
+    start: EventTime,
+    /// As far as the window's document says.
+    end: Option<EventTime>,
+    /// As the id has it.
+    group: &'a str,
+    is_of_sessions: bool,
+}
+
+impl<'a> WantedParts<'a> {
+    /// None where the id is not of a window.
+    pub fn new(settings: &PipelineSettings, id: &'a IdOf, end: Option<EventTime>) -> Option<Self> {
+        let IdOf::Window { output, start, group, .. } = id else { return None };
+        Some(WantedParts { output, start: *start, end, group, is_of_sessions: is_of_sessions(settings, output) })
+    }
+
+    /// Whether a part is of the window; `key` is what its message has, if it has any: the id of the window's document.
+    pub fn has(&self, key: Option<(&[u8], &str)>, part: &Part<'_>) -> bool {
+        if key.is_some_and(|(key, first)| key == first.as_bytes()) {
+            return true;
+        }
+        let begins = EventTime::from_micros(part.window_start_micros);
+        let ends = EventTime::from_micros(part.window_start_micros.saturating_add(part.window_length_micros));
+        let is_its_time = match self.is_of_sessions {
+            // A session's parts may begin and end elsewhere than the whole.
+            true => self.end.is_some_and(|end| begins < end && ends > self.start),
+            false => key.is_none() && begins == self.start,
+        };
+        is_its_time && part.output == self.output && group_id(part.group) == self.group
+    }
+}
+
+/// Reads the parts topic.
 pub(super) fn of_window(
     settings: &PipelineSettings,
     id: &IdOf,
-    end: Option<EventTime>,
+    wanted: &WantedParts<'_>,
 ) -> Result<Option<Parts>, PipelineError> {
-    let IdOf::Window { output, start, of: None, group, first } = id else { return Ok(None) };
+    let IdOf::Window { of: None, first, .. } = id else { return Ok(None) };
     let Some(topic) = Plan::parts_topic_of(settings) else { return Ok(None) };
     let Some(found) = Admin::new(&settings.kafka)?.find(&topic)? else { return Ok(None) };
     let range = |it: &crate::source::PartitionDescription| RecordRange {
@@ -40,17 +74,7 @@ pub(super) fn of_window(
     Admin::new(&settings.kafka)?.read(&ranges, |partition, batch| {
         for row in 0..batch.len() {
             let Some(Ok(PartsMessage::Part(part))) = batch.value(row).map(decode) else { continue };
-            let is_key = batch.key(row) == Some(first.as_bytes());
-            // A session's parts may begin and end elsewhere than the whole.
-            let is_session = || {
-                let begins = EventTime::from_micros(part.window_start_micros);
-                let ends = EventTime::from_micros(part.window_start_micros.saturating_add(part.window_length_micros));
-                part.output == output
-                    && group_id(part.group) == *group
-                    && end.is_some_and(|end| begins < end && ends > *start)
-                    && is_of_sessions(settings, output)
-            };
-            if is_key || is_session() {
+            if wanted.has(Some((batch.key(row).unwrap_or_default(), first)), &part) {
                 let report = report(&part, partition, batch.offset(row));
                 let source = (format!("{}-{}", part.topic, part.partition), part.window_start_micros);
                 let known = newest.get(&source).is_some_and(|known| is_newer(known, &report));

@@ -113,7 +113,7 @@ pub struct WindowReport {
     /// The source partition, where the windows are not merged.
     pub partition: Option<String>,
     pub parts: Vec<PartReport>,
-    /// Where there are no parts: the records that Kafka has of the window's time.
+    /// Where there are no parts: what is folded into it now, or the records that Kafka has of its time.
     pub spans: Vec<SpanReport>,
     /// The parts topic has lost its oldest messages.
     pub parts_are_cut: bool,
@@ -123,12 +123,15 @@ pub struct WindowReport {
     pub merged_by: Option<MadeByReport>,
 }
 
-/// Records of a source partition by their timestamps, of which some may be in a window.
+/// Records of a source partition that may be in a window.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct SpanReport {
     pub source: String,
     pub first_offset: i64,
     pub last_offset: i64,
+    /// How many of them the present components fold into the window, the first and the last among them; none where these are only those of
+    /// its time, by Kafka's timestamps.
+    pub records: Option<u64>,
 }
 
 /// What a source partition had of the window.

@@ -1,7 +1,9 @@
 //! Which records may be in a window of which the parts are gone: those that Kafka has of its time.
 
+use std::time::Duration;
+
 use super::SpanReport;
-use crate::config::PipelineSettings;
+use crate::config::{PipelineSettings, WindowSettings};
 use crate::pipeline::PipelineError;
 use crate::pipeline::reconcile::Scope;
 use crate::record::{EventTime, Offset, Partition};
@@ -26,10 +28,24 @@ pub(super) fn spans(
     Ok(spans)
 }
 
+/// How long the windows of an output are; none of sessions.
+pub(super) fn length(settings: &PipelineSettings, name: &str) -> Option<Duration> {
+    let output = settings.outputs.iter().find(|output| output.name == name)?;
+    match output.aggregate.as_ref()?.window {
+        WindowSettings::Tumbling { length } | WindowSettings::Sliding { length, .. } => Some(length),
+        WindowSettings::Session { .. } => None,
+    }
+}
+
 /// None where there are none.
 fn span(partition: &Partition, first: Offset, behind: Offset) -> Option<SpanReport> {
     let last_offset = behind.0 - 1;
-    (first.0 <= last_offset).then(|| SpanReport { source: partition.to_string(), first_offset: first.0, last_offset })
+    (first.0 <= last_offset).then(|| SpanReport {
+        source: partition.to_string(),
+        first_offset: first.0,
+        last_offset,
+        records: None,
+    })
 }
 
 #[cfg(test)]
