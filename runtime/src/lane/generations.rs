@@ -105,8 +105,8 @@ pub struct Makers<'a> {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Generations {
     all: Arc<Vec<Served>>,
-    /// Whoever had the partition gave it away when all was settled, and had read up to this record.
-    left_at: Option<Offset>,
+    /// Whoever had the partition gave it away when all was settled: the position tells how far it had come.
+    is_left: bool,
     /// The same, as it is kept.
     encoded: Arc<[u8]>,
 }
@@ -116,7 +116,7 @@ struct Kept {
     /// Each one once.
     components: Vec<ServedBy>,
     served: Vec<KeptServed>,
-    left_at: Option<i64>,
+    is_left: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,8 +133,7 @@ impl Generations {
     /// A lane begins.
     pub(super) fn begin(&mut self, revision: Revision, beginning: Beginning, by: &Arc<[ServedBy]>) {
         let Beginning { from, settled, read_max } = beginning;
-        let left_at = self.left_at.take();
-        let read_max = left_at.unwrap_or(read_max);
+        let is_left = std::mem::take(&mut self.is_left);
         let documents_from = settled.max(from);
         let goes_on = |last: &Served| {
             let does_the_same = last.by.len() == by.len() && last.by.iter().zip(&**by).all(|(a, b)| a.does_as(b));
@@ -142,13 +141,14 @@ impl Generations {
         };
         let last = self.all.last();
         if last.is_some_and(goes_on) || (last.is_none() && by.is_empty()) {
-            if left_at.is_some() {
+            if is_left {
                 self.keep();
             }
             return;
         }
         // Of a rewind it is the first to read.
-        let doubt_until = if last.is_none_or(|last| last.revision == revision) { read_max.max(from) } else { from };
+        let is_first = is_left || last.is_some_and(|last| last.revision != revision);
+        let doubt_until = if is_first { from } else { read_max.max(from) };
         self.push(Served { revision, from, documents_from, doubt_until, by: by.clone() });
     }
 
@@ -172,19 +172,19 @@ impl Generations {
         self.keep();
     }
 
-    /// All is settled, and nobody reads on from `next` here.
-    pub(super) fn leave(&mut self, next: Offset) {
+    /// All is settled, and another one reads on.
+    pub(super) fn leave(&mut self) {
         if !self.is_empty() {
-            self.left_at = Some(next);
+            self.is_left = true;
             self.keep();
         }
     }
 
     fn keep(&mut self) {
-        let mut bytes = encoded(&self.all, self.left_at);
+        let mut bytes = encoded(&self.all, self.is_left);
         while bytes.len() > BYTES_MAX {
             Arc::make_mut(&mut self.all).remove(0);
-            bytes = encoded(&self.all, self.left_at);
+            bytes = encoded(&self.all, self.is_left);
         }
         self.encoded = bytes.into();
     }
@@ -194,13 +194,13 @@ impl Generations {
         if self.encoded.len() <= room {
             return Cow::Borrowed(&self.encoded);
         }
-        let newest = (1..=self.all.len()).map(|first| encoded(&self.all[first..], self.left_at));
+        let newest = (1..=self.all.len()).map(|first| encoded(&self.all[first..], self.is_left));
         Cow::Owned(newest.into_iter().find(|bytes| bytes.len() <= room).unwrap_or_default())
     }
 
     /// Of a position that tells nothing, and of one that a later version tells otherwise, nothing is known.
     pub(super) fn decode(bytes: &[u8]) -> Self {
-        let Kept { components, served, left_at } = match postcard::take_from_bytes(bytes) {
+        let Kept { components, served, is_left } = match postcard::take_from_bytes(bytes) {
             Ok((kept, _)) => kept,
             Err(_) => Kept::default(),
         };
@@ -213,8 +213,7 @@ impl Generations {
             by: by.iter().filter_map(at).collect(),
         });
         let all: Vec<Served> = served.collect();
-        let left_at = left_at.map(Offset);
-        Generations { encoded: encoded(&all, left_at).into(), all: Arc::new(all), left_at }
+        Generations { encoded: encoded(&all, is_left).into(), all: Arc::new(all), is_left }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -249,7 +248,7 @@ impl Generations {
     }
 }
 
-fn encoded(all: &[Served], left_at: Option<Offset>) -> Vec<u8> {
+fn encoded(all: &[Served], is_left: bool) -> Vec<u8> {
     if all.is_empty() {
         return Vec::new();
     }
@@ -271,8 +270,7 @@ fn encoded(all: &[Served], left_at: Option<Offset>) -> Vec<u8> {
         }
     });
     let served = served.collect();
-    let left_at = left_at.map(|left_at| left_at.0);
-    postcard::to_allocvec(&Kept { components, served, left_at }).expect("plain values are written into memory")
+    postcard::to_allocvec(&Kept { components, served, is_left }).expect("plain values are written into memory")
 }
 
 #[cfg(test)]

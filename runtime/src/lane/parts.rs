@@ -252,7 +252,7 @@ impl PartsLane {
 
     /// See [`super::Lane::leave`].
     pub fn leave(&mut self) {
-        self.generations.leave(self.next);
+        self.generations.leave();
     }
 
     pub fn is_settled(&self) -> bool {

@@ -160,7 +160,7 @@ impl SourceLane {
 
     /// See [`super::Lane::leave`].
     pub fn leave(&mut self) {
-        self.generations.leave(self.next);
+        self.generations.leave();
     }
 
     pub fn is_settled(&self) -> bool {

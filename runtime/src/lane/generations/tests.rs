@@ -69,10 +69,10 @@ fn a_process_that_began_behind_another_may_have_found_its_documents() {
 }
 
 #[test]
-fn who_gives_a_partition_away_tells_how_far_it_had_read() {
+fn who_gives_a_partition_away_leaves_no_doubt() {
     let mut generations = Generations::default();
     generations.begin(NONE, at(0, 0, 0), &by("a"));
-    generations.leave(Offset(50));
+    generations.leave();
     let mut again = Generations::decode(&generations.encoded(usize::MAX));
     assert_eq!(again, generations);
     again.begin(NONE, at(40, 50, 90), &by("b"));
