@@ -48,7 +48,8 @@ pub use counters::{BATCH_SECONDS, Counts};
 pub use dead_letters::{DeadLetterTopic, Fate, FoundLetter, LetterFilter, Moment, Obstacle, Replay, Replayed, replay};
 pub use document::{
     CheckpointReport, ComponentReport, DocumentName, DocumentReport, FoundDocument, GenerationReport, LetterReport,
-    MadeByReport, PartReport, RecordReport, ServedReport, SpanReport, StepReport, WindowReport, explain_document,
+    MadeByReport, PartReport, RecordReport, ServedReport, SpanReport, StepReport, VersionOf, WindowReport,
+    explain_document,
 };
 pub use error::PipelineError;
 pub use explain::{SourceWatermark, WatermarkReport, explain_watermark};

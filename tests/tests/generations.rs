@@ -47,6 +47,9 @@ fn hash_of_mark(job: &Numbers, name: &str) -> u16 {
 #[test]
 fn each_document_is_of_the_generation_that_its_position_tells() {
     let job = Numbers::new("generations");
+    let more = "[[output]]\nname = \"made\"\nindex = \"made\"\noperation = \"create\"";
+    let write = |mark: &str| job.write(Plugins { mark, more, ..Plugins::default() });
+    write(&mark("one"));
     let running = job.start();
     let mut produced = 0;
     let mut produce = |count: i64| {
@@ -58,7 +61,7 @@ fn each_document_is_of_the_generation_that_its_position_tells() {
     // One takes over wherever each lane is by then, with records before and behind it.
     for generation in 2..=6 {
         match generation % 2 {
-            0 => job.write(Plugins { mark: &mark(&generation.to_string()), ..Plugins::default() }),
+            0 => write(&mark(&generation.to_string())),
             _ => job.put(&job.plugin("mark"), &touched(&guest("mark"), generation)),
         }
         produce(6000);
@@ -73,7 +76,7 @@ fn each_document_is_of_the_generation_that_its_position_tells() {
     // Another process goes on, with the same and with others.
     job.start().drain();
     let before = served(&job);
-    job.write(Plugins { mark: &mark("after"), ..Plugins::default() });
+    write(&mark("after"));
     let running = job.start();
     let last = produced + 10 * 60_000;
     job.produce(last..last + 300);
@@ -83,7 +86,7 @@ fn each_document_is_of_the_generation_that_its_position_tells() {
     let served = served(&job);
     let mut seen = BTreeSet::new();
     for (partition, offset, mark) in made(&job) {
-        let makers = served[partition].makers(Revision(0), offset, MadeOf::Record);
+        let makers = served[partition].makers(Some(Revision(0)), offset, MadeOf::Record);
         assert!(makers.is_complete && makers.served.len() == 1, "numbers-{partition}-{offset}: {makers:?}");
         let ServedBy { plugin, generation, .. } = &makers.served[0].by[0];
         assert_eq!(plugin, "mark");
@@ -109,6 +112,12 @@ fn each_document_is_of_the_generation_that_its_position_tells() {
     let last = made(&job).into_iter().filter(|(partition, _, _)| *partition == 1).map(|(_, offset, _)| offset).max();
     let text = explain(&job.file(), &format!("all:numbers-1-{}", last.expect("there are some")), &[]);
     assert!(text.contains("it was given to:") && text.contains("the same"), "{text}");
+
+    // The index counts the versions of what is created: they tell nothing.
+    let told = explained(&job.file(), "made/made:numbers-1-0");
+    let (found, made_by) = (&told["found"][0], &told["records"][0]["made_by"]);
+    assert_eq!((&found["version_of"], &found["offset"]), (&"index".into(), &Value::Null), "{told:#}");
+    assert_eq!((&made_by["is_sure"], &made_by["generations"][0]["generation"]), (&true.into(), &1.into()), "{told:#}");
 
     // A window over all of it names all that it came through, and what merged it.
     let window = job.index.documents("tallies").remove(0);
@@ -139,7 +148,7 @@ fn after_a_kill_each_document_is_of_one_of_those_that_may_have_read_it() {
             let positions = job.kafka.positions(job.group(), &job.topic, PARTITIONS);
             let known = positions.iter().filter_map(|(_, _, _, metadata)| Known::of(metadata));
             let latest = |known: Known| {
-                let all = known.generations.makers_between(Revision(0), Offset(0), Offset(i64::MAX)).served;
+                let all = known.generations.makers_between(Some(Revision(0)), Offset(0), Offset(i64::MAX)).served;
                 all.last().is_some_and(|last| last.by[0].settings == hashes[round].1)
             };
             (known.filter(|known| latest(known.clone())).count() == PARTITIONS as usize).then_some(())
@@ -158,7 +167,7 @@ fn after_a_kill_each_document_is_of_one_of_those_that_may_have_read_it() {
     assert_eq!(documents.len(), produced as usize);
     let mut marks = BTreeSet::new();
     for (partition, offset, mark) in documents {
-        let makers = served[partition].makers(Revision(0), offset, MadeOf::Record);
+        let makers = served[partition].makers(Some(Revision(0)), offset, MadeOf::Record);
         let hash = hashes.iter().find(|(name, _)| *name == mark).map(|(_, hash)| *hash);
         let is_its = makers.served.iter().any(|one| Some(one.by[0].settings) == hash);
         assert!(makers.is_complete && is_its, "numbers-{partition}-{offset} has {mark}: {makers:?}");

@@ -13,10 +13,10 @@ use crate::sink::GivenUpBy;
 use super::id::Revision;
 
 /// What is kept with a position, at most: the oldest is forgotten.
-const BYTES_MAX: usize = 1536;
+const BYTES_MAX: usize = 2048;
 
-/// As many digits of a digest as `tidegate status` shows.
-const DIGEST_DIGITS: usize = 12;
+/// Of a digest as many bytes as `tidegate status` shows, two digits each.
+const DIGEST_BYTES: usize = 6;
 
 /// More of a version is not kept.
 const VERSION_BYTES_MAX: usize = 24;
@@ -26,10 +26,12 @@ const VERSION_BYTES_MAX: usize = 24;
 pub struct ServedBy {
     /// A transform's name, or the output's name and `.aggregate`.
     pub plugin: String,
+    /// Whose way it is on: of the hash of the output's name; 0 on the way to all.
+    pub output: u16,
     /// What the component says of itself, the first 24 bytes.
     pub version: String,
-    /// The first 12 hexadecimal digits of BLAKE3 of the component's bytes.
-    pub digest: String,
+    /// The first bytes of BLAKE3 of the component's bytes.
+    pub digest: [u8; DIGEST_BYTES],
     /// Of its settings. It tells others from these, and is too short to guess from it what they are.
     pub settings: u16,
     /// Counted at its place since the process began that deployed it.
@@ -37,12 +39,13 @@ pub struct ServedBy {
 }
 
 impl ServedBy {
-    pub(super) fn new(by: &GivenUpBy, settings: u16) -> Self {
+    pub(super) fn new(by: &GivenUpBy, output: Option<&str>, settings: u16) -> Self {
         let GivenUpBy { plugin, version, digest, generation, .. } = by;
         ServedBy {
             plugin: plugin.clone(),
+            output: output.map_or(0, output_hash),
             version: version[..version.floor_char_boundary(VERSION_BYTES_MAX)].to_owned(),
-            digest: digest.chars().take(DIGEST_DIGITS).collect(),
+            digest: digest_bytes(digest),
             settings,
             generation: *generation,
         }
@@ -50,15 +53,37 @@ impl ServedBy {
 
     /// Whether it does the same with a record. Each process counts generations anew.
     pub fn does_as(&self, other: &ServedBy) -> bool {
-        (&self.plugin, &self.digest, self.settings) == (&other.plugin, &other.digest, other.settings)
+        let it = |one: &ServedBy| (one.output, one.digest, one.settings);
+        self.plugin == other.plugin && it(self) == it(other)
     }
+
+    /// The first 12 digits.
+    pub fn digest(&self) -> String {
+        self.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether it is on the way to an output.
+    pub fn is_on_way_to(&self, output: &str) -> bool {
+        self.output == 0 || self.output == output_hash(output)
+    }
+}
+
+fn short_hash(text: &str) -> u16 {
+    u16::from_le_bytes(*blake3::hash(text.as_bytes()).as_bytes().first_chunk().expect("a hash has 32 bytes"))
+}
+
+fn output_hash(name: &str) -> u16 {
+    short_hash(name).max(1)
+}
+
+fn digest_bytes(digits: &str) -> [u8; DIGEST_BYTES] {
+    let byte = |place: usize| u8::from_str_radix(digits.get(2 * place..2 * place + 2)?, 16).ok();
+    std::array::from_fn(|place| byte(place).unwrap_or_default())
 }
 
 /// What stands for a plugin's settings.
 pub fn settings_hash(settings: &PluginSettings) -> u16 {
-    u16::from_le_bytes(
-        *blake3::hash(settings.settings.as_bytes()).as_bytes().first_chunk().expect("a hash has 32 bytes"),
-    )
+    short_hash(&settings.settings)
 }
 
 /// What served from one record on.
@@ -99,6 +124,8 @@ pub struct Makers<'a> {
     pub served: Vec<&'a Served>,
     /// It was one of these.
     pub is_complete: bool,
+    /// A process had ended, and perhaps it was of that one.
+    pub is_doubted: bool,
 }
 
 /// What has served a partition, in the order of time.
@@ -107,8 +134,28 @@ pub struct Generations {
     all: Arc<Vec<Served>>,
     /// Whoever had the partition gave it away when all was settled: the position tells how far it had come.
     is_left: bool,
-    /// The same, as it is kept.
+    /// Where the present owner began; `is_left` is said of the one before it.
+    owner: Owner,
+    /// What is kept of it.
     encoded: Arc<[u8]>,
+}
+
+/// Whoever has the partition now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Owner {
+    /// Documents of records before it were settled.
+    settled: Offset,
+    /// Others may have read records before it.
+    read_max: Offset,
+    /// The last of what has served was added by it.
+    has_last: bool,
+}
+
+/// Nobody yet.
+impl Default for Owner {
+    fn default() -> Self {
+        Owner { settled: Offset(0), read_max: Offset(0), has_last: false }
+    }
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -133,45 +180,47 @@ impl Generations {
     /// A lane begins.
     pub(super) fn begin(&mut self, revision: Revision, beginning: Beginning, by: &Arc<[ServedBy]>) {
         let Beginning { from, settled, read_max } = beginning;
-        let is_left = std::mem::take(&mut self.is_left);
-        let documents_from = settled.max(from);
+        let last = self.all.last();
+        // Of a rewind it is the first to read.
+        let is_first = self.is_left || last.is_some_and(|last| last.revision != revision);
+        let read_max = if is_first { from } else { read_max.max(from) };
+        self.owner = Owner { settled: settled.max(from), read_max, has_last: false };
         let goes_on = |last: &Served| {
             let does_the_same = last.by.len() == by.len() && last.by.iter().zip(&**by).all(|(a, b)| a.does_as(b));
-            does_the_same && last.revision == revision && last.from <= from && last.documents_from <= documents_from
+            let begins = last.from <= from && last.documents_from <= self.owner.settled;
+            does_the_same && last.revision == revision && begins
         };
-        let last = self.all.last();
-        if last.is_some_and(goes_on) || (last.is_none() && by.is_empty()) {
-            if is_left {
+        match last.map_or(by.is_empty(), goes_on) {
+            true if self.is_left => {
+                self.is_left = false;
                 self.keep();
             }
-            return;
+            true => {}
+            false => self.push(revision, from, by),
         }
-        // Of a rewind it is the first to read.
-        let is_first = is_left || last.is_some_and(|last| last.revision != revision);
-        let doubt_until = if is_first { from } else { read_max.max(from) };
-        self.push(Served { revision, from, documents_from, doubt_until, by: by.clone() });
     }
 
     /// Others take over in a lane whose next record is `from`.
     pub(super) fn swap(&mut self, revision: Revision, from: Offset, by: &Arc<[ServedBy]>) {
-        let served = Served { revision, from, documents_from: from, doubt_until: from, by: by.clone() };
-        match self.all.last() {
-            Some(last) if last.by == *by => {}
-            // No record was given to the last ones.
-            Some(last) if last.from == from && last.documents_from == from && last.revision == revision => {
-                let doubt_until = last.doubt_until;
-                Arc::make_mut(&mut self.all).pop();
-                self.push(Served { doubt_until, ..served });
-            }
-            Some(_) | None => self.push(served),
+        let Some(last) = self.all.last() else { return self.push(revision, from, by) };
+        if last.by == *by {
+            return;
         }
+        // No record was given to the last ones.
+        if self.owner.has_last && last.from == from {
+            Arc::make_mut(&mut self.all).pop();
+        }
+        self.push(revision, from, by);
     }
 
-    fn push(&mut self, served: Served) {
+    fn push(&mut self, revision: Revision, from: Offset, by: &Arc<[ServedBy]>) {
+        self.owner.has_last = true;
+        self.is_left = false;
+        let (documents_from, doubt_until) = (self.owner.settled.max(from), self.owner.read_max.max(from));
+        let served = Served { revision, from, documents_from, doubt_until, by: by.clone() };
         Arc::make_mut(&mut self.all).push(served);
         self.keep();
     }
-
     /// All is settled, and another one reads on.
     pub(super) fn leave(&mut self) {
         if !self.is_empty() {
@@ -213,38 +262,57 @@ impl Generations {
             by: by.iter().filter_map(at).collect(),
         });
         let all: Vec<Served> = served.collect();
-        Generations { encoded: encoded(&all, is_left).into(), all: Arc::new(all), is_left }
+        Generations { encoded: encoded(&all, is_left).into(), all: Arc::new(all), is_left, owner: Owner::default() }
     }
 
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// What made something of the record at `offset`.
-    pub fn makers(&self, revision: Revision, offset: Offset, of: MadeOf) -> Makers<'_> {
-        let mut makers = Makers::default();
+    /// What made something of the record at `offset`; without a revision, in any.
+    pub fn makers(&self, revision: Option<Revision>, offset: Offset, of: MadeOf) -> Makers<'_> {
+        let mut makers = Makers { is_complete: true, ..Makers::default() };
         let begins = |served: &Served| match of {
             MadeOf::Record => served.documents_from,
             MadeOf::Window => served.from,
         };
-        for served in self.all.iter().rev().filter(|it| it.revision == revision && begins(it) <= offset) {
-            if makers.served.iter().all(|known| known.by != served.by) {
-                makers.served.push(served);
+        let mut revisions: Vec<Revision> = self.all.iter().map(|served| served.revision).collect();
+        revisions.dedup();
+        for revision in revisions.into_iter().rev().filter(|it| revision.is_none_or(|wanted| *it == wanted)) {
+            let mut is_known = false;
+            for served in self.all.iter().rev().filter(|it| it.revision == revision && begins(it) <= offset) {
+                if makers.served.iter().all(|known| known.by != served.by) {
+                    makers.is_doubted |= !makers.served.is_empty();
+                    makers.served.push(served);
+                }
+                is_known = served.doubt_until <= offset;
+                if is_known {
+                    break;
+                }
             }
-            if served.doubt_until <= offset {
-                makers.is_complete = true;
-                break;
-            }
+            makers.is_complete &= is_known;
         }
+        makers.is_complete &= !makers.served.is_empty();
         makers
     }
 
     /// What may have made something of the records from `first` to `last`, in the order of time.
-    pub fn makers_between(&self, revision: Revision, first: Offset, last: Offset) -> Makers<'_> {
-        let Makers { served, is_complete } = self.makers(revision, first, MadeOf::Window);
-        let later = |one: &&Served| one.revision == revision && first < one.from && one.from <= last;
-        let served = self.all.iter().filter(|one| later(one) || served.contains(one)).collect();
-        Makers { served, is_complete }
+    pub fn makers_between(&self, revision: Option<Revision>, first: Offset, last: Offset) -> Makers<'_> {
+        let mut makers = self.makers(revision, first, MadeOf::Window);
+        let later = |one: &&Served| {
+            revision.is_none_or(|wanted| one.revision == wanted) && first < one.from && one.from <= last
+        };
+        makers.is_doubted |= self.all.iter().filter(later).any(|one| one.doubt_until > one.from);
+        let is_one = |one: &&Served| later(one) || makers.served.contains(one);
+        makers.served = self.all.iter().filter(is_one).collect();
+        makers
+    }
+
+    /// The first record that a component was given which serves on in `served`.
+    pub fn since(&self, served: &Served, by: &ServedBy) -> Offset {
+        let before = self.all.iter().rev().skip_while(|one| *one != served);
+        let same = before.take_while(|one| one.revision == served.revision && one.by.contains(by));
+        same.map(|one| one.from).min().unwrap_or(served.from)
     }
 }
 

@@ -242,15 +242,17 @@ mod tests {
     fn generations() -> Generations {
         let by = ServedBy {
             plugin: "mark".to_owned(),
+            output: 0,
             version: "0.1.0".to_owned(),
-            digest: "0".repeat(12),
+            digest: [7; 6],
             settings: 7,
             generation: 1,
         };
         let mut generations = Generations::default();
         let beginning = Beginning { from: Offset(0), settled: Offset(0), read_max: Offset(0) };
         generations.begin(Revision(0), beginning, &[by].into());
-        generations
+        // As another owner knows them.
+        Generations::decode(&generations.encoded(usize::MAX))
     }
 
     #[test]

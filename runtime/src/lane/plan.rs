@@ -345,14 +345,16 @@ fn served_by(
     outputs: &[OutputPlan],
     components: &Components,
 ) -> (Arc<[ServedBy]>, Arc<[ServedBy]>) {
-    let of_steps = |steps: &[Step], described: &[Described]| -> Vec<ServedBy> {
-        steps.iter().zip(described).map(|(step, described)| ServedBy::new(&step.by, described.settings_hash)).collect()
+    let of_steps = |steps: &[Step], described: &[Described], output: Option<&str>| -> Vec<ServedBy> {
+        let of_step = |(step, described): (&Step, &Described)| ServedBy::new(&step.by, output, described.settings_hash);
+        steps.iter().zip(described).map(of_step).collect()
     };
-    let (mut served, mut merged) = (of_steps(transforms, &components.transforms), Vec::new());
+    let (mut served, mut merged) = (of_steps(transforms, &components.transforms, None), Vec::new());
     for (output, described) in outputs.iter().zip(&components.outputs) {
-        served.extend(of_steps(&output.transforms, &described.transforms));
+        let name = Some(&*output.name);
+        served.extend(of_steps(&output.transforms, &described.transforms, name));
         if let (Some(plan), Some(described)) = (&output.aggregate, &described.aggregate) {
-            let by = ServedBy::new(&plan.by, described.settings_hash);
+            let by = ServedBy::new(&plan.by, name, described.settings_hash);
             merged.extend(plan.merged.then(|| by.clone()));
             served.push(by);
         }

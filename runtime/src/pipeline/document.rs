@@ -8,13 +8,13 @@ use super::lookups::Lookups;
 use super::reconcile::Scope;
 use super::{DeadLetterTopic, LetterFilter, Loader, PipelineError, Plugins, written};
 use crate::config::{OutputSettings, PipelineSettings};
-use crate::lane::id::revision_and_offset;
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{EventTime, Offset, Origin, Partition, RecordBatch};
-use crate::sink::{Found, Looked, Present, Wanted};
+use crate::sink::{Found, Looked, Wanted};
 use crate::source::{Admin, RecordRange};
 
 mod changes;
+mod found;
 mod made;
 mod name;
 mod parts;
@@ -27,7 +27,7 @@ mod way;
 pub use name::DocumentName;
 pub use report::{
     CheckpointReport, ComponentReport, DocumentReport, FoundDocument, GenerationReport, LetterReport, MadeByReport,
-    PartReport, RecordReport, ServedReport, SpanReport, StepReport, WindowReport,
+    PartReport, RecordReport, ServedReport, SpanReport, StepReport, VersionOf, WindowReport,
 };
 
 use changes::{changes, told};
@@ -135,59 +135,38 @@ impl<'a> Explaining<'a> {
             false => format!("index {name} cannot be looked at: {why}"),
         };
         self.report.words.extend(found.unreadable.iter().map(told));
-        let by_offset = match id_of {
-            IdOf::Record { .. } | IdOf::Window { .. } => true,
-            IdOf::Field => self.fields().any(|output| output.id.as_ref().is_some_and(|id| id.version.is_none())),
-        };
-        self.report.found = found
-            .documents
-            .into_iter()
-            .map(|Present { index, version, source }| {
-                let (revision, offset) = revision_and_offset(version);
-                FoundDocument {
-                    index,
-                    version,
-                    revision: by_offset.then_some(revision),
-                    offset: by_offset.then_some(offset.0),
-                    source,
-                }
-            })
-            .collect();
+        let documents = found.documents.into_iter();
+        self.report.found = documents.map(|present| self.found(id_of, present)).collect();
         Ok(())
-    }
-
-    /// The outputs whose ids are fields.
-    fn fields(&self) -> impl Iterator<Item = &'a OutputSettings> + use<'a> {
-        self.settings.outputs.iter().filter(|output| output.id.is_some())
     }
 
     /// Which records the version may be of: of each partition the one at its offset, where it has this id.
     fn by_version(&mut self) -> Result<(), PipelineError> {
-        let offsets: Vec<Offset> = self.report.found.iter().filter_map(|found| found.offset.map(Offset)).collect();
-        let outputs: Vec<&OutputSettings> = self.fields().collect();
-        if offsets.is_empty() {
-            self.report.words.push(
-                "the id is a field's text, and says nothing of where the document comes from; the version of a document that is there does, \
-                 where it is the record's offset"
-                    .to_owned(),
-            );
-        }
         let partitions: Vec<Partition> = self.scope.partitions.iter().map(|it| it.partition.clone()).collect();
-        for output in outputs {
-            for origin in offsets.iter().flat_map(|offset| partitions.iter().map(|it| it.origin(*offset))) {
-                let before = self.report.records.len();
-                let is_its = self.record(output, &origin)?;
-                if !is_its {
-                    self.report.records.truncate(before);
+        let mut tried = false;
+        for found in self.report.found.clone() {
+            let Some(offset) = found.offset.map(Offset) else { continue };
+            tried = true;
+            let outputs: Vec<_> = self.writers(&IdOf::Field, &found.index).collect();
+            for output in outputs {
+                for origin in partitions.iter().map(|it| it.origin(offset)) {
+                    let before = self.report.records.len();
+                    if !self.record(output, &origin)? {
+                        self.report.records.truncate(before);
+                    }
                 }
             }
         }
-        if !offsets.is_empty() && self.report.records.is_empty() {
-            self.report.words.push(
-                "no record at the offset of its version gives this id now: the record is gone, or other components or settings made it"
-                    .to_owned(),
-            );
-        }
+        self.report.words.extend(match (tried, self.report.records.is_empty()) {
+            (false, _) => Some(
+                "the id is a field's text, and says nothing of where the document comes from; the version of a document that is there does, \
+                 where it is the record's offset",
+            ),
+            (true, true) => Some(
+                "no record at the offset of its version gives this id now: the record is gone, or other components or settings made it",
+            ),
+            (true, false) => None,
+        }.map(str::to_owned));
         Ok(())
     }
 
@@ -238,7 +217,7 @@ impl<'a> Explaining<'a> {
             let plugins = self.plugins.of_output(self.settings, &output.name);
             let way = way::way(&settings, &self.scope.topology, &plugins, &origin.partition, &Arc::new(batch))?;
             is_its = way.has(&self.name.id);
-            report.now = self.now(&way);
+            report.now = self.now(output, &way);
             report.steps = way.steps;
         }
         if is_settled || !self.report.found.is_empty() {
@@ -249,9 +228,9 @@ impl<'a> Explaining<'a> {
     }
 
     /// What is made of the record now, beside what the index has.
-    fn now(&self, way: &way::Way) -> String {
+    fn now(&self, output: &OutputSettings, way: &way::Way) -> String {
         let id = &self.name.id;
-        let source = self.report.found.first().and_then(|found| found.source.as_ref());
+        let source = self.found_of(output).and_then(|found| found.source.as_ref());
         match (way.body(id), source) {
             (Some(now), Some(there)) if now == *there => "the same as the document in the index".to_owned(),
             (Some(now), Some(there)) => {
@@ -287,8 +266,8 @@ impl<'a> Explaining<'a> {
             Some(end) if found.parts.is_empty() => self.spans(&wanted, of.as_ref(), *start, end)?,
             Some(_) | None => Vec::new(),
         };
-        let made_by = self.made_window(output, &found.parts, &spans);
-        let merged_by = self.merged(id_of);
+        let made_by = self.made_window(self.output(output), &found.parts, &spans);
+        let merged_by = self.merged(self.output(output), id_of);
         self.report.window = Some(WindowReport {
             output: output.clone(),
             start: start.to_string(),
@@ -304,11 +283,6 @@ impl<'a> Explaining<'a> {
         Ok(())
     }
 
-    /// Of the document, or the newest.
-    fn revision(&self) -> u16 {
-        self.report.found.iter().find_map(|found| found.revision).unwrap_or(self.scope.revision)
-    }
-
     /// The records of a window without parts: those that are folded into it now, else those of its time.
     fn spans(
         &self,
@@ -318,12 +292,19 @@ impl<'a> Explaining<'a> {
         end: EventTime,
     ) -> Result<Vec<SpanReport>, PipelineError> {
         let around = self.settings.watermark.out_of_order;
-        let near = times::spans(self.settings, &self.scope, of, start.minus(around), end.plus(around))?;
+        let last = self.found_of(self.output(wanted.output)).and_then(|found| found.offset);
+        let near = match (of, last) {
+            (Some(of), Some(last)) => times::up_to(&self.scope, of, Offset(last)),
+            (_, _) => times::spans(self.settings, &self.scope, of, start.minus(around), end.plus(around))?,
+        };
         let plugins = self.plugins.of_output(self.settings, wanted.output);
         let folded = refold::refold(self.settings, &self.scope, &plugins, wanted, &near)?;
-        match folded.is_empty() {
-            true => times::spans(self.settings, &self.scope, of, start, end),
-            false => Ok(folded),
+        match (folded.is_empty(), of, last) {
+            (false, _, _) => Ok(folded),
+            (true, Some(of), Some(last_offset)) => {
+                Ok(vec![SpanReport { source: of.to_string(), first_offset: last_offset, last_offset, records: None }])
+            }
+            (true, _, _) => times::spans(self.settings, &self.scope, of, start, end),
         }
     }
 
@@ -338,7 +319,7 @@ impl<'a> Explaining<'a> {
             IdOf::Field => Vec::new(),
         };
         for record in self.report.records.iter().filter(|_| *id_of == IdOf::Field) {
-            identities.push(format!("{}/{}/0", record.origin, record.output));
+            identities.extend([&record.output, ""].map(|output| format!("{}/{output}/0", record.origin)));
         }
         let mut letters = Vec::new();
         for filter in [
@@ -363,13 +344,19 @@ impl<'a> Explaining<'a> {
                 std::ops::ControlFlow::Continue(())
             })?;
         }
+        if !letters.is_empty() && !self.report.found.is_empty() {
+            self.report.words.push(
+                "there are dead letters of it: where a replay of one wrote the document, it was given to the components that were there then"
+                    .to_owned(),
+            );
+        }
         self.report.dead_letters = letters;
         Ok(())
     }
 
     /// What the dead letters near the records name.
     fn served(&mut self, topic: &DeadLetterTopic) -> Result<(), PipelineError> {
-        let revision = self.revision();
+        let revision = self.report.found.iter().find_map(|found| found.revision).unwrap_or(self.scope.revision);
         for record in &mut self.report.records {
             let Some(origin) = Origin::parse(&record.origin) else { continue };
             let plugins = self.plugins.of_output(self.settings, &record.output);

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::cli::columns::{Columns, count};
 use crate::cli::{PipelineFile, print, terminal};
 use crate::pipeline::{
-    CheckpointReport, ComponentReport, DocumentName, DocumentReport, RecordReport, ServedReport, SpanReport,
+    CheckpointReport, ComponentReport, DocumentName, DocumentReport, RecordReport, ServedReport, SpanReport, VersionOf,
     WindowReport, explain_document,
 };
 
@@ -41,7 +41,11 @@ fn shown(report: &DocumentReport) -> String {
     for found in &report.found {
         let made_of = match (found.revision, found.offset) {
             (Some(revision), Some(offset)) => format!("revision {revision}, offset {offset}"),
-            (_, _) => "a field of the record".to_owned(),
+            (_, _) => match found.version_of {
+                VersionOf::Field => "a field of the record".to_owned(),
+                VersionOf::Index | VersionOf::Offset => "counted by the index".to_owned(),
+                VersionOf::Unknown => "of one of several outputs that write there".to_owned(),
+            },
         };
         text += &format!("index {} has it in version {}: {made_of}\n", found.index, found.version);
     }
@@ -214,6 +218,7 @@ mod tests {
             found: vec![FoundDocument {
                 index: "all".to_owned(),
                 version: 5,
+                version_of: VersionOf::Offset,
                 revision: Some(0),
                 offset: Some(5),
                 source: None,

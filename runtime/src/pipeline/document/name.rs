@@ -58,6 +58,13 @@ impl DocumentName {
     }
 }
 
+/// Whether an output may have written a document that is found in this index. One that stands behind an alias or a data stream has a name that
+/// tells nothing.
+pub(super) fn writes(output: &OutputSettings, index: &str, all: &[OutputSettings]) -> bool {
+    let names_it = |output: &OutputSettings| fits(&output.index.wildcard(), index);
+    names_it(output) || !all.iter().any(names_it)
+}
+
 /// `*` stands for any text.
 fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {

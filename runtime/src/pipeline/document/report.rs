@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::config::{OutputSettings, WriteOperation};
+
 /// What there is to say of a document.
 #[derive(Clone, Default, Debug, Serialize)]
 pub struct DocumentReport {
@@ -25,11 +27,36 @@ pub struct DocumentReport {
 pub struct FoundDocument {
     pub index: String,
     pub version: u64,
-    /// None where the version is a field's.
+    pub version_of: VersionOf,
+    /// None where the version does not tell.
     pub revision: Option<u16>,
     /// Of the record; of a window that is merged over partitions, in the parts topic.
     pub offset: Option<i64>,
     pub source: Option<Value>,
+}
+
+/// What the version of a document is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionOf {
+    /// Revision and offset.
+    Offset,
+    /// A field of the record.
+    Field,
+    /// The index counts it: the output creates or updates.
+    Index,
+    /// Outputs with different ones write there.
+    Unknown,
+}
+
+impl VersionOf {
+    pub(super) fn documents_of(output: &OutputSettings) -> Self {
+        match (&output.operation, &output.id) {
+            (WriteOperation::Create | WriteOperation::Update | WriteOperation::Script(_), _) => VersionOf::Index,
+            (WriteOperation::Index, Some(id)) if id.version.is_some() => VersionOf::Field,
+            (WriteOperation::Index, _) => VersionOf::Offset,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -9,6 +9,9 @@ use crate::pipeline::reconcile::Scope;
 use crate::record::{EventTime, Offset, Partition};
 use crate::source::Admin;
 
+/// A window with more records than these behind its first one is not looked at as a whole.
+const RECORDS_MAX: i64 = 1_000_000;
+
 /// Of each source partition, or of one alone, the records with Kafka's timestamps from the start on and before the end.
 pub(super) fn spans(
     settings: &PipelineSettings,
@@ -26,6 +29,12 @@ pub(super) fn spans(
         spans.extend(span(&it.partition, at(0), at(1)));
     }
     Ok(spans)
+}
+
+/// The records of a partition up to this one, at most so many.
+pub(super) fn up_to(scope: &Scope, of: &Partition, last: Offset) -> Vec<SpanReport> {
+    let source = scope.partitions.iter().find(|it| it.partition == *of);
+    source.and_then(|it| span(of, it.log.0.max(Offset(last.0 - RECORDS_MAX)), last.next())).into_iter().collect()
 }
 
 /// How long the windows of an output are; none of sessions.

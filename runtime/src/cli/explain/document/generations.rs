@@ -5,31 +5,31 @@ use crate::pipeline::{GenerationReport, MadeByReport};
 
 /// The generations that a record was given to.
 pub(super) fn made_record(made_by: &MadeByReport) -> String {
-    let doubt = match (made_by.is_sure, made_by.is_complete) {
-        (true, _) => "",
-        (false, true) => {
-            "A process ended, and another one read on from before this record: the document is of the one that wrote it first; where the output updates \
-             documents, of the last one.\n"
-        }
-        (false, false) => UNKNOWN,
-    };
-    format!("it was given to:\n{}{doubt}", generations(std::slice::from_ref(made_by)))
+    told("it was given to", std::slice::from_ref(made_by))
 }
-
-const UNKNOWN: &str = "What served before these is not known.\n";
 
 /// The generations that a window's records were given to, and those that merged it.
 pub(super) fn made_window(made_by: &[MadeByReport], merged_by: Option<&MadeByReport>) -> String {
     let merged_by = merged_by.map_or(&[][..], std::slice::from_ref);
-    let mut text = String::new();
-    for (what, all) in [("its records were given to", made_by), ("it was merged by", merged_by)] {
-        if !all.is_empty() {
-            let doubt = if all.iter().all(|it| it.is_complete) { "" } else { UNKNOWN };
-            text += &format!("{what}:\n{}{doubt}", generations(all));
-        }
-    }
-    text
+    told("its records were given to", made_by) + &told("it was merged by", merged_by)
 }
+
+fn told(what: &str, made_by: &[MadeByReport]) -> String {
+    if made_by.is_empty() {
+        return String::new();
+    }
+    let doubt = match (made_by.iter().all(|it| it.is_complete), made_by.iter().all(|it| it.is_sure)) {
+        (false, _) => UNKNOWN,
+        (true, false) => DOUBT,
+        (true, true) => "",
+    };
+    format!("{what}:\n{}{doubt}", generations(made_by))
+}
+
+const UNKNOWN: &str = "What served before these is not known.\n";
+
+const DOUBT: &str = "A process ended, and another one read on from before this: what both have read is of the one that wrote it first; where the \
+                     output updates documents, of the last one.\n";
 
 /// A line for each generation, whatever partitions it served.
 fn generations(made_by: &[MadeByReport]) -> String {
@@ -84,7 +84,7 @@ mod tests {
             PLUGIN  VERSION  DIGEST   GENERATION  FROM         NOW IT IS
             mark    0.1.0    c0ffee2  2           events-1-40  another component
             mark    0.1.0    c0ffee1  1           events-1-0   another component
-            A process ended, and another one read on from before this record: the document is of the one that wrote it first; where the output updates documents, of the last one.
+            A process ended, and another one read on from before this: what both have read is of the one that wrote it first; where the output updates documents, of the last one.
         "#]]
         .assert_eq(&made_record(&two));
         assert!(made_record(&MadeByReport { is_complete: false, ..two }).ends_with(UNKNOWN));
@@ -94,6 +94,7 @@ mod tests {
             PLUGIN  VERSION  DIGEST   GENERATION  FROM                   NOW IT IS
             mark    0.1.0    c0ffee1  1           events-0-0 and 1 more  another component
             mark    0.1.0    c0ffee2  2           events-1-40            another component
+            A process ended, and another one read on from before this: what both have read is of the one that wrote it first; where the output updates documents, of the last one.
             it was merged by:
             PLUGIN  VERSION  DIGEST   GENERATION  FROM              NOW IT IS
             mark    0.1.0    c0ffee1  1           clicks.parts-0-7  another component
