@@ -103,7 +103,24 @@ impl Judging {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::config::PipelineSettings;
+    use crate::lane::{Components, Effect, Event, Instances, Lane, OutputComponents, Plan, Ticket, Topology};
+    use crate::record::{BatchBuilder, EventTime, Offset, Partition, Reason, RejectedDocument, Resume};
+
     use super::*;
+
+    /// The second refuses a record without a user.
+    const OUTPUTS: &str = r#"
+        name = "clicks"
+        source.kafka = { brokers = "localhost:9092", topics = ["events"] }
+        source.decode.event_time = "$timestamp"
+        sink.elasticsearch.urls = ["http://localhost:9200"]
+        output = [{ name = "all", index = "all" }, { name = "users", index = "users", id = "user" }]
+    "#;
+    const GOOD: &str = r#"{"user":"ada"}"#;
 
     /// A lane with what it has judged.
     #[derive(Default)]
@@ -181,5 +198,93 @@ mod tests {
         let mut sum = Judged { records: 10, refused: 4, run_max: 3, ..Judged::default() };
         sum.add(&Judged { records: 5, refused: 2, run_max: 2, ..Judged::default() });
         assert_eq!(sum, Judged { records: 15, refused: 6, run_max: 3, ..Judged::default() });
+    }
+
+    /// A lane of these outputs, and what it asks for.
+    struct Outputs {
+        lane: Lane,
+        next: i64,
+        effects: Vec<Effect>,
+    }
+
+    impl Outputs {
+        fn from(offset: i64) -> Self {
+            let settings =
+                PipelineSettings::parse(OUTPUTS, Path::new("p.toml"), &|_| None, None).expect("it is right").0;
+            let components = Components { outputs: vec![OutputComponents::default(); 2], ..Components::default() };
+            let plan = Plan::new(&settings, &components, Topology::default()).expect("it fits together");
+            let (resume, mut effects) = (Resume::Fresh { offset: Offset(offset) }, Vec::new());
+            let lane = Lane::new(plan.into(), Partition::new("events", 0), resume, &mut effects).expect("it begins");
+            Outputs { lane, next: offset, effects }
+        }
+
+        fn step(&mut self, event: Event) {
+            self.lane.step(event, &mut Instances::default(), &mut self.effects).expect("it goes on");
+        }
+
+        /// Documents of these records, for each output that gets some.
+        fn batch(&mut self, values: &[&str]) -> Vec<Ticket> {
+            let mut batch = BatchBuilder::new(EventTime::MIN);
+            for value in values {
+                batch.push(Offset(self.next), Some(EventTime::from_micros(0)), None, Some(value.as_bytes()));
+                self.next += 1;
+            }
+            self.step(Event::Batch(Arc::new(batch.finish())));
+            let ticket = |effect| match effect {
+                Effect::Index { ticket, .. } => Some(ticket),
+                Effect::Write { .. } | Effect::Save { .. } => None,
+            };
+            self.effects.drain(..).filter_map(ticket).collect()
+        }
+
+        /// The index refuses these rows, and a rule of the policy drops those.
+        fn answer(&mut self, ticket: Ticket, refused: &[u32], dropped: &[u32]) {
+            let rejected = |row: &u32, is_dropped| RejectedDocument {
+                row: *row,
+                reason: Reason::new(ReasonKind::Sink, "the mapping"),
+                status: Some(400),
+                attempts: 1,
+                error_type: String::new(),
+                index: String::new(),
+                id: String::new(),
+                version: None,
+                body: Vec::new(),
+                is_dropped,
+            };
+            let refused = refused.iter().map(|row| rejected(row, false));
+            let rejected = refused.chain(dropped.iter().map(|row| rejected(row, true))).collect();
+            self.step(Event::Indexed { ticket, rejected });
+        }
+
+        fn judged(&mut self) -> Judged {
+            self.lane.take_tally().judged
+        }
+    }
+
+    fn judged(records: u64, run_max: u64, json: u64, field: u64, sink: u64) -> Judged {
+        let mut judged = Judged { records, refused: json + field + sink, run_max, ..Judged::default() };
+        let reasons = [(ReasonKind::Json, json), (ReasonKind::Field, field), (ReasonKind::Sink, sink)];
+        reasons.iter().for_each(|(reason, count)| judged.reasons[*reason as usize] = *count);
+        judged
+    }
+
+    #[test]
+    fn a_lane_counts_what_its_outputs_and_the_index_refuse() {
+        let mut outputs = Outputs::from(40);
+        let first = outputs.batch(&["{", GOOD, "{}", GOOD]);
+        let second = outputs.batch(&[GOOD, "{}", "{", GOOD]);
+        assert_eq!(outputs.judged(), Judged::default());
+        // Records 0, 1 and 3, and 0 and 3.
+        outputs.answer(second[0], &[0, 1], &[2]);
+        outputs.answer(second[1], &[0], &[]);
+        outputs.answer(first[0], &[2], &[]);
+        assert_eq!(outputs.judged(), Judged::default());
+        // Records 1 and 3.
+        outputs.answer(first[1], &[1], &[0]);
+        assert_eq!(outputs.judged(), judged(8, 5, 2, 2, 2));
+        assert_eq!(outputs.batch(&["{"]), []);
+        assert_eq!(outputs.judged(), judged(1, 1, 1, 0, 0));
+        assert_eq!(outputs.batch(&["{"; 3]), []);
+        assert_eq!(outputs.judged(), judged(3, 4, 3, 0, 0));
     }
 }
