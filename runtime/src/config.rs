@@ -326,10 +326,11 @@ pub struct DeadLetterSettings {
     /// None of the topics that are read.
     /// Value: a topic. Default: the pipeline's name and `.dead-letters`.
     pub topic: String,
-    /// More than so many of a hundred records stop the pipeline. Looked at for each 1,000 records or more, on each instance by itself.
+    /// More than so many of a hundred records stop the pipeline; a record is one, whatever outputs refuse it. Looked at for each 1,000
+    /// records or more, on each instance by itself.
     /// Value: a number from 1 to 99. Default: none, dead letters never stop it.
     pub percent_max: Option<u32>,
-    /// So many one after the other, with no record between them that became none, stop the pipeline, on each instance by itself.
+    /// So many records of a partition one after the other, with none between them that became no dead letter, stop the pipeline.
     /// Value: a number from 1 to 1000000000. Default: none.
     pub run_max: Option<u64>,
     /// Where dead letters are copied to, for longer than their topic keeps them: `file:///DIRECTORY`, `s3://BUCKET/PREFIX`,

@@ -17,6 +17,7 @@ mod generations;
 mod group;
 pub mod id;
 mod index;
+mod judging;
 mod ledger;
 mod metadata;
 mod migration;
@@ -36,6 +37,7 @@ pub use audit::{DroppedDocument, DroppedRecord, Sampling, WhyDropped};
 pub use error::LaneError;
 pub use generations::{Generations, MadeOf, Makers, Served, ServedBy, settings_hash};
 pub(crate) use group::{Value as GroupValue, values as group_values};
+pub use judging::Judged;
 pub use ledger::{BatchLedger, DocumentOf, Ledger, OutputLedger, RecordFate, WindowOfRecord};
 pub use plan::{Components, Described, Instances, OutputComponents, Plan, PluginId, StateDescription};
 pub use topology::Topology;
@@ -93,6 +95,7 @@ pub struct Tally {
     pub documents: u64,
     /// By [`crate::record::ReasonKind`], in the order of `ReasonKind::ALL`.
     pub dead_letters: [u64; ReasonKind::ALL.len()],
+    pub judged: Judged,
     pub lateness: Lateness,
     /// Of what was dropped, by the index's policy too, what is to be written down; empty where nobody does.
     pub drops: Vec<DroppedRecord>,
@@ -101,18 +104,26 @@ pub struct Tally {
 
 impl Tally {
     pub fn add(&mut self, more: &Tally) {
-        let Tally { records, bytes, dropped, tombstones, documents, dead_letters, lateness, drops, account } = more;
+        let Tally { records, bytes, dropped, tombstones, documents, dead_letters, judged, lateness, drops, account } =
+            more;
         self.records += records;
         self.bytes += bytes;
         self.dropped += dropped;
         self.tombstones += tombstones;
         self.documents += documents;
+        self.judged.add(judged);
         self.lateness.add(lateness);
         self.drops.extend_from_slice(drops);
         self.account.merge(account);
         for (sum, more) in self.dead_letters.iter_mut().zip(dead_letters) {
             *sum += more;
         }
+    }
+
+    /// So many documents or parts of windows are dead letters; they are no records.
+    pub(crate) fn refuse_windows(&mut self, reason: ReasonKind, count: u64) {
+        self.dead_letters[reason as usize] += count;
+        self.judged.reasons[reason as usize] += count;
     }
 
     /// Dead letters for which a component is to blame, or what it asks of a record.

@@ -309,7 +309,7 @@ impl PartsLane {
             self.send(output, emissions, effects);
         }
         if !late.is_empty() {
-            self.tally.dead_letters[ReasonKind::LatePart as usize] += late.len() as u64;
+            self.tally.refuse_windows(ReasonKind::LatePart, late.len() as u64);
             let ticket = self.in_flight.open(InFlight::LateParts);
             self.tracker.open(begin, &[ticket]);
             effects.push(Effect::Write { ticket, messages: late });

@@ -12,6 +12,7 @@ use super::format::{Marker, encode_marker};
 use super::generations::Generations;
 use super::id::Revision;
 use super::index::NameCache;
+use super::judging::Judging;
 use super::migration::migrate;
 use super::plan::{Instances, Plan};
 use super::settle::SettleTracker;
@@ -44,6 +45,8 @@ enum InFlight {
     Documents {
         output: usize,
         batch: Arc<RecordBatch>,
+        /// The batch's, among those that are judged.
+        number: u64,
         sent: Vec<Sent>,
     },
     DeadLetters,
@@ -88,6 +91,7 @@ pub(super) struct SourceLane {
     /// For each output of the plan, its windows.
     folding: Vec<Option<Folding>>,
     tracker: SettleTracker,
+    judging: Judging,
     closings: Closings,
     freezing: Freezing,
     in_flight: Tickets<InFlight>,
@@ -200,6 +204,7 @@ impl SourceLane {
         self.tally.records += batch.len() as u64;
         self.tally.bytes += batch.bytes() as u64;
         self.tally.account.add(None, RowFate::Read, batch.len() as u64);
+        let number = self.judging.begin(batch.len());
 
         let plan = self.plan.clone();
         let mut work = BatchWork::default();
@@ -261,6 +266,7 @@ impl SourceLane {
             effects.push(Effect::Write { ticket, messages: work.dead_letters });
         }
         self.tracker.open(begin, &work.tickets);
+        self.judging.answered(number, [], &mut self.tally.judged);
         self.close_windows(instances, effects)
     }
 
@@ -282,6 +288,7 @@ impl SourceLane {
             }
             account.add(output, RowFate::Refused(rejected.reason.kind), 1);
             self.tally.dead_letters[rejected.reason.kind as usize] += 1;
+            self.judging.refused(rejected.record, rejected.reason.kind);
             if let Some(ledger) = &mut work.departed.ledger {
                 ledger.refused(rejected.record, rejected.reason.kind);
             }

@@ -1,9 +1,10 @@
 //! What happened so far, by count: atomics that workers add to once a batch.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::lane::{Account, Tally};
+use crate::lane::{Account, Judged, Tally};
 use crate::record::ReasonKind;
 use crate::window::Lateness;
 
@@ -19,6 +20,8 @@ pub(crate) struct Counters {
     tombstones: AtomicU64,
     documents: AtomicU64,
     dead_letters: [AtomicU64; ReasonKind::ALL.len()],
+    /// Of one moment: refused records are never more than records.
+    judged: Mutex<Judged>,
     lateness: [AtomicU64; Lateness::BUCKETS],
     lateness_micros: AtomicU64,
     batch_nanos: AtomicU64,
@@ -45,6 +48,7 @@ impl Counters {
         for (counter, count) in self.dead_letters.iter().zip(tally.dead_letters) {
             add(counter, count);
         }
+        self.judged().add(&tally.judged);
         for (counter, count) in self.lateness.iter().zip(tally.lateness.records) {
             add(counter, count);
         }
@@ -69,6 +73,10 @@ impl Counters {
         Duration::from_nanos(self.batch_nanos_max.swap(0, Relaxed))
     }
 
+    fn judged(&self) -> MutexGuard<'_, Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn read(&self) -> Counts {
         Counts {
             tally: Tally {
@@ -78,6 +86,7 @@ impl Counters {
                 tombstones: self.tombstones.load(Relaxed),
                 documents: self.documents.load(Relaxed),
                 dead_letters: std::array::from_fn(|kind| self.dead_letters[kind].load(Relaxed)),
+                judged: *self.judged(),
                 lateness: Lateness {
                     records: std::array::from_fn(|bucket| self.lateness[bucket].load(Relaxed)),
                     micros: self.lateness_micros.load(Relaxed),

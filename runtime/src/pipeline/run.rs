@@ -150,7 +150,7 @@ impl Running {
                 recv(looks) -> _ => {
                     let snapshot = handle.snapshot();
                     let crowded = self.division.crowded(&snapshot);
-                    if let Some(stop) = crowded.or_else(|| letters.exceeded(&snapshot.judged())) {
+                    if let Some(stop) = crowded.or_else(|| letters.exceeded(&snapshot.counts.tally.judged)) {
                         break Some(stop);
                     }
                 },

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ArchiveCounts, AuditCounts, CheckpointCounts, Counts, ReloadStatus};
 use crate::lane::{Account, LaneStatus};
-use crate::record::{Partition, ReasonKind};
+use crate::record::Partition;
 
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Snapshot {
@@ -125,16 +125,6 @@ impl Snapshot {
     /// Of the source topics; none while nothing is known.
     pub fn lag(&self) -> Option<u64> {
         self.lanes.iter().filter(|lane| !lane.parts).filter_map(|lane| lane.lag).reduce(|left, right| left + right)
-    }
-
-    /// The counts, where a record counts when the index has answered for its documents.
-    pub fn judged(&self) -> Counts {
-        let mut counts = self.counts.clone();
-        let refused = counts.tally.dead_letters[ReasonKind::Sink as usize];
-        let answered: u64 = self.sinks.iter().map(|sink| sink.settled + sink.superseded + sink.dropped).sum();
-        let waiting = counts.tally.documents.saturating_sub(answered + refused);
-        counts.tally.records = counts.tally.records.saturating_sub(waiting);
-        counts
     }
 
     /// Documents of which the indices had this version or a newer one.

@@ -14,7 +14,7 @@ impl PartsLane {
         self.settle(output, &waiting);
         let Emission { documents, refused, waiting } = emissions.ended;
         if !refused.is_empty() {
-            refused.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
+            refused.iter().for_each(|one| self.tally.refuse_windows(one.reason.kind, 1));
             let by = self.plan.outputs[output].aggregate.as_ref().map(|aggregate| aggregate.by.clone());
             self.write_refused(output, by.as_deref(), &refused, waiting.clone(), effects);
         }
@@ -73,7 +73,7 @@ impl PartsLane {
                 let drops = dropped.iter().filter_map(|one| refused(sampling?, &self.partition, None, name, one));
                 self.tally.drops.extend(drops);
                 if !rejected.is_empty() {
-                    self.tally.dead_letters[ReasonKind::Sink as usize] += rejected.len() as u64;
+                    self.tally.refuse_windows(ReasonKind::Sink, rejected.len() as u64);
                     self.write_refused(output, None, &rejected, waiting.clone(), effects);
                 }
                 self.settle(output, &waiting);

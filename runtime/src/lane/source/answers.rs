@@ -20,7 +20,7 @@ impl SourceLane {
         let refused = || rejected.iter().filter(|rejected| !rejected.is_dropped);
         let dropped = || rejected.iter().filter(|rejected| rejected.is_dropped).zip(std::iter::repeat(sampling));
         match self.in_flight.close(ticket) {
-            Some(InFlight::Documents { output, batch, sent }) => {
+            Some(InFlight::Documents { output, batch, number, sent }) => {
                 let name = &self.plan.outputs[output].name;
                 let messages: Vec<Message> = refused()
                     .filter_map(|rejected| {
@@ -35,11 +35,14 @@ impl SourceLane {
                     audit::refused(sampling?, &self.partition, Some((&batch, record, ordinal)), name, rejected)
                 });
                 self.tally.drops.extend(drops);
+                let records = refused().filter_map(|rejected| Some(sent.get(rejected.row as usize)?.record));
+                self.judging.answered(number, records, &mut self.tally.judged);
                 let (refused, dropped) = (refused().count() as u64, dropped().count() as u64);
                 let account = &mut self.tally.account;
                 account.add(Some(name), RowFate::Indexed, sent.len() as u64 - refused - dropped);
                 account.add(Some(name), RowFate::RefusedDocument, refused);
                 account.add(Some(name), RowFate::DroppedDocument, dropped);
+                self.tally.dead_letters[ReasonKind::Sink as usize] += messages.len() as u64;
                 let instead = self.write_dead_letters(messages, InFlight::DeadLetters, effects);
                 self.tracker.answer(ticket, instead);
             }
@@ -47,11 +50,12 @@ impl SourceLane {
                 let name = &self.plan.outputs[output].name;
                 let letters =
                     refused().map(|rejected| self.plan.dead_letters.document(&self.partition, name, None, rejected));
-                let messages = letters.collect();
+                let messages: Vec<Message> = letters.collect();
                 let drops = dropped().filter_map(|(rejected, sampling)| {
                     audit::refused(sampling?, &self.partition, None, name, rejected)
                 });
                 self.tally.drops.extend(drops);
+                self.tally.refuse_windows(ReasonKind::Sink, messages.len() as u64);
                 let instead = self.write_dead_letters(messages, InFlight::WindowDeadLetters { closing }, effects);
                 self.closings.documents_settled(closing, instead.is_some());
             }
@@ -71,7 +75,6 @@ impl SourceLane {
         if messages.is_empty() {
             return None;
         }
-        self.tally.dead_letters[ReasonKind::Sink as usize] += messages.len() as u64;
         let ticket = self.in_flight.open(why);
         effects.push(Effect::Write { ticket, messages });
         Some(ticket)

@@ -50,7 +50,7 @@ impl SourceLane {
             }
             let (documents, refused) = self.documents_of(output, aggregate, &leaving.ended, instances)?;
             let letters = &plan.dead_letters;
-            refused.iter().for_each(|one| self.tally.dead_letters[one.reason.kind as usize] += 1);
+            refused.iter().for_each(|one| self.tally.refuse_windows(one.reason.kind, 1));
             // The index's name is not the plugin's doing.
             let by = |one: &RejectedDocument| (one.reason.kind != ReasonKind::Document).then_some(&*aggregate.by);
             let letter = |one| letters.document(&self.partition, &output.name, by(one), one);

@@ -6,6 +6,7 @@ use crate::checkpoint::{Checkpoint, CheckpointId};
 use crate::lane::generations::Beginning;
 use crate::lane::id::Revision;
 use crate::lane::index::NameCache;
+use crate::lane::judging::Judging;
 use crate::lane::metadata::{SourceMetadata, emitted_of};
 use crate::lane::migration::schema;
 use crate::lane::plan::{AggregatePlan, Instances, Plan};
@@ -119,6 +120,7 @@ impl SourceLane {
             watermark,
             folding,
             tracker: SettleTracker::default(),
+            judging: Judging::default(),
             freezing: Freezing::default(),
             in_flight: Tickets::default(),
             names: NameCache::default(),

@@ -92,7 +92,7 @@ impl SourceLane {
         if !documents.is_empty() {
             self.tally.documents += documents.len() as u64;
             work.departed.fates.push((RowFate::Document, documents.len() as u64));
-            let ticket = self.in_flight.open(InFlight::Documents { output, batch, sent });
+            let ticket = self.in_flight.open(InFlight::Documents { output, batch, number: self.judging.sent(), sent });
             work.tickets.push(ticket);
             effects.push(Effect::Index { ticket, documents });
         }
