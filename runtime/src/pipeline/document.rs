@@ -166,6 +166,7 @@ impl<'a> Explaining<'a> {
         let offsets: Vec<Offset> = self.report.found.iter().filter_map(|found| found.offset.map(Offset)).collect();
         let outputs: Vec<&OutputSettings> = self.fields().collect();
         if offsets.is_empty() {
+            self.report.words.extend(self.name.no_index().filter(|_| self.report.found.is_empty()));
             self.report.words.push(
                 "the id is a field's text, and says nothing of where the document comes from; the version of a document that is there does, \
                  where it is the record's offset"
