@@ -110,6 +110,8 @@ mod tests {
         assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("\r\n\r\nstarting\n"), "{ready}");
         assert!(get(console.address(), "/healthz").starts_with("HTTP/1.1 200"));
         assert!(get(console.address(), "/metrics").contains("\ntidegate_records_total 0\n"));
+        let account = get(console.address(), "/api/account");
+        assert!(account.ends_with("\r\n\r\n{\"pipeline\":null,\"balances\":[]}"), "{account}");
         assert!(get(console.address(), "/nothing").starts_with("HTTP/1.1 404"));
     }
 

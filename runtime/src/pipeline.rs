@@ -62,6 +62,6 @@ pub use reconcile::{
 pub use reload::{Generation, Origin, PlaceStatus, ReloadStatus, Stage};
 pub use rewind::{Rewind, RewindTo, Rewound, RewoundPartition, rewind};
 pub use run::{RunOptions, run};
-pub use snapshot::{Balance, LaneSnapshot, Phase, SinkSnapshot, Snapshot};
+pub use snapshot::{Balance, CountedReport, LaneSnapshot, Phase, SinkSnapshot, Snapshot};
 pub use tap::TapRequest;
 pub use virtual_time::{VirtualIndex, VirtualPipeline, VirtualRecord};

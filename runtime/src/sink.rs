@@ -20,6 +20,7 @@ mod slot;
 mod pace;
 mod concurrency;
 mod nodes;
+mod ways_in;
 mod connection;
 mod client;
 mod request;

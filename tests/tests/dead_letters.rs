@@ -173,6 +173,8 @@ fn a_plugin_is_mended_and_what_it_rejected_is_indexed() {
 
     let (still, code) = job.replay(&["--plugin", "mark"]);
     assert_eq!((still["refused"].as_u64(), code), (Some((rejected + late) as u64), LEFT), "{still}");
+    let (dry, code) = job.replay(&["--plugin", "mark", "--dry-run", "--max", "3"]);
+    assert_eq!((dry["refused"].as_u64(), &dry["more"], code), (Some(3), &Value::from(true), 0), "{dry}");
     job.0.write(Plugins { mark: r#"settings = { mark = "two" }"#, ..Plugins::default() });
     let tallies = job.0.tallies();
     let (mended, code) = job.replay(&["--plugin", "mark"]);

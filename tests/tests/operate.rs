@@ -143,6 +143,28 @@ fn a_console_that_is_none_or_that_ends_is_told_from_a_refusal() {
     running.drain();
 }
 
+/// Its account would add up for any pipeline file.
+#[test]
+fn the_console_of_another_pipeline_is_refused() {
+    let job = Numbers::new("operate-other");
+    let running = job.start();
+    let console = console(&running);
+    job.produce(0..100);
+    job.wait_for_documents(100);
+    let reconcile = |file: &std::path::Path| {
+        let address = console.address();
+        ask(address, &format!("reconcile {} --from earliest --console {address}", file.display()))
+    };
+    let (said, code) = reconcile(&job.file());
+    assert!(code == Some(0) && said.contains("COUNTED SINCE IT BEGAN"), "{said}");
+    let other = job.second_file();
+    let text = fs::read_to_string(&other).expect("it is there").replace("name = \"numbers-job\"", "name = \"shop\"");
+    fs::write(&other, text).expect("the scratch folder is writable");
+    let (said, code) = reconcile(&other);
+    assert!(code == Some(2) && said.contains("its pipeline=`numbers-job`, the file's=`shop`"), "{said}");
+    running.drain();
+}
+
 /// Three partitions, of which one is behind: it has one record, and is not idle for an hour.
 #[test]
 fn the_partition_that_holds_windows_back_is_named() {

@@ -27,6 +27,15 @@ pub enum AskError {
     NoAnswer { console: SocketAddr, source: reqwest::Error },
     #[error("the pipeline has ended: console=`{console}`")]
     Ended { console: SocketAddr },
+    #[error(
+        "the pipeline has not begun yet, so that its console does not say which one it is: console=`{console}`; ask again when it runs"
+    )]
+    NotBegun { console: SocketAddr },
+    #[error(
+        "the console is of another pipeline: console=`{console}`, its pipeline=`{there}`, the file's=`{here}`; give the console of {here}, or the \
+         file of {there}"
+    )]
+    OtherPipeline { console: SocketAddr, there: String, here: String },
     /// In its words.
     #[error("{0}")]
     Refused(String),
@@ -37,8 +46,8 @@ pub enum AskError {
 impl HasKind for AskError {
     fn kind(&self) -> ErrorKind {
         match self {
-            AskError::NoAnswer { .. } | AskError::Ended { .. } => ErrorKind::Unavailable,
-            AskError::Refused(_) | AskError::Foreign { .. } => ErrorKind::Config,
+            AskError::NoAnswer { .. } | AskError::Ended { .. } | AskError::NotBegun { .. } => ErrorKind::Unavailable,
+            AskError::OtherPipeline { .. } | AskError::Refused(_) | AskError::Foreign { .. } => ErrorKind::Config,
         }
     }
 }

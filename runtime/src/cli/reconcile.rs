@@ -88,7 +88,7 @@ pub fn run(args: &ReconcileArgs) -> anyhow::Result<()> {
     let flag = stop.clone();
     stop_on_signals(move || flag.store(true, Relaxed)).context("signals cannot be waited for")?;
     let asked = Reconcile { from_millis, outputs: args.output.clone() };
-    let balances = args.console.map(counted::ask).transpose()?;
+    let balances = args.console.map(|console| counted::ask(console, &settings.name)).transpose()?;
     let reconciled = pipeline::reconcile(&settings, &asked, &stop)?;
     print(&match (args.json, &balances) {
         (true, _) => format!("{:#}\n", json::json(&reconciled, balances.as_deref(), args.max)),

@@ -54,7 +54,7 @@ async fn status(State(pipeline): State<Arc<Handle>>) -> Response {
 }
 
 async fn account(State(pipeline): State<Arc<Handle>>) -> Response {
-    Json(pipeline.snapshot().balances()).into_response()
+    Json(pipeline.snapshot().counted()).into_response()
 }
 
 async fn watermark(State(pipeline): State<Arc<Handle>>) -> Response {

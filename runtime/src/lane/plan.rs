@@ -283,6 +283,10 @@ impl Plan {
         settings.outputs.iter().any(merges).then(|| format!("{}.parts", settings.name))
     }
 
+    pub fn pipeline(&self) -> &Arc<str> {
+        self.dead_letters.pipeline()
+    }
+
     pub fn parts_topic(&self) -> Option<&Arc<str>> {
         self.parts_topic.as_ref()
     }

@@ -15,6 +15,7 @@ use crate::source::{Admin, PartitionDescription, RecordRange};
 
 mod filter;
 mod obstacle;
+mod reach;
 mod replay;
 mod replay_lanes;
 mod replay_position;

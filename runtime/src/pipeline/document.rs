@@ -143,6 +143,9 @@ impl<'a> Explaining<'a> {
     /// Which records the version may be of: of each partition the one at its offset, where it has this id.
     fn by_version(&mut self) -> Result<(), PipelineError> {
         let partitions: Vec<Partition> = self.scope.partitions.iter().map(|it| it.partition.clone()).collect();
+        if self.report.found.is_empty() {
+            self.report.words.extend(self.name.no_index());
+        }
         let mut tried = false;
         for found in self.report.found.clone() {
             let Some(offset) = found.offset.map(Offset) else { continue };

@@ -47,6 +47,8 @@ pub enum PipelineError {
         "start=`latest`: nobody knows any more where the group began; say from when by --from, such as --from 2026-01-31T00:00:00Z"
     )]
     BeginUnknown,
+    #[error("a document's id is missing: document=`{document}`; give INDEX/ID, or ID alone")]
+    NoDocumentId { document: String },
     #[error("the pipeline file has no such output: output=`{output}`; there are: {known}")]
     UnknownOutput { output: String, known: String },
     #[error(
@@ -85,6 +87,7 @@ impl HasKind for PipelineError {
             | PipelineError::Windows { .. }
             | PipelineError::Rewind(_)
             | PipelineError::UnknownOutput { .. }
+            | PipelineError::NoDocumentId { .. }
             | PipelineError::DeadLetters(_)
             | PipelineError::BeginUnknown => ErrorKind::Config,
             PipelineError::Plan(error) | PipelineError::Lane { error, .. } => error.kind(),

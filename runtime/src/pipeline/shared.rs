@@ -196,6 +196,7 @@ impl Shared {
         let blocked =
             slots.iter().filter_map(|slot| Some(format!("partition=`{}`: {}", slot.partition, slot.blocked()?)));
         Snapshot {
+            pipeline: Some(self.plan.pipeline().clone()),
             phase,
             counts: self.counters.read(),
             accounts: lock(&self.accounts).clone(),

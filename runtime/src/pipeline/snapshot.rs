@@ -1,6 +1,7 @@
 //! The pipeline at one moment, as progress, metrics and health read it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use crate::record::Partition;
 
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Snapshot {
+    /// What the pipeline file calls it; none before it runs.
+    pub pipeline: Option<Arc<str>>,
     pub phase: Phase,
     pub counts: Counts,
     /// What became of the rows of each partition of the source topics that was ours since it began.
@@ -88,6 +91,15 @@ pub struct SinkSnapshot {
     pub unreachable_for: Option<Duration>,
 }
 
+/// What one pipeline has counted, as its console tells it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CountedReport {
+    /// Its name; none before it runs.
+    pub pipeline: Option<String>,
+    /// In the order of partitions and outputs.
+    pub balances: Vec<Balance>,
+}
+
 /// What came of a partition for an output since the process began, and what is gone, by count.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Balance {
@@ -108,8 +120,7 @@ impl Balance {
 }
 
 impl Snapshot {
-    /// In the order of partitions and outputs.
-    pub fn balances(&self) -> Vec<Balance> {
+    pub fn counted(&self) -> CountedReport {
         let of_output = |partition: &Partition, account: &Account, output: &str| {
             let (came, gone) = account.balance(output);
             let (partition, output, unanswered) =
@@ -119,7 +130,10 @@ impl Snapshot {
         let of = |(partition, account): (&Partition, &Account)| -> Vec<Balance> {
             account.outputs().into_iter().map(|output| of_output(partition, account, output)).collect()
         };
-        self.accounts.iter().flat_map(of).collect()
+        CountedReport {
+            pipeline: self.pipeline.as_deref().map(str::to_owned),
+            balances: self.accounts.iter().flat_map(of).collect(),
+        }
     }
 
     /// Of the source topics; none while nothing is known.

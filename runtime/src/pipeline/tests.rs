@@ -159,7 +159,8 @@ fn a_revoked_lane_is_finished_and_its_position_comes_back() {
     rig.router.batch(&partition, batch(0..3));
     assert_eq!(rig.revoke(&partition, PATIENCE), Some(Offset(3)));
     assert_eq!(rig.shared.unsettled.load(Relaxed), 0);
-    assert_eq!(rig.shared.snapshot(Phase::Running).counts.tally.documents, 3);
+    let snapshot = rig.shared.snapshot(Phase::Running);
+    assert_eq!((snapshot.counts.tally.documents, snapshot.counted().pipeline.as_deref()), (3, Some("test")));
     assert!(rig.router.commitments().is_empty());
 }
 

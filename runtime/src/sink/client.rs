@@ -11,8 +11,9 @@ use elasticsearch::http::headers::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, Hea
 use elasticsearch::http::{Method, Url};
 
 use super::SinkError;
-use super::answer::BULK_PATH;
+use super::answer::{BULK_PATH, read_error, said};
 use super::connection::CurrentConnection;
+use super::ways_in::WaysIn;
 use crate::config::ElasticsearchSettings;
 
 /// Sends requests to whichever node is next.
@@ -26,9 +27,25 @@ pub(crate) struct Client {
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub status: u16,
+    /// May repeat what lets us in: words of it are for nobody before they went through `ways_in`.
     pub body: Bytes,
     /// The answer has the header by which Elasticsearch, and nothing else, names itself.
     pub is_elasticsearch: bool,
+    pub ways_in: WaysIn,
+}
+
+impl Reply {
+    /// The error of a request that was refused as a whole, its type and its reason; none where the body is not the index's own JSON.
+    pub fn error(&self) -> Option<(String, String)> {
+        let (kind, reason) = read_error(&self.body)?;
+        Some((self.ways_in.hide(kind), self.ways_in.hide(reason)))
+    }
+
+    /// For people.
+    pub fn words(&self) -> String {
+        let (kind, reason) = self.error().unwrap_or_default();
+        said(self.status, &kind, &reason)
+    }
 }
 
 /// Nothing whole came back.
@@ -55,6 +72,11 @@ impl Client {
     pub fn new(settings: &ElasticsearchSettings) -> Result<Self, SinkError> {
         let connection = Arc::new(CurrentConnection::new(settings)?);
         Ok(Client { connection, timeout: settings.timeout })
+    }
+
+    /// What is made of answers, without what lets us in.
+    pub fn hide(&self, words: String) -> String {
+        self.connection.transport().1.hide(words)
     }
 
     /// How long a server may wait for a shard before it says so: well before we stop waiting for it.
@@ -86,7 +108,7 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<(&'static str, Bytes)>) -> Result<Reply, Broken> {
-        let transport = self.connection.transport();
+        let (transport, ways_in) = self.connection.transport();
         let mut headers = HeaderMap::new();
         // Answers are short and mostly the same: packing them costs both sides more than it saves.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -118,11 +140,8 @@ impl Client {
         let status = response.status_code().as_u16();
         let is_elasticsearch =
             response.headers().get("x-elastic-product").is_some_and(|product| product == "Elasticsearch");
-        let mut body = response.bytes().await.map_err(|error| broken(&error))?;
-        if status >= 400 {
-            body = self.connection.without_secret(&body);
-        }
-        Ok(Reply { status, body, is_elasticsearch })
+        let body = response.bytes().await.map_err(|error| broken(&error))?;
+        Ok(Reply { status, body, is_elasticsearch, ways_in })
     }
 }
 

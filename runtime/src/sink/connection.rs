@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use elasticsearch::auth::{ClientCertificate, Credentials};
 use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::Url;
@@ -15,8 +14,8 @@ use elasticsearch::http::transport::{Transport, TransportBuilder};
 
 use super::SinkError;
 use super::nodes::Nodes;
+use super::ways_in::WaysIn;
 use crate::config::{Auth, Credential, ElasticsearchSettings, Secret};
-use crate::record;
 
 /// What was rotated is taken after this long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -31,6 +30,7 @@ struct Last {
     looked: Instant,
     access: Access,
     transport: Transport,
+    ways_in: WaysIn,
     /// The log says that what is in the files now cannot be used.
     is_told: bool,
 }
@@ -48,7 +48,8 @@ impl CurrentConnection {
         let access = Access::read(settings)?;
         let nodes = nodes(settings)?;
         let transport = transport(settings, &access, &nodes)?;
-        let last = Mutex::new(Last { looked: Instant::now(), access, transport, is_told: false });
+        let ways_in = WaysIn::new(&settings.auth, access.secret.as_ref());
+        let last = Mutex::new(Last { looked: Instant::now(), access, transport, ways_in, is_told: false });
         Ok(CurrentConnection { settings: settings.clone(), nodes, last })
     }
 
@@ -57,19 +58,13 @@ impl CurrentConnection {
     }
 
     /// What cannot be read or used yet changes nothing.
-    pub fn transport(&self) -> Transport {
+    pub fn transport(&self) -> (Transport, WaysIn) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.looked.elapsed() >= LOOK_EVERY {
             last.looked = Instant::now();
             self.look(&mut last);
         }
-        last.transport.clone()
-    }
-
-    /// An answer that refuses us, without our secret.
-    pub fn without_secret(&self, answer: &Bytes) -> Bytes {
-        let secret = self.last.lock().unwrap_or_else(PoisonError::into_inner).access.secret.clone();
-        without(secret.as_ref(), answer)
+        (last.transport.clone(), last.ways_in.clone())
     }
 
     fn look(&self, last: &mut Last) {
@@ -80,6 +75,7 @@ impl CurrentConnection {
         match now {
             Ok(None) => {}
             Ok(Some((transport, access))) => {
+                last.ways_in = WaysIn::new(&self.settings.auth, access.secret.as_ref());
                 (last.transport, last.access, last.is_told) = (transport, access, false);
                 tracing::info!(sink = self.settings.name, "the secret or a certificate for the index has changed");
             }
@@ -118,36 +114,6 @@ impl Access {
 
 fn read(secret: &Credential) -> Result<Secret, SinkError> {
     secret.read().map_err(|error| SinkError::Secret(error.to_string()))
-}
-
-/// What a header says before a way in.
-const SCHEMES: [&str; 3] = ["Basic ", "Bearer ", "ApiKey "];
-
-/// An answer without our secret, and without what stands in headers like ours: a server or a proxy may say what it was sent.
-fn without(secret: Option<&Secret>, answer: &Bytes) -> Bytes {
-    let words = String::from_utf8_lossy(answer);
-    let words = record::without(&words, secret.iter().map(|secret| secret.expose()));
-    let mut shown = String::with_capacity(words.len());
-    let mut rest = &*words;
-    while let Some((at, scheme)) = SCHEMES.iter().filter_map(|scheme| Some((rest.find(scheme)?, scheme))).min() {
-        let (before, after) = rest.split_at(at + scheme.len());
-        let token = after.find(|char: char| !is_of_token(char)).unwrap_or(after.len());
-        shown.push_str(before);
-        let (token, after) = after.split_at(token);
-        shown.push_str(if is_word(token) { token } else { "(not shown)" });
-        rest = after;
-    }
-    shown.push_str(rest);
-    if shown.as_bytes() == answer { answer.clone() } else { shown.into() }
-}
-
-/// As in "Basic authentication is off".
-fn is_word(token: &str) -> bool {
-    token.len() < 8 || token.bytes().all(|byte| byte.is_ascii_lowercase())
-}
-
-fn is_of_token(char: char) -> bool {
-    char.is_ascii_alphanumeric() || "+/=-._~".contains(char)
 }
 
 fn nodes(settings: &ElasticsearchSettings) -> Result<Nodes, SinkError> {
@@ -233,19 +199,6 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_does_not_say_what_we_have_sent() {
-        let secret = Secret::new("hunter2");
-        let shown = |secret, words: &'static str| {
-            String::from_utf8(without(secret, &Bytes::from_static(words.as_bytes())).to_vec()).expect("text")
-        };
-        let (words, hidden) = ("no hunter2, no Bearer abc.def-012", "no (not shown), no Bearer (not shown)");
-        assert_eq!(shown(Some(&secret), words), hidden);
-        let (words, hidden) =
-            ("Basic authentication, Basic dTpwYXNzd29yZA==", "Basic authentication, Basic (not shown)");
-        assert_eq!(shown(None, words), hidden);
-    }
 
     #[test]
     fn only_our_own_machine_is_reached_without_the_proxy() {

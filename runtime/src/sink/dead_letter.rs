@@ -89,6 +89,11 @@ impl DeadLetters {
         DeadLetters { pipeline: pipeline.into(), topic: topic.into() }
     }
 
+    /// Who writes them.
+    pub fn pipeline(&self) -> &Arc<str> {
+        &self.pipeline
+    }
+
     /// A record that did not become a document: its key, value and headers as they came. `output` is none where the
     /// record was refused before the outputs part; `ordinal` tells apart what it was split into.
     #[expect(clippy::too_many_arguments, reason = "each is a header of its own")]

@@ -4,8 +4,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::SinkError;
-use super::answer::read_error;
-use super::answer::said;
 use super::client::{Broken, Client, Reply};
 use crate::config::ElasticsearchSettings;
 
@@ -48,15 +46,12 @@ fn checked(reply: Result<Reply, Broken>, settings: &ElasticsearchSettings) -> Re
     match reply.status {
         200 => Ok(Some(reply)),
         404 => Ok(None),
-        status => {
-            let (kind, reason) = read_error(&reply.body).unwrap_or_default();
-            Err(SinkError::Answer { status, error: said(status, &kind, &reason) })
-        }
+        status => Err(SinkError::Answer { status, error: reply.words() }),
     }
 }
 
 fn sources(reply: &Reply) -> Result<Vec<Vec<u8>>, SinkError> {
     let answer: Answer<'_> = serde_json::from_slice(&reply.body)
-        .map_err(|error| SinkError::Answer { status: reply.status, error: error.to_string() })?;
+        .map_err(|error| SinkError::Answer { status: reply.status, error: reply.ways_in.hide(error.to_string()) })?;
     Ok(answer.hits.hits.iter().map(|hit| hit.source.get().as_bytes().to_vec()).collect())
 }

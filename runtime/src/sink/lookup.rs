@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 mod wire;
 
 use super::SinkError;
-use super::answer::{read_error, said};
+use super::answer::said;
 use super::client::{Client, Reply};
 use super::probe::encode;
+use super::ways_in::WaysIn;
 use crate::config::ElasticsearchSettings;
 
 use wire::{Item, Items, Searched};
@@ -215,7 +216,8 @@ impl Lookup {
             Asked::Refused(error) => return Ok(Err(error)),
             Asked::Busy(error) => return Err(self.unreachable(error.to_string())),
         };
-        let Items { docs } = read(&reply)?;
+        let Items { mut docs } = read(&reply)?;
+        docs.iter_mut().for_each(|item| item.hide(&reply.ways_in));
         if docs.len() != wanted.len() {
             let error = format!("it was asked for {} documents and answers for {}", wanted.len(), docs.len());
             return Err(SinkError::Answer { status: reply.status, error });
@@ -276,7 +278,8 @@ impl Lookup {
             item.found = true;
             Some((std::mem::take(&mut item.id), item.present()?))
         };
-        Ok((hits.hits.into_iter().filter_map(hit).collect(), shards.lacking()))
+        let lacking = shards.lacking().map(|why| why.without(&reply.ways_in));
+        Ok((hits.hits.into_iter().filter_map(hit).collect(), lacking))
     }
 
     /// An answer that is one: what is busy or away for a moment is asked again, up to so many times.
@@ -286,7 +289,7 @@ impl Lookup {
             match self.client.ask(path, body.to_string().into()).await {
                 Ok(reply) if (200..300).contains(&reply.status) => return Ok(Asked::Answer(reply)),
                 Ok(reply) => {
-                    let (kind, reason) = read_error(&reply.body).unwrap_or_default();
+                    let (kind, reason) = reply.error().unwrap_or_default();
                     let words = said(reply.status, &kind, &reason);
                     let is_told = !kind.is_empty();
                     let error = Unreadable { kind, reason };
@@ -323,6 +326,11 @@ impl Looked {
 }
 
 impl Unreadable {
+    /// Without what lets us in.
+    fn without(self, ways_in: &WaysIn) -> Unreadable {
+        Unreadable { kind: ways_in.hide(self.kind), reason: ways_in.hide(self.reason) }
+    }
+
     fn may_pass(&self) -> bool {
         PASSING.contains(&self.kind.as_str())
     }
@@ -339,7 +347,7 @@ impl fmt::Display for Unreadable {
 
 fn read<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<T, SinkError> {
     serde_json::from_slice(&reply.body)
-        .map_err(|error| SinkError::Answer { status: reply.status, error: error.to_string() })
+        .map_err(|error| SinkError::Answer { status: reply.status, error: reply.ways_in.hide(error.to_string()) })
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::SinkError;
-use super::answer::{read_error, said};
 use super::client::{Broken, BrokenKind, Client, Reply};
 use crate::config::ElasticsearchSettings;
 
@@ -79,6 +78,7 @@ pub async fn probe(
 ) -> Result<ProbeReport, SinkError> {
     let client = Client::new(settings)?;
     let (product, version) = identify(&client, settings).await?;
+    let version = version.map(|version| client.hide(version));
     if product == Product::Elasticsearch
         && let Some(version) = version.as_ref().filter(|version| major(version).is_some_and(|major| major < 7))
     {
@@ -101,6 +101,8 @@ pub async fn probe(
         report.indices.push(IndexReport { name: name.clone(), state });
     }
     report.warnings.extend(looks.warnings());
+    // They quote how the index is set.
+    report.warnings = report.warnings.into_iter().map(|warning| client.hide(warning)).collect();
     Ok(report)
 }
 
@@ -146,9 +148,9 @@ async fn identify(client: &Client, settings: &ElasticsearchSettings) -> Result<(
     }
     let reply = of_any(settings, || client.get("_nodes/_local?filter_path=nodes.*.version")).await?;
     // Who may not look at nodes is let in all the same: the index says so in its own words, and a proxy does not.
-    let is_forbidden = reply.status == 403 && (reply.is_elasticsearch || read_error(&reply.body).is_some());
+    let is_forbidden = reply.status == 403 && (reply.is_elasticsearch || reply.error().is_some());
     if reply.status == 401 || reply.status == 403 && !is_forbidden {
-        return Err(SinkError::Unauthorised { status: reply.status, error: words(&reply) });
+        return Err(SinkError::Unauthorised { status: reply.status, error: reply.words() });
     }
     let of_node = json(&reply).and_then(|it: Nodes| it.nodes.into_values().next()).map(|node| node.version);
     if reply.is_elasticsearch {
@@ -157,7 +159,7 @@ async fn identify(client: &Client, settings: &ElasticsearchSettings) -> Result<(
     let root = of_any(settings, || client.get("")).await.ok().as_ref().and_then(json::<Root>);
     let Some(Root { version: RootVersion { number, distribution }, tagline }) = root else {
         return match of_node {
-            None if !is_forbidden => Err(SinkError::Answer { status: reply.status, error: words(&reply) }),
+            None if !is_forbidden => Err(SinkError::Answer { status: reply.status, error: reply.words() }),
             of_node => Ok((Product::Unknown, of_node)),
         };
     };
@@ -182,7 +184,7 @@ async fn of_any<F: Future<Output = Result<Reply, Broken>>>(
     let mut error = String::new();
     for _ in &settings.urls {
         match ask().await {
-            Ok(reply) if matches!(reply.status, 429 | 500..=599) => error = words(&reply),
+            Ok(reply) if matches!(reply.status, 429 | 500..=599) => error = reply.words(),
             Ok(reply) => return Ok(reply),
             // The client has tried them all.
             Err(Broken { kind: BrokenKind::NoConnection, message }) => {
@@ -199,11 +201,6 @@ fn json<T: DeserializeOwned>(reply: &Reply) -> Option<T> {
     (200..300).contains(&reply.status).then(|| serde_json::from_slice(&reply.body).ok()).flatten()
 }
 
-fn words(reply: &Reply) -> String {
-    let (kind, reason) = read_error(&reply.body).unwrap_or_default();
-    said(reply.status, &kind, &reason)
-}
-
 /// Puts an index template in place of the one with that name, if there is any.
 pub async fn install_template(
     settings: &ElasticsearchSettings,
@@ -216,8 +213,8 @@ pub async fn install_template(
     let reply = of_any(settings, || client.put(&path, template.clone())).await?;
     match reply.status {
         200..=299 => Ok(()),
-        401 | 403 => Err(SinkError::Unauthorised { status: reply.status, error: words(&reply) }),
-        _ => Err(SinkError::Template { name: name.to_owned(), error: words(&reply) }),
+        401 | 403 => Err(SinkError::Unauthorised { status: reply.status, error: reply.words() }),
+        _ => Err(SinkError::Template { name: name.to_owned(), error: reply.words() }),
     }
 }
 

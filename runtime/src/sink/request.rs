@@ -6,6 +6,7 @@ use super::answer::{self, Fault, Sent, Untrusted, said};
 use super::client::{BrokenKind, Client};
 use super::concurrency::Load;
 use super::verdict::{ErrorAnswer, Outcome, Verdict};
+use super::ways_in::WaysIn;
 
 /// How a request came out, with the words for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,12 +29,21 @@ pub(crate) async fn send(client: Client, sent: Sent) -> (Landing, Duration) {
     let landing = match client.bulk(sent.body.clone()).await {
         Err(broken) => Landing::Broken { kind: broken.kind, message: broken.message },
         Ok(reply) if (200..300).contains(&reply.status) => match answer::read(&reply.body, &sent) {
-            Ok(faults) => Landing::Items(faults),
-            Err(Untrusted(why)) => Landing::Untrusted(why),
+            Ok(faults) => Landing::Items(without(&reply.ways_in, faults)),
+            Err(Untrusted(why)) => Landing::Untrusted(reply.ways_in.hide(why)),
         },
-        Ok(reply) => Landing::Status { status: reply.status, error: answer::read_error(&reply.body) },
+        Ok(reply) => Landing::Status { status: reply.status, error: reply.error() },
     };
     (landing, started.elapsed())
+}
+
+/// Of a document that the index has already, nobody is told what it said.
+fn without(ways_in: &WaysIn, mut faults: Vec<Fault>) -> Vec<Fault> {
+    for fault in faults.iter_mut().filter(|fault| fault.verdict != Verdict::Superseded) {
+        fault.error_type = ways_in.hide(std::mem::take(&mut fault.error_type));
+        fault.reason = ways_in.hide(std::mem::take(&mut fault.reason));
+    }
+    faults
 }
 
 impl Landing {

@@ -17,6 +17,7 @@ mod faulty;
 mod load;
 mod names;
 mod nodes;
+mod secrets;
 
 use faulty::{Asked, Faulty, Reaction};
 

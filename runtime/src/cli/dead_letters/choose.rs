@@ -168,6 +168,26 @@ mod tests {
         assert!(parse("").expect("nothing is asked for").is_empty());
     }
 
+    /// Each row names the options of a filter, and those alone.
+    #[test]
+    fn the_manual_has_all_filters() {
+        use clap::CommandFactory;
+
+        let page = include_str!("../../../../docs/dead-letters.md");
+        let table = page.split("| filter | fits |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a table");
+        let names = table.lines().filter_map(|row| row.split('|').nth(1));
+        let mut told: Vec<&str> = names.flat_map(|cell| cell.split("`--").skip(1)).collect();
+        told.iter_mut().for_each(|name| *name = name.split([' ', '`']).next().unwrap_or_default());
+        told.sort_unstable();
+        let command = Line::command();
+        let mut taken: Vec<&str> = command.get_arguments().filter_map(|argument| argument.get_long()).collect();
+        taken.sort_unstable();
+        assert_eq!(told, taken);
+        for kind in ReasonKind::ALL {
+            assert!(table.contains(&format!("`{}`", kind.name())), "{}", kind.name());
+        }
+    }
+
     #[test]
     fn what_can_fit_nothing_is_an_error_that_says_what_there_is() {
         let error = parse("--reason snk").expect_err("there is no such reason");

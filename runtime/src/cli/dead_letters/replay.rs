@@ -48,18 +48,28 @@ enum Through {
 }
 
 /// Not all that was chosen is settled.
-#[derive(Debug, Error)]
-#[error("{}", words(*refused, *stuck, *stopped))]
-pub struct LettersLeft {
-    refused: u64,
-    stuck: u64,
-    stopped: bool,
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum LettersLeft {
+    #[error("{}", words(*refused, *stuck, *stopped))]
+    Replay { refused: u64, stuck: u64, stopped: bool },
+    /// Whatever it found, nothing was to be settled.
+    #[error("the dry run was stopped before the end; nothing was sent")]
+    DryRun,
 }
 
 fn words(refused: u64, stuck: u64, stopped: bool) -> String {
     let left =
         format!("dead letters are left: {} refused again, {} cannot be replayed", grouped(refused), grouped(stuck));
     if stopped { format!("stopped before the end; {left}") } else { left }
+}
+
+fn outcome(replayed: &Replayed, dry_run: bool) -> Result<(), LettersLeft> {
+    let (refused, stuck, stopped) = (replayed.refused, replayed.stuck.values().sum(), replayed.stopped);
+    match dry_run {
+        true if stopped => Err(LettersLeft::DryRun),
+        false if refused + stuck > 0 || stopped => Err(LettersLeft::Replay { refused, stuck, stopped }),
+        true | false => Ok(()),
+    }
 }
 
 /// What was refused again, told together: the reason then, the reason now, and who refuses it now.
@@ -85,13 +95,9 @@ pub(super) fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     })?;
     print(&match args.json {
         true => format!("{}\n", summary(&replayed, args.dry_run)),
-        false => format!("{}{}", refusals.table(), shown(&replayed, args.dry_run)),
+        false => format!("{}{}", refusals.table(args.dry_run), shown(&replayed, args.dry_run)),
     });
-    let (refused, stuck, stopped) = (replayed.refused, replayed.stuck.values().sum(), replayed.stopped);
-    if refused + stuck > 0 || stopped {
-        return Err(LettersLeft { refused, stuck, stopped }.into());
-    }
-    Ok(())
+    Ok(outcome(&replayed, args.dry_run)?)
 }
 
 impl Refusals {
@@ -103,11 +109,12 @@ impl Refusals {
         self.kinds.entry(kind).or_insert_with(|| (0, message.clone())).0 += 1;
     }
 
-    fn table(&self) -> String {
+    fn table(&self, dry_run: bool) -> String {
         if self.kinds.is_empty() {
             return String::new();
         }
-        let head = ["refused again", "reason then", "reason now", "output", "refused by", "the first says"];
+        let refused = if dry_run { "would be refused again" } else { "refused again" };
+        let head = [refused, "reason then", "reason now", "output", "refused by", "the first says"];
         let mut columns = Columns::new(head);
         let mut most: Vec<_> = self.kinds.iter().collect();
         most.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
@@ -213,12 +220,16 @@ fn shown(replayed: &Replayed, dry_run: bool) -> String {
     for (obstacle, count) in stuck {
         some(*count, &format!("cannot be replayed: {}", obstacle.words()));
     }
+    let why = match (replayed.stopped, replayed.is_cut) {
+        (true, _) => "stopped; ",
+        (false, true) => "there are more; ",
+        (false, false) => "",
+    };
     if dry_run {
-        text += "nothing was sent\n";
-    } else if replayed.stopped || replayed.is_cut {
-        let why = if replayed.stopped { "stopped" } else { "there are more" };
+        text += &format!("{why}nothing was sent\n");
+    } else if !why.is_empty() {
         let goes_on = positions(&replayed.goes_on).join(", ");
-        text += &format!("{why}; the next replay with the same filters goes on at position {goes_on}\n");
+        text += &format!("{why}the next replay with the same filters goes on at position {goes_on}\n");
     }
     text
 }
@@ -283,7 +294,9 @@ mod tests {
         let next = "the next replay with the same filters goes on at position 0-12, 1-4";
         assert_eq!(told(cut.clone(), false)[1], format!("there are more; {next}"));
         assert_eq!(told(Replayed { stopped: true, ..cut.clone() }, false)[1], format!("stopped; {next}"));
-        assert_eq!(told(cut.clone(), true)[1], "nothing was sent");
+        assert_eq!(told(cut.clone(), true)[1], "there are more; nothing was sent");
+        assert_eq!(told(Replayed { is_cut: false, ..cut.clone() }, true)[1], "nothing was sent");
+        assert_eq!(told(Replayed { stopped: true, ..cut.clone() }, true)[1], "stopped; nothing was sent");
         let stopped = Replayed { stopped: true, ..Replayed::default() };
         assert_eq!(told(stopped, false)[1], "stopped before any was sent");
 
@@ -297,6 +310,31 @@ mod tests {
             ]
         );
         assert_eq!(summary(&cut, false)["summary"]["goes_on"], json!(["0-12", "1-4"]));
+    }
+
+    #[test]
+    fn a_dry_run_says_what_would_be_and_leaves_nothing_undone() {
+        let stuck = BTreeMap::from([(Obstacle::Windows, 2)]);
+        let replayed = Replayed { chosen: 6, settled: 1, refused: 3, stuck, is_cut: true, ..Replayed::default() };
+        let text = shown(&replayed, true);
+        expect![[r#"
+            6 dead letters: 1 would be settled, 3 would be refused again, 2 cannot be replayed
+              2 cannot be replayed: they belong into windows only, and those would have to be written anew: `tidegate rewind` reads their records again
+            there are more; nothing was sent
+        "#]]
+        .assert_eq(&text);
+        assert_eq!(outcome(&replayed, true), Ok(()));
+        let left = LettersLeft::Replay { refused: 3, stuck: 2, stopped: false };
+        assert_eq!(left.to_string(), "dead letters are left: 3 refused again, 2 cannot be replayed");
+        assert_eq!(outcome(&replayed, false), Err(left));
+        let stopped = Replayed { stopped: true, ..Replayed::default() };
+        assert_eq!(outcome(&stopped, true), Err(LettersLeft::DryRun));
+        assert_eq!(outcome(&Replayed::default(), false), Ok(()));
+
+        let kind = ("plugin".to_owned(), "plugin".to_owned(), "all".to_owned(), "mark".to_owned());
+        let refusals = Refusals { kinds: BTreeMap::from([(kind, (3, "no user".to_owned()))]) };
+        assert!(refusals.table(true).starts_with("WOULD BE REFUSED AGAIN  "), "{}", refusals.table(true));
+        assert!(refusals.table(false).starts_with("REFUSED AGAIN  "), "{}", refusals.table(false));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) struct DocumentArgs {
 
 pub(super) fn run(args: &DocumentArgs) -> anyhow::Result<()> {
     let settings = args.pipeline.load()?;
-    let name = DocumentName::parse(&args.document, &settings);
+    let name = DocumentName::parse(&args.document, &settings)?;
     let report = explain_document(&settings, &name)?;
     print(&match args.json {
         true => format!("{}\n", serde_json::to_string_pretty(&report)?),

@@ -15,6 +15,14 @@ pub enum Obstacle {
     NoVersion,
     /// A record of which the letter does not say the revision, of a pipeline that was rewound.
     NoRevision,
+    /// It says a revision that the pipeline has not had.
+    LaterRevision,
+    /// Its record is of this topic, which the pipeline does not read.
+    UnknownTopic(String),
+    /// Its record is of this partition, which its topic does not have.
+    UnknownPartition(String),
+    /// Its record lies beyond the end of its partition.
+    BeyondEnd,
     /// Key and value were too large for the dead-letter topic.
     Omitted,
     /// The pipeline file does not have its output, this one, any more.
@@ -33,6 +41,10 @@ impl Obstacle {
             Obstacle::NotMade => "not-made",
             Obstacle::NoVersion => "no-version",
             Obstacle::NoRevision => "no-revision",
+            Obstacle::LaterRevision => "later-revision",
+            Obstacle::UnknownTopic(_) => "unknown-topic",
+            Obstacle::UnknownPartition(_) => "unknown-partition",
+            Obstacle::BeyondEnd => "beyond-end",
             Obstacle::Omitted => "omitted",
             Obstacle::UnknownOutput(_) => "unknown-output",
             Obstacle::Unknown => "unknown",
@@ -59,6 +71,21 @@ impl Obstacle {
             }
             Obstacle::NoRevision => {
                 "letters that do not say the revision that they are of, and the pipeline was rewound: `tidegate rewind`"
+            }
+            Obstacle::LaterRevision => {
+                "letters of a revision that the pipeline has not had, whose documents would replace all that it writes: they are not its own, or \
+                 its positions are lost: `tidegate rewind`"
+            }
+            Obstacle::UnknownTopic(topic) => {
+                return format!(
+                    "the pipeline does not read their topic, or it is gone: topic=`{topic}`; if it should, name it in the pipeline file"
+                );
+            }
+            Obstacle::UnknownPartition(partition) => {
+                return format!("their topic does not have this partition: partition=`{partition}`");
+            }
+            Obstacle::BeyondEnd => {
+                "their records lie beyond the end of their partitions: they are not the pipeline's own, or the topic was made anew since"
             }
             Obstacle::Omitted => {
                 "key and value were too large for the dead-letter topic: as long as the source topic has them, `tidegate rewind` reads \

@@ -7,18 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::reach::Reach;
 use super::replay_lanes::ReplayLanes;
 use super::replay_position::ReplayPosition;
 use super::sending::{self, Fate, Sent};
 use super::{DeadLetterTopic, FoundLetter, LetterFilter, Obstacle, Portion};
 use crate::config::PipelineSettings;
-use crate::lane::{Known, Plan};
 use crate::pipeline::sinks::Sinks;
 use crate::pipeline::{MemoryDivision, PipelineError, probe};
 use crate::plugin::THREAD_STACK_BYTES;
 use crate::record::{EventTime, Offset, Partition};
 use crate::sink::SinkCounters;
-use crate::source::Admin;
 
 /// How often the log says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -97,6 +96,7 @@ struct Replaying<'a> {
     asked: &'a Replay,
     stop: &'a AtomicBool,
     lanes: ReplayLanes,
+    reach: Reach,
     /// None in a dry run.
     sinks: Option<Sinks>,
     /// Keeps the sinks alive.
@@ -113,7 +113,7 @@ impl<'a> Replaying<'a> {
         stop: &'a AtomicBool,
     ) -> Result<(Self, DeadLetterTopic), PipelineError> {
         asked.filter.check()?;
-        let lanes = ReplayLanes::load(settings, revision(settings)?)?;
+        let lanes = ReplayLanes::load(settings)?;
         let requests = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("requests")
@@ -127,6 +127,7 @@ impl<'a> Replaying<'a> {
             probe::indices(settings, &requests)?;
         }
         let topic = DeadLetterTopic::open_for(settings, &asked.filter)?;
+        let reach = Reach::of(settings)?;
         let position = ReplayPosition::of(settings, asked, &topic.ranges)?;
         let done = Replayed {
             left_out: lanes.left_out().map(str::to_owned).collect(),
@@ -137,7 +138,7 @@ impl<'a> Replaying<'a> {
         };
         let sinks = Some(sinks).filter(|_| !asked.dry_run);
         let said = Instant::now();
-        Ok((Replaying { asked, stop, lanes, sinks, _requests: requests, position, done, said }, topic))
+        Ok((Replaying { asked, stop, lanes, reach, sinks, _requests: requests, position, done, said }, topic))
     }
 
     fn run(
@@ -180,7 +181,7 @@ impl<'a> Replaying<'a> {
             self.done.is_cut = true;
         }
         let Portion { partition, letters, next } = portion;
-        let sent = sending::send(&mut self.lanes, self.sinks.as_ref(), &letters, now(), self.stop)?;
+        let sent = sending::send(&mut self.lanes, &self.reach, self.sinks.as_ref(), &letters, now(), self.stop)?;
         self.count_index();
         let settled = self.done.settled;
         if !self.count(&letters, sent, tell) {
@@ -247,21 +248,6 @@ impl<'a> Replaying<'a> {
         let Replayed { chosen, settled, refused, .. } = self.done;
         tracing::info!(chosen, settled, refused, "replaying");
     }
-}
-
-/// The pipeline's, as its positions have it; 0 where it has none.
-fn revision(settings: &PipelineSettings) -> Result<u16, PipelineError> {
-    let mut admin = Admin::new(&settings.kafka)?;
-    let parts = Plan::parts_topic_of(settings);
-    let mut revision = 0;
-    for topic in settings.kafka.topics.iter().chain(&parts) {
-        // One that is gone says nothing.
-        let Some(found) = admin.find(topic)? else { continue };
-        let partitions: Vec<Partition> = found.partitions.iter().map(|it| Partition::new(topic, it.number)).collect();
-        let known = admin.positions(&partitions)?.into_iter().flatten().filter_map(|(_, text)| Known::of(&text));
-        revision = known.map(|known| known.revision).max().unwrap_or_default().max(revision);
-    }
-    Ok(revision)
 }
 
 fn now() -> EventTime {

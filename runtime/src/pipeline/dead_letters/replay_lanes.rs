@@ -7,11 +7,12 @@ use hashbrown::HashMap;
 
 use super::FoundLetter;
 use super::obstacle::Obstacle;
+use super::reach::Reach;
 use crate::config::{OnBreaker, OnTrap, OutputSettings, PipelineSettings, WriteOperation, plugins_of};
 use crate::lane::{Components, Effect, Event, Instances, Lane, Plan, Tally, Topology};
 use crate::pipeline::{Loader, PipelineError, Plugins};
 use crate::record::{BatchBuilder, DocumentBatch, EventTime, Message, Offset, Origin, Partition, Resume, WriteOptions};
-use crate::sink::dead_letter::{INDEX, REVISION, TIMESTAMP, VERSION};
+use crate::sink::dead_letter::{INDEX, TIMESTAMP, VERSION};
 use crate::sink::{Letter, Subject};
 use crate::source::OMITTED_HEADER;
 
@@ -27,8 +28,6 @@ pub(super) struct ReplayLanes {
     components: Components,
     instances: Instances,
     plans: HashMap<(Selection, u16), Arc<Plan>>,
-    /// Of the pipeline, as its group's positions have it.
-    revision: u16,
 }
 
 /// Where a letter goes.
@@ -62,7 +61,7 @@ pub(super) struct ReplayRun {
 
 impl ReplayLanes {
     /// Loads the components; those of outputs with windows are not needed.
-    pub fn load(settings: &PipelineSettings, revision: u16) -> Result<ReplayLanes, PipelineError> {
+    pub fn load(settings: &PipelineSettings) -> Result<ReplayLanes, PipelineError> {
         let mut settings = settings.clone();
         let outputs = settings.outputs.clone();
         settings.outputs.retain(|output| !is_left_out(output));
@@ -80,7 +79,6 @@ impl ReplayLanes {
             instances: plugins.instantiate()?,
             settings,
             plans: HashMap::new(),
-            revision,
         };
         lanes.plan(None, 0)?;
         Ok(lanes)
@@ -92,7 +90,7 @@ impl ReplayLanes {
     }
 
     /// Where a letter goes, or what is in the way.
-    pub fn route(&self, letter: &Letter) -> Result<Route, Obstacle> {
+    pub fn route(&self, letter: &Letter, reach: &Reach) -> Result<Route, Obstacle> {
         let output_of = |name: &str| {
             let output = self.outputs.iter().find(|it| it.name == name);
             output.ok_or_else(|| Obstacle::UnknownOutput(name.to_owned()))
@@ -110,6 +108,7 @@ impl ReplayLanes {
                     return Err(Obstacle::Omitted);
                 }
                 let version = letter.number(VERSION).ok_or(Obstacle::NoVersion)?;
+                reach.check_version(version)?;
                 let index = letter.text(INDEX).ok_or(Obstacle::Unknown)?.to_owned();
                 let options = WriteOptions {
                     sink: self.settings.sink_of(output),
@@ -118,7 +117,7 @@ impl ReplayLanes {
                 };
                 Ok(Route::Index { index, version, options })
             }
-            Subject::Record { origin: Origin { partition, offset }, output, .. } => {
+            Subject::Record { origin, output, .. } => {
                 let selection = match output {
                     Some(name) => {
                         let output = output_of(name)?;
@@ -134,11 +133,9 @@ impl ReplayLanes {
                 if is_omitted {
                     return Err(Obstacle::Omitted);
                 }
-                let revision = match letter.number(REVISION) {
-                    Some(revision) => revision,
-                    None if self.revision == 0 => 0,
-                    None => return Err(Obstacle::NoRevision),
-                };
+                let revision = reach.revision_of(letter)?;
+                reach.check_origin(&origin)?;
+                let Origin { partition, offset } = origin;
                 Ok(Route::Lane { lane: LaneKey { partition, revision, selection }, offset })
             }
         }

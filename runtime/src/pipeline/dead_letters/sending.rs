@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use super::FoundLetter;
 use super::obstacle::Obstacle;
+use super::reach::Reach;
 use super::replay_lanes::{LaneKey, ReplayLanes, ReplayRun, Route, push_document};
 use crate::lane::{Effect, Event, Ticket};
 use crate::pipeline::PipelineError;
@@ -59,6 +60,7 @@ enum Answer {
 /// Sends a portion, and waits for the verdicts; without sinks it says what would be sent.
 pub(super) fn send(
     lanes: &mut ReplayLanes,
+    reach: &Reach,
     sinks: Option<&Sinks>,
     letters: &[FoundLetter],
     now: EventTime,
@@ -69,7 +71,7 @@ pub(super) fn send(
     // All documents of a batch are written in one way.
     let mut of_windows: BTreeMap<WriteOptions, (DocumentBatch, Vec<usize>)> = BTreeMap::new();
     for (place, FoundLetter { letter, .. }) in letters.iter().enumerate() {
-        match lanes.route(letter) {
+        match lanes.route(letter, reach) {
             Ok(Route::Lane { lane, offset }) => by_lane.entry(lane).or_default().push((offset, place)),
             Ok(Route::Index { index, version, options }) => {
                 let (documents, places) = of_windows.entry(options).or_default();

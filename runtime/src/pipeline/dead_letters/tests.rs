@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use super::reach::Reach;
 use super::replay_lanes::{LaneKey, ReplayLanes, Route};
 use super::sending::{Fate, send};
 use super::*;
@@ -53,8 +54,14 @@ fn settings() -> PipelineSettings {
     parsed.unwrap_or_else(|errors| panic!("{errors}")).0
 }
 
-fn lanes(revision: u16) -> ReplayLanes {
-    ReplayLanes::load(&settings(), revision).unwrap_or_else(|error| panic!("{error}"))
+fn lanes() -> ReplayLanes {
+    ReplayLanes::load(&settings()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Ten records each in four partitions.
+fn reach(revision: u16) -> Reach {
+    let ends = (0..4).map(|number| (number, Offset(10))).collect();
+    Reach { revision, ends: HashMap::from([("events".to_owned(), ends)]) }
 }
 
 fn found(identity: &str, value: Option<&str>, headers: &[(&str, &str)]) -> FoundLetter {
@@ -70,7 +77,11 @@ fn found(identity: &str, value: Option<&str>, headers: &[(&str, &str)]) -> Found
 }
 
 fn route(identity: &str, headers: &[(&str, &str)]) -> Result<Route, Obstacle> {
-    lanes(0).route(&found(identity, Some("{}"), headers).letter)
+    route_at(0, identity, headers)
+}
+
+fn route_at(revision: u16, identity: &str, headers: &[(&str, &str)]) -> Result<Route, Obstacle> {
+    lanes().route(&found(identity, Some("{}"), headers).letter, &reach(revision))
 }
 
 fn lane(revision: u16, selection: Option<usize>) -> Result<Route, Obstacle> {
@@ -81,7 +92,7 @@ fn lane(revision: u16, selection: Option<usize>) -> Result<Route, Obstacle> {
 #[test]
 fn a_record_goes_through_its_output_or_through_all_without_windows() {
     assert_eq!(route("events-3-7//0", &[]), lane(0, None));
-    assert_eq!(route("events-3-7/users/2", &[("tidegate-revision", "4")]), lane(4, Some(1)));
+    assert_eq!(route_at(4, "events-3-7/users/2", &[("tidegate-revision", "4")]), lane(4, Some(1)));
     assert_eq!(route("events-3-7/counts/0", &[]), Err(Obstacle::Windows));
     assert_eq!(route("events-3-7/gone/0", &[]), Err(Obstacle::UnknownOutput("gone".to_owned())));
     assert_eq!(route("events-3-7/all/0", &[("tidegate-omitted", "2000000")]), Err(Obstacle::Omitted));
@@ -91,8 +102,20 @@ fn a_record_goes_through_its_output_or_through_all_without_windows() {
 #[test]
 fn a_record_without_a_revision_is_of_the_first_one() {
     let letter = found("events-3-7/all/0", Some("{}"), &[]).letter;
-    assert_eq!(lanes(0).route(&letter), lane(0, Some(0)));
-    assert_eq!(lanes(1).route(&letter), Err(Obstacle::NoRevision));
+    assert_eq!(lanes().route(&letter, &reach(0)), lane(0, Some(0)));
+    assert_eq!(lanes().route(&letter, &reach(1)), Err(Obstacle::NoRevision));
+}
+
+#[test]
+fn a_letter_of_a_revision_or_a_record_that_there_has_not_been_goes_nowhere() {
+    let of = |now: u16, revision: &str| route_at(now, "events-3-7/all/0", &[("tidegate-revision", revision)]);
+    assert_eq!(of(2, "1"), lane(1, Some(0)), "of before a rewind");
+    for (now, revision) in [(2, "3"), (0, "5"), (0, "9999"), (2, "99999"), (0, "x"), (0, "-1")] {
+        assert_eq!(of(now, revision), Err(Obstacle::LaterRevision), "{now}, {revision}");
+    }
+    assert_eq!(route("events-3-10/all/0", &[]), Err(Obstacle::BeyondEnd));
+    assert_eq!(route("events-4-7/all/0", &[]), Err(Obstacle::UnknownPartition("events-4".to_owned())));
+    assert_eq!(route("clicks-3-7//0", &[]), Err(Obstacle::UnknownTopic("clicks".to_owned())));
 }
 
 #[test]
@@ -106,6 +129,8 @@ fn a_windows_document_goes_to_the_index_with_its_version() {
         Ok(Route::Index { index: "counts-1".to_owned(), options: WriteOptions::default(), version: 9 })
     );
     assert_eq!(document(&[]), Err(Obstacle::NoVersion));
+    let later = (1_u64 << 52).to_string();
+    assert_eq!(document(&[("tidegate-version", &later)]), Err(Obstacle::LaterRevision));
     assert_eq!(document(&[("tidegate-reason", "plugin"), ("tidegate-version", "9")]), Err(Obstacle::NotMade));
     assert_eq!(route("part/events-3/counts/0/60/0/AA", &[]), Err(Obstacle::LatePart));
     let gone = Obstacle::UnknownOutput("gone".to_owned());
@@ -117,11 +142,11 @@ fn a_windows_document_goes_to_the_index_with_its_version() {
 #[test]
 fn what_has_no_versions_is_left_out() {
     assert_eq!(route("events-3-7/profiles/0", &[]), Err(Obstacle::Updates));
-    assert_eq!(lanes(0).left_out().collect::<Vec<_>>(), ["profiles", "counts"]);
+    assert_eq!(lanes().left_out().collect::<Vec<_>>(), ["profiles", "counts"]);
     let mut settings = settings();
     settings.outputs.retain(|output| output.name == "profiles");
-    let lanes = ReplayLanes::load(&settings, 0).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(lanes.route(&found("events-3-7//0", Some("{}"), &[]).letter), Err(Obstacle::Updates));
+    let lanes = ReplayLanes::load(&settings).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(lanes.route(&found("events-3-7//0", Some("{}"), &[]).letter, &reach(0)), Err(Obstacle::Updates));
 }
 
 /// Without a sink nothing is sent; what a lane would send is counted, and what it refuses is told.
@@ -135,7 +160,7 @@ fn letters_in_any_order_become_documents_once_each() {
         found("events-2-1/users/0", Some("no JSON"), &[]),
         found("events-3-7/counts/0", Some("{}"), &[]),
     ];
-    let sent = send(&mut lanes(0), None, &letters, EventTime::from_micros(0), &AtomicBool::new(false));
+    let sent = send(&mut lanes(), &reach(0), None, &letters, EventTime::from_micros(0), &AtomicBool::new(false));
     let sent = sent.unwrap_or_else(|error| panic!("{error}"));
     let counts: Vec<_> = sent.indices.iter().map(|(index, counts)| (index.as_str(), *counts)).collect();
     assert_eq!(counts, [("all", (2, 0)), ("users", (1, 0))]);

@@ -1,6 +1,7 @@
 //! What a document's id says of where it comes from.
 
 use crate::config::{IndexPattern, OutputSettings, PipelineSettings};
+use crate::pipeline::PipelineError;
 use crate::record::{EventTime, Origin, Partition};
 
 /// Which document is asked for.
@@ -35,15 +36,24 @@ pub(super) enum IdOf {
 
 impl DocumentName {
     /// `INDEX/ID` or `ID`. An id may have a `/` too: what is before the first is an index where an output may write one of that name.
-    pub fn parse(text: &str, settings: &PipelineSettings) -> DocumentName {
+    pub fn parse(text: &str, settings: &PipelineSettings) -> Result<DocumentName, PipelineError> {
         let is_written = |name: &str| settings.outputs.iter().any(|output| fits(&output.index.wildcard(), name));
-        let is_index = |name: &str| IndexPattern::is_name(name) && is_written(name);
-        match text.split_once('/') {
-            Some((index, id)) if is_index(index) && !id.is_empty() => {
-                DocumentName { index: Some(index.to_owned()), id: id.to_owned() }
+        let name = text.split_once('/').filter(|(index, _)| IndexPattern::is_name(index));
+        match name {
+            Some((_, "")) => Err(PipelineError::NoDocumentId { document: text.to_owned() }),
+            None if text.is_empty() => Err(PipelineError::NoDocumentId { document: String::new() }),
+            Some((index, id)) if is_written(index) => {
+                Ok(DocumentName { index: Some(index.to_owned()), id: id.to_owned() })
             }
-            Some(_) | None => DocumentName { index: None, id: text.to_owned() },
+            Some(_) | None => Ok(DocumentName { index: None, id: text.to_owned() }),
         }
+    }
+
+    /// In words, where the id begins like an index, and no output writes one of that name.
+    pub(super) fn no_index(&self) -> Option<String> {
+        let (index, id) = self.id.split_once('/').filter(|_| self.index.is_none())?;
+        IndexPattern::is_name(index)
+            .then(|| format!("no output writes an index {index}, so that {index}/{id} is taken for the id"))
     }
 
     /// The indices to look in, `*` for what differs from document to document.
@@ -124,7 +134,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::record::Offset;
+    use crate::record::{ErrorKind, HasKind, Offset};
 
     const FILE: &str = r#"
         name = "clicks"
@@ -156,6 +166,10 @@ mod tests {
     fn settings() -> PipelineSettings {
         let parsed = PipelineSettings::parse(FILE, Path::new("p.toml"), &|_| None, None);
         parsed.unwrap_or_else(|errors| panic!("{errors}")).0
+    }
+
+    fn parse(text: &str, settings: &PipelineSettings) -> DocumentName {
+        DocumentName::parse(text, settings).unwrap_or_else(|error| panic!("{error}"))
     }
 
     fn of(id: &str) -> IdOf {
@@ -194,19 +208,32 @@ mod tests {
         let file = FILE.replace("all-{event_time:%Y}", "{kind}");
         let parsed = PipelineSettings::parse(&file, Path::new("p.toml"), &|_| None, None);
         let settings = parsed.unwrap_or_else(|errors| panic!("{errors}")).0;
-        for id in ["all:my-events-3-17/2", "Berlin/a", "_a/b", "/a", "a b/c"] {
-            assert_eq!(DocumentName::parse(id, &settings), DocumentName { index: None, id: id.to_owned() });
+        for id in ["all:my-events-3-17/2", "Berlin/a", "Berlin/", "_a/b", "/a", "/", "a b/c"] {
+            let name = parse(id, &settings);
+            assert_eq!((name.no_index(), name), (None, DocumentName { index: None, id: id.to_owned() }));
         }
-        assert_eq!(DocumentName::parse("berlin/a", &settings).index.as_deref(), Some("berlin"));
+        assert_eq!(parse("berlin/a", &settings).index.as_deref(), Some("berlin"));
     }
 
     #[test]
     fn an_index_is_one_that_an_output_may_write() {
-        let name = |text: &str| DocumentName::parse(text, &settings());
+        let name = |text: &str| parse(text, &settings());
         let in_index = |index: &str, id: &str| DocumentName { index: Some(index.to_owned()), id: id.to_owned() };
         assert_eq!(name("all-2026/all:my-events-3-17/2"), in_index("all-2026", "all:my-events-3-17/2"));
         assert_eq!(name("keyed/a/b"), in_index("keyed", "a/b"));
         assert_eq!(name("a/b"), DocumentName { index: None, id: "a/b".to_owned() });
+        let words = "no output writes an index nope, so that nope/all:my-events-3-17 is taken for the id";
+        assert_eq!(name("nope/all:my-events-3-17").no_index().as_deref(), Some(words));
+        assert_eq!((name("keyed/a/b").no_index(), name("k").no_index()), (None, None));
         assert_eq!(name("k").indices(&settings()), ["all-*", "counts", "keyed"]);
+    }
+
+    #[test]
+    fn an_empty_id_is_refused() {
+        for text in ["", "a/", "keyed/"] {
+            let error = DocumentName::parse(text, &settings()).expect_err("it has no id");
+            let words = format!("a document's id is missing: document=`{text}`; give INDEX/ID, or ID alone");
+            assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, words));
+        }
     }
 }

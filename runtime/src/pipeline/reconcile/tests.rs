@@ -85,7 +85,7 @@ impl Servers {
     }
 
     fn explain(&self, document: &str) -> DocumentReport {
-        explain_document(&self.settings, &DocumentName::parse(document, &self.settings)).unwrap()
+        explain_document(&self.settings, &DocumentName::parse(document, &self.settings).unwrap()).unwrap()
     }
 }
 
@@ -162,5 +162,11 @@ fn a_document_with_a_routing_is_explained_by_its_index_and_its_id() {
     let report = servers.explain("all/all:events-0-0");
     assert_eq!((report.found.len(), report.words.len()), (1, 0), "{report:?}");
     assert_eq!(report.records[0].origin, "events-0-0");
+    let report = servers.explain("nope/all:events-0-0");
+    let words = [
+        "no document has this id in all",
+        "no output writes an index nope, so that nope/all:events-0-0 is taken for the id",
+    ];
+    assert_eq!(report.words[..2], words);
     assert!(servers.reconcile().adds_up());
 }

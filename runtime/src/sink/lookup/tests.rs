@@ -137,3 +137,19 @@ async fn a_search_that_some_shards_do_not_answer_is_not_all() {
         [format!("i-*: {NO_SHARD}: 1 of 2 shards have answered"), "j: query_shard_exception: why".to_owned()]
     );
 }
+
+#[tokio::test]
+async fn words_about_a_document_do_not_say_what_lets_us_in() {
+    let refused = json!({ "_index": "j", "_id": "a", "error": { "type": "t", "reason": "not by Bearer abcdefgh-01" } });
+    let shard = json!({ "reason": { "type": "t", "reason": "not by Bearer abcdefgh-01" } });
+    let half = json!({ "_shards": { "total": 2, "successful": 1, "failures": [shard] }, "hits": { "hits": [] } });
+    let lookup = lookup(vec![
+        ("/_mget", 200, docs(&[refused])),
+        ("/i/_search?all", 200, half.clone()),
+        ("/i/_search", 200, half),
+    ])
+    .await;
+    assert_eq!(told(&lookup, &["j"]).await, ["t: not by Bearer (not shown)"]);
+    let found = lookup.find(&["i".to_owned()], "a").await.expect("it answers");
+    assert_eq!(found.unreadable[0].1.reason, "not by Bearer (not shown)");
+}

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Looked, NO_SHARD, Present, Unreadable};
+use super::{Looked, NO_SHARD, Present, Unreadable, WaysIn};
 
 /// What is said of one document; of one that is not there, little.
 #[derive(Deserialize)]
@@ -64,6 +64,14 @@ impl Item {
         let Unreadable { kind, reason } = error.clone();
         let error = Some(ItemError { kind, reason: Some(reason) });
         Item { index: String::new(), id: String::new(), version: None, source: None, found: false, error }
+    }
+
+    /// What is said of it, without what lets us in.
+    pub fn hide(&mut self, ways_in: &WaysIn) {
+        if let Some(error) = self.error.take() {
+            let Unreadable { kind, reason } = Unreadable::from(error).without(ways_in);
+            self.error = Some(ItemError { kind, reason: Some(reason) });
+        }
     }
 
     /// The index's word for what is wrong with it.

@@ -30,6 +30,8 @@ pub(super) enum Reaction {
     Well,
     /// Items that get this status and error type; the others are taken.
     Items(Fault),
+    /// All items get this status, and a reason that repeats what let us in.
+    Telling(u16),
     /// Nothing is taken.
     Refuse(u16, &'static str),
     /// Taken; half of the answer is sent.
@@ -132,7 +134,16 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
             for (id, _) in &items {
                 seen.in_flight.remove(id);
             }
-            answer(&mut seen, (&action, &items), body.len(), &reaction)
+            match reaction {
+                Reaction::Telling(status) => {
+                    let way_in = header("authorization: ");
+                    let (_, token) = way_in.split_once(' ').expect("a scheme and a token");
+                    let error = json!({ "type": token, "reason": format!("no {token} here, {way_in}") });
+                    let told = json!({ &action: { "status": status, "error": error } });
+                    (200, json!({ "errors": true, "took": 1, "items": vec![told; items.len()] }))
+                }
+                _ => answer(&mut seen, (&action, &items), body.len(), &reaction),
+            }
         };
         let answer = answer.to_string();
         let head = format!(
@@ -149,7 +160,7 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
                 stream.write_all(head.as_bytes()).await?;
                 return stream.write_all(&answer.as_bytes()[..answer.len() / 2]).await;
             }
-            Reaction::Well | Reaction::Items(_) | Reaction::Refuse(..) | Reaction::Miscount => {
+            Reaction::Well | Reaction::Items(_) | Reaction::Telling(_) | Reaction::Refuse(..) | Reaction::Miscount => {
                 stream.write_all(head.as_bytes()).await?;
                 stream.write_all(answer.as_bytes()).await?;
             }
@@ -221,7 +232,12 @@ fn answer(
             return (*status, json!({ "error": { "type": kind, "reason": "as told" }, "status": status }));
         }
         Reaction::Reset => return (500, Value::Null),
-        Reaction::Well | Reaction::Items(_) | Reaction::Cut | Reaction::Miscount | Reaction::Silence => {}
+        Reaction::Well
+        | Reaction::Items(_)
+        | Reaction::Telling(_)
+        | Reaction::Cut
+        | Reaction::Miscount
+        | Reaction::Silence => {}
     }
     seen.largest_taken = seen.largest_taken.max(bytes);
     let mut answers: Vec<Value> = items

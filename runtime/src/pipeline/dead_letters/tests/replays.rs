@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::record::Message;
+use crate::sink::dead_letter::Header;
 use crate::sink::stand_in::StandInIndex;
 use crate::source::{StandInBroker, Writer};
 
 const LETTERS: i64 = 10;
 /// Its document is refused until the mapping is mended.
-const WRONG: i64 = 1;
+const WRONG: &str = "events-3-1";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Servers {
@@ -33,34 +34,42 @@ impl Servers {
         let parsed = PipelineSettings::parse(&text, Path::new("p.toml"), &|_| None, None);
         let settings = parsed.unwrap_or_else(|errors| panic!("{errors}")).0;
         index.map_number("all", "n", true);
-        Servers { settings, index, _broker: broker, _runtime: runtime }
+        let servers = Servers { settings, index, _broker: broker, _runtime: runtime };
+        let record = |_| message("events", 3, b"{}", Vec::new());
+        servers.send((0..LETTERS).map(record).collect());
+        servers
     }
 
     /// Writes letters of these offsets.
     fn write(&self, pipeline: &str, output: &str, offsets: std::ops::Range<i64>) {
+        self.write_letters(pipeline, output, offsets.map(|offset| (format!("events-3-{offset}"), "0")));
+    }
+
+    /// Writes letters of these origins and revisions.
+    fn write_letters(&self, pipeline: &str, output: &str, letters: impl IntoIterator<Item = (String, &'static str)>) {
         let topic = format!("{pipeline}.dead-letters");
-        let letter = |offset: i64| {
+        let letter = |(origin, revision): (String, &str)| {
+            let value = if origin == WRONG { r#"{"n":"x"}"# } else { r#"{"n":1}"# };
             let headers = [
-                ("identity", format!("events-3-{offset}/{output}/0")),
+                ("identity", format!("{origin}/{output}/0")),
                 ("pipeline", pipeline.to_owned()),
                 ("reason", "sink".to_owned()),
-                ("origin", format!("events-3-{offset}")),
+                ("origin", origin),
                 ("output", output.to_owned()),
                 ("timestamp", "1500".to_owned()),
+                ("revision", revision.to_owned()),
             ];
             let header = |(name, value): (&str, String)| (format!("tidegate-{name}"), Some(value.into_bytes()));
-            let value = if offset == WRONG { r#"{"n":"x"}"# } else { r#"{"n":1}"# };
-            Message {
-                topic: topic.as_str().into(),
-                partition: Some(0),
-                key: None,
-                value: Some(value.as_bytes().to_vec()),
-                headers: headers.map(header).to_vec(),
-            }
+            message(&topic, 0, value.as_bytes(), headers.map(header).to_vec())
         };
-        let writer = Writer::new(&self.settings.kafka, 1 << 20, &topic).expect("it starts");
+        self.send(letters.into_iter().map(letter).collect());
+    }
+
+    fn send(&self, messages: Vec<Message>) {
+        let topic = &self.settings.dead_letters.topic;
+        let writer = Writer::new(&self.settings.kafka, 1 << 20, topic).expect("it starts");
         let (told, answer) = mpsc::channel();
-        writer.write(offsets.map(letter).collect(), move |result| told.send(result).expect("somebody waits"));
+        writer.write(messages, move |result| told.send(result).expect("somebody waits"));
         answer.recv_timeout(PATIENCE).expect("an answer").expect("a broker takes it");
     }
 
@@ -68,6 +77,10 @@ impl Servers {
         let replayed = replay(&self.settings, asked, &AtomicBool::new(false), &mut |_, _| ());
         Told::of(&replayed.unwrap_or_else(|error| panic!("{error}")))
     }
+}
+
+fn message(topic: &str, partition: i32, value: &[u8], headers: Vec<Header>) -> Message {
+    Message { topic: topic.into(), partition: Some(partition), key: None, value: Some(value.to_vec()), headers }
 }
 
 /// What matters here of what was done.
@@ -188,4 +201,33 @@ fn letters_of_former_names_are_found_and_keep_their_ids() {
     let unknown = LetterFilter { pipeline: Some("another".to_owned()), ..LetterFilter::default() };
     let topic = open(&unknown).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((topic.name(), topic.identities(), topic.foreign()), ("clicks.dead-letters", 0, 3));
+}
+
+/// Written with such a version, it would stay in the index whatever the pipeline writes later.
+#[test]
+fn a_letter_that_cannot_be_of_the_pipeline_is_left_and_writes_nothing() {
+    let servers = Servers::start();
+    servers.write("clicks", "all", 2..3);
+    let letters = [
+        ("events-3-3", "9999"),
+        ("events-3-4", "5"),
+        ("events-3-10", "0"),
+        ("events-4-2", "0"),
+        ("clicks-0-1", "0"),
+        ("clicks-0-2", "0"),
+    ];
+    servers.write_letters("clicks", "all", letters.map(|(origin, revision)| (origin.to_owned(), revision)));
+    let replayed = replay(&servers.settings, &Replay::default(), &AtomicBool::new(false), &mut |_, _| ());
+    let replayed = replayed.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((replayed.chosen, replayed.settled, replayed.taken), (7, 1, 1));
+    let stuck: Vec<_> = replayed.stuck.into_iter().collect();
+    let expected = [
+        (Obstacle::LaterRevision, 2),
+        (Obstacle::UnknownTopic("clicks".to_owned()), 2),
+        (Obstacle::UnknownPartition("events-4".to_owned()), 1),
+        (Obstacle::BeyondEnd, 1),
+    ];
+    assert_eq!(stuck, expected);
+    let documents = servers.index.documents("all").into_iter().map(|it| (it.id, it.version));
+    assert_eq!(documents.collect::<Vec<_>>(), [("all:events-3-2".to_owned(), 2)]);
 }
