@@ -16,6 +16,9 @@ use super::connection::CurrentConnection;
 use super::ways_in::WaysIn;
 use crate::config::ElasticsearchSettings;
 
+/// A bulk of which each document is refused has some hundred bytes an item.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
 /// Sends requests to whichever node is next.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -136,13 +139,33 @@ impl Client {
             }
             others -= 1;
         };
-        nodes.mark_there(response.url());
+        let url = response.url();
+        if !nodes.urls().any(|node| is_of(&node, path, url)) {
+            let mut there = url.clone();
+            there.set_query(None);
+            let message = format!(
+                "a redirect led to {there}, and what that answers is not believed: give the nodes themselves in urls"
+            );
+            return Err(Broken { kind: BrokenKind::Other, message: ways_in.hide(message) });
+        }
+        if let Some(bytes) = response.content_length().filter(|bytes| *bytes > ANSWER_BYTES_MAX) {
+            let message =
+                format!("the answer has {bytes} bytes, more than any that is right, max=`{ANSWER_BYTES_MAX}`");
+            return Err(Broken { kind: BrokenKind::Other, message });
+        }
+        nodes.mark_there(url);
         let status = response.status_code().as_u16();
         let is_elasticsearch =
             response.headers().get("x-elastic-product").is_some_and(|product| product == "Elasticsearch");
         let body = response.bytes().await.map_err(|error| broken(&error))?;
         Ok(Reply { status, body, is_elasticsearch, ways_in })
     }
+}
+
+/// Whether this is where a request for the path goes at a node.
+fn is_of(node: &Url, path: &str, url: &Url) -> bool {
+    let asked = node.join(path.trim_start_matches('/'));
+    asked.is_ok_and(|asked| asked.origin() == url.origin() && asked.path() == url.path())
 }
 
 /// Of the request.

@@ -18,6 +18,7 @@ mod load;
 mod names;
 mod nodes;
 mod secrets;
+mod untrusted;
 
 use faulty::{Asked, Faulty, Reaction};
 

@@ -34,6 +34,10 @@ pub(super) enum Reaction {
     Telling(u16),
     /// Nothing is taken.
     Refuse(u16, &'static str),
+    /// Nothing is taken: the request is to go there.
+    Redirect(String),
+    /// Taken; the answer is to have so many bytes, of which none comes.
+    Announce(usize),
     /// Taken; half of the answer is sent.
     Cut,
     /// Taken; the answer has an item too few.
@@ -146,11 +150,19 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
             }
         };
         let answer = answer.to_string();
+        let (length, location) = match &reaction {
+            Reaction::Announce(bytes) => (*bytes, String::new()),
+            Reaction::Redirect(url) => (answer.len(), format!("location: {url}\r\n")),
+            _ => (answer.len(), String::new()),
+        };
         let head = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            answer.len()
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{location}content-length: {length}\r\n\r\n"
         );
         match reaction {
+            Reaction::Announce(_) => {
+                stream.write_all(head.as_bytes()).await?;
+                std::future::pending().await
+            }
             Reaction::Silence => std::future::pending().await,
             Reaction::Reset => {
                 stream.set_zero_linger()?;
@@ -160,7 +172,12 @@ async fn connection(mut stream: TcpStream, script: Arc<Mutex<Script>>, seen: Arc
                 stream.write_all(head.as_bytes()).await?;
                 return stream.write_all(&answer.as_bytes()[..answer.len() / 2]).await;
             }
-            Reaction::Well | Reaction::Items(_) | Reaction::Telling(_) | Reaction::Refuse(..) | Reaction::Miscount => {
+            Reaction::Well
+            | Reaction::Items(_)
+            | Reaction::Telling(_)
+            | Reaction::Redirect(_)
+            | Reaction::Refuse(..)
+            | Reaction::Miscount => {
                 stream.write_all(head.as_bytes()).await?;
                 stream.write_all(answer.as_bytes()).await?;
             }
@@ -232,9 +249,11 @@ fn answer(
             return (*status, json!({ "error": { "type": kind, "reason": "as told" }, "status": status }));
         }
         Reaction::Reset => return (500, Value::Null),
+        Reaction::Redirect(_) => return (307, Value::Null),
         Reaction::Well
         | Reaction::Items(_)
         | Reaction::Telling(_)
+        | Reaction::Announce(_)
         | Reaction::Cut
         | Reaction::Miscount
         | Reaction::Silence => {}
