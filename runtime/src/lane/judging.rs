@@ -118,9 +118,15 @@ mod tests {
         source.kafka = { brokers = "localhost:9092", topics = ["events"] }
         source.decode.event_time = "$timestamp"
         sink.elasticsearch.urls = ["http://localhost:9200"]
-        output = [{ name = "all", index = "all" }, { name = "users", index = "users", id = "user" }]
+        [[output]]
+        name = "all"
+        index = "all"
+        [[output]]
+        name = "users"
+        index = "users"
+        id = { field = "user", version = "v" }
     "#;
-    const GOOD: &str = r#"{"user":"ada"}"#;
+    const GOOD: &str = r#"{"user":"ada","v":1}"#;
 
     /// A lane with what it has judged.
     #[derive(Default)]
