@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::PipelineFile;
+use super::columns::count;
 use crate::config::{ConfigError, ConfigErrors};
 use crate::lane::{Plan, Topology};
 use crate::record::{ErrorKind, HasKind};
@@ -118,7 +119,14 @@ fn check(args: &CheckArgs) -> anyhow::Result<Checked> {
     tables.push(fields::read(&ways, sample.as_ref()));
     tables.push(fields::written(&ways));
     tables.push(warnings.iter().map(|warning| format!("warning: {warning}\n")).collect());
-    tables.push(if problems.is_empty() { "nothing is wrong\n".into() } else { String::new() });
+    tables.push(match (problems.is_empty(), warnings.len()) {
+        (false, _) => String::new(),
+        (true, 0) => "nothing is wrong\n".to_owned(),
+        (true, warnings) => format!(
+            "nothing keeps it from starting, but there is more to look at: {}\n",
+            count(warnings as u64, "warning")
+        ),
+    });
     for table in tables.iter().filter(|table| !table.is_empty()) {
         write!(shown, "\n{table}")?;
     }

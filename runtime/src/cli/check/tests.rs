@@ -369,7 +369,7 @@ fn servers_show_topics_positions_indices_and_the_newest_records() {
         warning: the cluster does not tell how topic `t` is set: whether timestamps that lie ahead are refused is not known
         warning: neither an index nor an index template index=`o-*`: the first document creates it with guessed mappings, or is refused where indices are not created by themselves; put a template first whose `index_patterns` are for it, or name one as `template` in the output
 
-        nothing is wrong
+        nothing keeps it from starting, but there is more to look at: 2 warnings
         ---
     "#]].assert_eq(&folder.check_online());
 }

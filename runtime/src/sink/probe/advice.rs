@@ -14,6 +14,9 @@ const FIELDS_NEAR: u64 = 80;
 /// A limit above this, ten times what is usual, holds nothing back: so many fields are slow, and heavy on the memory of every node.
 const FIELDS_LIMIT_MAX: u64 = 10 * FIELDS_MAX;
 
+/// Of an index: each keeps documents out. The last one is set by the index itself while a disk is full.
+const BLOCKS: [&str; 3] = ["write", "read_only", "read_only_allow_delete"];
+
 /// Where something is changed.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
@@ -47,6 +50,17 @@ impl Place<'_> {
     pub fn strict(&self) -> String {
         self.change("_mapping", "mappings", r#"{"dynamic":"strict"}"#)
     }
+}
+
+/// What keeps every document out.
+pub(super) fn blocks(index: &str, settings: &BTreeMap<String, String>, place: Place<'_>) -> Option<String> {
+    let is_set = |block: &&&str| settings.get(&format!("blocks.{block}")).is_some_and(|set| set == "true");
+    let set: Vec<&str> = BLOCKS.iter().filter(is_set).copied().collect();
+    let lifted: Vec<String> = set.iter().map(|block| format!(r#""{block}":null"#)).collect();
+    (!set.is_empty()).then(|| {
+        let lift = place.settings(&format!(r#"{{"index":{{"blocks":{{{}}}}}}}"#, lifted.join(",")));
+        format!("blocks=`{}` index=`{index}`: no document is taken, and the pipeline stalls; {lift}", set.join("`, `"))
+    })
 }
 
 pub(super) fn refresh(index: &str, interval: Option<&str>, place: Place<'_>) -> Option<String> {
@@ -156,6 +170,18 @@ mod tests {
         let warned = |interval| refresh("i", interval, Place::Template).is_some();
         assert_eq!([None, Some("0"), Some("1s"), Some("500ms")].map(warned), [true; 4]);
         assert_eq!([Some("30s"), Some("1m"), Some("-1"), Some("?")].map(warned), [false; 4]);
+    }
+
+    #[test]
+    fn what_keeps_documents_out_is_warned_about() {
+        let said = |settings: &[(&str, &str)]| {
+            let settings =
+                settings.iter().map(|(name, value)| (format!("blocks.{name}"), (*value).to_owned())).collect();
+            blocks("i", &settings, Place::Index("http://es", "i-1")).unwrap_or_default()
+        };
+        assert_eq!(said(&[("write", "false"), ("read", "true")]), "");
+        expect!["blocks=`write`, `read_only_allow_delete` index=`i`: no document is taken, and the pipeline stalls; curl -X PUT 'http://es/i-1/_settings' -H 'content-type: application/json' -d '{\"index\":{\"blocks\":{\"write\":null,\"read_only_allow_delete\":null}}}'"]
+            .assert_eq(&said(&[("write", "true"), ("read_only_allow_delete", "true")]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::advice::{Place, curl, encode, guesses, no_replicas, refresh, total_fields};
+use super::advice::{Place, blocks, curl, encode, guesses, no_replicas, refresh, total_fields};
 use super::template::{IndexTemplate, flat};
 use super::{IndexState, Written, json, of_any};
 use crate::config::ElasticsearchSettings;
@@ -21,7 +21,7 @@ pub(super) struct Looks<'a> {
     /// Where the requests that are shown go.
     url: &'a str,
     warnings: Vec<String>,
-    /// Names whose index maps fields as documents bring them, and how that is changed for the first.
+    /// Names whose index maps fields as documents bring them, and how that is changed.
     dynamic: Vec<(String, String)>,
     /// None: not asked yet.
     data_nodes: Option<u64>,
@@ -47,7 +47,7 @@ impl<'a> Looks<'a> {
     /// where they have dates: there may be thousands. So it is with a data stream.
     pub async fn at(&mut self, name: &str, written: Written) -> IndexState {
         const SETTINGS: &str =
-            "index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.*";
+            "index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.*,index.blocks.*";
         let path = format!("{}/_settings/{SETTINGS}?flat_settings=true&ignore_unavailable=true", encode(name));
         let mut present: BTreeMap<String, Present> = match self.ask(|| self.client.get(&path)).await {
             Ok(present) => present.unwrap_or_default(),
@@ -131,12 +131,13 @@ impl<'a> Looks<'a> {
 
     pub fn warnings(self) -> Vec<String> {
         let Looks { mut warnings, dynamic, .. } = self;
-        if let Some((_, change)) = dynamic.first() {
+        if !dynamic.is_empty() {
             let names: Vec<&str> = dynamic.iter().map(|(name, _)| name.as_str()).collect();
             warnings.push(format!(
                 "fields that are not mapped are guessed from whichever document comes first indices=`{}`: one with another type is then a dead \
-                 letter, and every new name takes of what the index takes at most; map what you want, then {change}",
-                names.join("`, `")
+                 letter, and every new name takes of what the index takes at most; map what you want, then {}",
+                names.join("`, `"),
+                changes(&dynamic)
             ));
         }
         warnings
@@ -146,6 +147,7 @@ impl<'a> Looks<'a> {
     async fn judge(&mut self, name: &str, settings: &Value, mappings: Option<&Value>, place: Place<'_>) {
         let settings = flat(settings);
         let setting = |name: &str| settings.get(name).map(String::as_str);
+        self.warnings.extend(blocks(name, &settings, place));
         self.warnings.extend(refresh(name, setting("refresh_interval"), place));
         if setting("number_of_replicas") == Some("0") && self.data_nodes().await > 1 {
             self.warnings.push(no_replicas(name, place));
@@ -238,5 +240,23 @@ impl<'a> Looks<'a> {
         let ask = || self.client.get("_template?filter_path=*.index_patterns");
         let legacy: Option<BTreeMap<String, IndexTemplate>> = self.ask(ask).await.unwrap_or_default();
         legacy.into_iter().flatten().any(|(_, legacy)| legacy.is_for(name))
+    }
+}
+
+/// For each name, or for all where it is the same, as of those that have templates.
+fn changes(dynamic: &[(String, String)]) -> String {
+    let mut by_change: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, change) in dynamic {
+        match by_change.iter_mut().find(|(known, _)| known == change) {
+            Some((_, names)) => names.push(name),
+            None => by_change.push((change, vec![name])),
+        }
+    }
+    match by_change.as_slice() {
+        [(change, _)] => (*change).to_owned(),
+        several => {
+            let told = several.iter().map(|(change, names)| format!("\n    of `{}`: {change}", names.join("`, `")));
+            told.collect()
+        }
     }
 }

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// What is asked of the index `i`.
-const SETTINGS: &str =
-    "/i/_settings/index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.*";
+const SETTINGS: &str = "/i/_settings/index.uuid,index.refresh_interval,index.number_of_replicas,index.mapping.total_fields.*,index.blocks.*";
 /// And which template would make it.
 const SIMULATED: &str = "/_index_template/_simulate_index/i";
 const INDEXED: Written = Written { created: false };
@@ -163,6 +162,37 @@ async fn what_a_template_will_make_is_judged_like_an_index() {
     assert_eq!(warnings(INDEXED, json!({}), more).await, "");
     let more = vec![(SIMULATED, 200, json!({}))];
     assert!(warnings(INDEXED, json!({}), more).await.contains("neither an index nor"));
+}
+
+#[tokio::test]
+async fn each_index_that_guesses_has_its_own_request() {
+    let index = |name: &str| json!({ name: { "settings": { "index.refresh_interval": "30s" } } });
+    let made = json!({ "settings": { "index.refresh_interval": "30s" } });
+    let answers = vec![
+        nodes("8.19.0"),
+        (SETTINGS, 200, index("i")),
+        ("/i/_mapping", 200, json!({ "i": { "mappings": {} } })),
+        (SETTINGS.replace("/i/", "/j/").leak(), 200, index("j")),
+        ("/j/_mapping", 200, json!({ "j": { "mappings": {} } })),
+        (SETTINGS.replace("/i/", "/k/").leak(), 200, json!({})),
+        ("/_index_template/_simulate_index/k", 200, json!({ "template": made })),
+    ];
+    let settings =
+        ElasticsearchSettings { urls: vec![server(true, answers).await], ..crate::sink::tests::settings("") };
+    let names = ["i", "j", "k"].map(|name| (name.to_owned(), INDEXED)).into();
+    let warned = probe(&settings, &names, &[]).await.unwrap().warnings.join("\n");
+    let changes =
+        ["of `i`: curl -X PUT", "/i/_mapping'", "of `j`: curl -X PUT", "/j/_mapping'", "of `k`: in the template: {"];
+    for change in changes {
+        assert!(warned.contains(change), "{change}: {warned}");
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_takes_nothing_is_warned_about() {
+    let settings = json!({ "i": { "settings": { "index.refresh_interval": "30s", "index.blocks.write": "true" } } });
+    let warned = warnings(INDEXED, settings, vec![]).await;
+    assert!(warned.starts_with("blocks=`write` index=`i`: no document is taken"), "{warned}");
 }
 
 #[tokio::test]
