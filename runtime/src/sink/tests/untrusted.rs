@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn what_another_server_answers_does_not_count() {
     let other = Faulty::start(|_| Reaction::Well).await;
-    let there = format!("{}/_bulk", other.url);
+    let there = format!("{}/{}&timeout=1s", other.url, answer::BULK_PATH);
     let server = Faulty::start(move |asked| match asked.number {
         0 => Reaction::Redirect(there.clone()),
         _ => Reaction::Well,
