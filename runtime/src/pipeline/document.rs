@@ -223,7 +223,7 @@ impl<'a> Explaining<'a> {
             report.now = self.now(output, &way);
             report.steps = way.steps;
         }
-        if is_settled || !self.report.found.is_empty() {
+        if origin.offset < end && (is_settled || !self.report.found.is_empty()) {
             report.made_by = self.made_record(output, source, origin.offset);
         }
         self.report.records.push(report);

@@ -85,8 +85,8 @@ const MUTANTS: [Mutant; 42] = [
     Mutant {
         name: "revision raised at restart",
         file: "runtime/src/lane/source/position.rs",
-        from: "revision: metadata.as_ref().map_or(Revision(plan.topology.revision), |metadata| metadata.revision),",
-        to: "revision: Revision(metadata.as_ref().map_or(0, |metadata| metadata.revision.0 + 1)),",
+        from: "let revision = metadata.as_ref().map_or(Revision(plan.topology.revision), |metadata| metadata.revision);",
+        to: "let revision = Revision(metadata.as_ref().map_or(0, |metadata| metadata.revision.0 + 1));",
     },
     Mutant {
         name: "a state that was converted taken as old",
