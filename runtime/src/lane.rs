@@ -80,6 +80,17 @@ pub enum Effect {
     Save { ticket: Ticket, frozen: Arc<Frozen> },
 }
 
+impl Effect {
+    /// The answer where all goes well; a checkpoint is not kept.
+    pub fn went_well(&self) -> Event {
+        match self {
+            Effect::Index { ticket, .. } => Event::Indexed { ticket: *ticket, rejected: Vec::new() },
+            Effect::Write { ticket, .. } => Event::Written { ticket: *ticket },
+            Effect::Save { ticket, .. } => Event::Saved { ticket: *ticket, kept: None },
+        }
+    }
+}
+
 /// Names an effect until it is answered; unique within a lane.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);

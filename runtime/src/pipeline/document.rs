@@ -183,7 +183,7 @@ impl<'a> Explaining<'a> {
             steps: Vec::new(),
             now: String::new(),
             made_by: None,
-            checkpoints: served::checkpoints(self.settings, origin)?,
+            checkpoints: Vec::new(),
             letters: Vec::new(),
         };
         let Some(source) = self.scope.place(&origin.partition).map(|place| &self.scope.partitions[place]) else {
@@ -225,6 +225,9 @@ impl<'a> Explaining<'a> {
         }
         if origin.offset < end && (is_settled || !self.report.found.is_empty()) {
             report.made_by = self.made_record(output, source, origin.offset);
+        }
+        if report.made_by.is_none() {
+            report.checkpoints = served::checkpoints(self.settings, origin)?;
         }
         self.report.records.push(report);
         Ok(is_its)
@@ -357,10 +360,10 @@ impl<'a> Explaining<'a> {
         Ok(())
     }
 
-    /// What the dead letters near the records name.
+    /// Where the position does not tell: what the dead letters near the records name.
     fn served(&mut self, topic: &DeadLetterTopic) -> Result<(), PipelineError> {
         let revision = self.report.found.iter().find_map(|found| found.revision).unwrap_or(self.scope.revision);
-        for record in &mut self.report.records {
+        for record in self.report.records.iter_mut().filter(|record| record.made_by.is_none()) {
             let Some(origin) = Origin::parse(&record.origin) else { continue };
             let plugins = self.plugins.of_output(self.settings, &record.output);
             let names: Vec<String> = plugins.identities().map(|(name, _, _)| name.to_owned()).collect();

@@ -272,19 +272,12 @@ impl VirtualPipeline {
 
     fn perform(&mut self, partition: &Partition, effects: Vec<Effect>) {
         for effect in effects {
-            let answer = match effect {
-                Effect::Index { ticket, documents } => {
-                    self.index.apply(&documents);
-                    Event::Indexed { ticket, rejected: Vec::new() }
-                }
-                Effect::Write { ticket, messages } => {
-                    for message in messages {
-                        self.write(message);
-                    }
-                    Event::Written { ticket }
-                }
-                Effect::Save { ticket, .. } => Event::Saved { ticket, kept: None },
-            };
+            let answer = effect.went_well();
+            match effect {
+                Effect::Index { documents, .. } => self.index.apply(&documents),
+                Effect::Write { messages, .. } => messages.into_iter().for_each(|message| self.write(message)),
+                Effect::Save { .. } => {}
+            }
             self.events.push_back((partition.clone(), answer));
         }
     }

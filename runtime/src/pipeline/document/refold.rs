@@ -76,15 +76,10 @@ impl Refolding<'_> {
         };
         lane.step(Event::Batch(Arc::new(batch)), &mut self.instances, &mut effects)?;
         for effect in effects {
-            let answer = match effect {
-                Effect::Index { ticket, .. } => Event::Indexed { ticket, rejected: Vec::new() },
-                Effect::Save { ticket, .. } => Event::Saved { ticket, kept: None },
-                Effect::Write { ticket, messages } => {
-                    look(self.wanted, &mut self.found, &messages);
-                    Event::Written { ticket }
-                }
-            };
-            lane.step(answer, &mut self.instances, &mut Vec::new())?;
+            if let Effect::Write { messages, .. } = &effect {
+                look(self.wanted, &mut self.found, messages);
+            }
+            lane.step(effect.went_well(), &mut self.instances, &mut Vec::new())?;
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ pub struct RecordReport {
     pub now: String,
     /// The generations that it was given to; none where the partition's position does not tell.
     pub made_by: Option<MadeByReport>,
-    /// The components that the checkpoints around the record name.
+    /// Where it does not: the components that the checkpoints around the record name.
     pub checkpoints: Vec<CheckpointReport>,
     /// The plugins of its way, as the dead letters around the record name them.
     pub letters: Vec<ServedReport>,

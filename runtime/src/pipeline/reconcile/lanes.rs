@@ -52,17 +52,14 @@ impl RecordLanes {
         };
         let mut batches = Vec::new();
         for effect in effects {
-            let answer = match effect {
-                Effect::Index { ticket, documents } => {
-                    batches.push(documents);
-                    Event::Indexed { ticket, rejected: Vec::new() }
-                }
-                Effect::Write { ticket, messages } => {
+            let answer = effect.went_well();
+            match effect {
+                Effect::Index { documents, .. } => batches.push(documents),
+                Effect::Write { messages, .. } => {
                     given.refused.extend(messages.into_iter().filter_map(Letter::unwritten));
-                    Event::Written { ticket }
                 }
-                Effect::Save { ticket, .. } => Event::Saved { ticket, kept: None },
-            };
+                Effect::Save { .. } => {}
+            }
             lane.step(answer, &mut self.instances, &mut Vec::new()).map_err(failed)?;
         }
         // An output without documents asks for nothing.
